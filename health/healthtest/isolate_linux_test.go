@@ -1,0 +1,300 @@
+package healthtest_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/hale/health/healthtest"
+	"example.com/hale/internal/testnet"
+)
+
+// roleEnv says what this test binary does instead of running tests.
+const roleEnv = "HEALTHTEST_ROLE"
+
+// parentEnv is the package's own marker.
+const parentEnv = "HEALTHTEST_ISOLATED_BY"
+
+// nobody is an unprivileged user; it need not exist.
+const nobody = 65534
+
+func playRole(role string) {
+	roles := map[string]func(){
+		"freeze": roleFreeze, "isolate": roleIsolate, "signal": roleSignal, "orphan": roleOrphan, "killed": roleKilled,
+	}
+	roles[role]()
+	os.Exit(0)
+}
+
+// check ends a role that went wrong.
+func check(err error) {
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+// roleFreeze freezes without isolating itself.
+func roleFreeze() {
+	_, server := connect()
+	_, err := healthtest.Freeze(server)
+	if errors.Is(err, os.ErrPermission) {
+		fmt.Print("permission: ")
+	}
+	check(err)
+}
+
+// roleIsolate freezes in a namespace of its own.
+func roleIsolate() {
+	check(healthtest.Isolate())
+	check(healthtest.Isolate()) // nothing left to do
+	fmt.Println("user", os.Getuid(), os.Geteuid(), "marker", os.Getenv(parentEnv) != "")
+	devices, err := net.Interfaces()
+	check(err)
+	fmt.Println("devices", len(devices), devices[0].Name)
+	fmt.Println("input", string(must(io.ReadAll(os.Stdin))))
+	fmt.Println("arguments", os.Args[1:])
+	client, server := connect()
+	thaw := must(healthtest.Freeze(server))
+	must(client.Write([]byte("x")))
+	server.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := server.Read(make([]byte, 1)); err == nil {
+		check(errors.New("not frozen"))
+	}
+	check(thaw())
+	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	must(server.Read(make([]byte, 1)))
+	fmt.Println("frozen and thawed")
+	os.Exit(7)
+}
+
+func must[T any](v T, err error) T {
+	check(err)
+	return v
+}
+
+// roleSignal waits for a signal, and tells.
+func roleSignal() {
+	check(healthtest.Isolate())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM)
+	fmt.Println("ready")
+	fmt.Println(<-signals)
+	os.Exit(9)
+}
+
+// roleOrphan waits to be killed.
+func roleOrphan() {
+	check(healthtest.Isolate())
+	fmt.Println("ready")
+	select {}
+}
+
+// roleKilled ends by a signal.
+func roleKilled() {
+	check(healthtest.Isolate())
+	check(unix.Kill(os.Getpid(), unix.SIGKILL))
+	select {}
+}
+
+// actor is this test binary in a role, as a user without privileges. That user
+// may be unable to reach the binary by its path, but the link in /proc leads
+// there without walking it.
+func actor(t *testing.T, role string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), roleEnv+"="+role)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	return cmd
+}
+
+// start starts cmd without the capabilities of this process. A user other than
+// root hands those on that are ambient (Isolate's are).
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		// Never unlocked: the thread ends here, changed as it is. That would
+		// kill cmd, too, so the thread stays until cmd has ended.
+		runtime.LockOSThread()
+		err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+		if err == nil {
+			err = cmd.Start()
+		}
+		done <- err
+		<-done
+	}()
+	if err := <-done; err != nil {
+		close(done)
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		close(done)
+	})
+}
+
+// play runs an actor to its end.
+func play(t *testing.T, cmd *exec.Cmd) (output string, status int) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start(t, cmd)
+	if err := cmd.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// needNamespaces skips where Isolate has nothing to do, or where an
+// unprivileged user may not have a user namespace.
+func needNamespaces(t *testing.T) {
+	t.Helper()
+	if _, status := play(t, actor(t, "freeze")); status == 0 {
+		t.Skip("this kernel lets anybody attach a socket filter to TCP")
+	}
+	out, status := play(t, actor(t, "isolate"))
+	if status != 7 && strings.Contains(out, "no user and network namespace") {
+		testnet.Missing(t, "user namespaces for unprivileged users: "+out)
+	}
+}
+
+func TestFreezeWithoutPermissionSaysWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	out, status := play(t, actor(t, "freeze"))
+	if status == 0 {
+		t.Skip("this kernel lets anybody attach a socket filter to TCP")
+	}
+	for _, want := range []string{"permission: ", "CAP_NET_ADMIN", "Isolate", "*net.TCPConn"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("output %q lacks %q", out, want)
+		}
+	}
+}
+
+func TestIsolateLetsAnUnprivilegedUserFreeze(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	cmd := actor(t, "isolate", "-some", "argument")
+	cmd.Stdin = strings.NewReader("typed")
+	out, status := play(t, cmd)
+	if status != 7 {
+		t.Fatalf("status %d, want 7: %s", status, out)
+	}
+	user := os.Geteuid()
+	if user == 0 {
+		user = nobody
+	}
+	for _, want := range []string{
+		fmt.Sprintf("user %d %d marker false\n", user, user),
+		"devices 1 lo\n", "input typed\n", "arguments [-some argument]\n", "frozen and thawed\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("output lacks %q: %s", want, out)
+		}
+	}
+}
+
+func TestInheritedMarkerIsIgnored(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	for _, marker := range []string{"1", "", "nonsense"} {
+		cmd := actor(t, "isolate")
+		cmd.Env = append(cmd.Env, parentEnv+"="+marker)
+		if out, status := play(t, cmd); status != 7 {
+			t.Errorf("marker %q: status %d, want 7: %s", marker, status, out)
+		}
+	}
+}
+
+func TestForgedMarkerEndsInAnErrorNotInALoop(t *testing.T) {
+	t.Parallel()
+	cmd := actor(t, "isolate")
+	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", parentEnv, os.Getpid()))
+	if out, status := play(t, cmd); status != 1 || !strings.Contains(out, "isolate: ") {
+		t.Errorf("status %d, want 1 and the error: %s", status, out)
+	}
+}
+
+func TestIsolateReturnsInTheFirstProcessWhereNamespacesAreForbidden(t *testing.T) {
+	t.Parallel()
+	cmd := actor(t, "isolate")
+	// A user who does not exist in his own user namespace cannot make
+	// another (EPERM, user_namespaces(7)).
+	cmd.SysProcAttr.Credential = nil
+	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER
+	out, status := play(t, cmd)
+	if status != 1 || !strings.Contains(out, "isolate: no user and network namespace") {
+		t.Errorf("status %d, want 1 and the reason: %s", status, out)
+	}
+}
+
+func TestIsolateExitsLikeItsChildThatASignalKilled(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	if out, status := play(t, actor(t, "killed")); status != 128+int(unix.SIGKILL) {
+		t.Errorf("status %d, want %d: %s", status, 128+int(unix.SIGKILL), out)
+	}
+}
+
+// ready starts cmd, waits for its first line, and returns the rest of its
+// output, which ends when every process that has it has ended.
+func ready(t *testing.T, cmd *exec.Cmd) *bufio.Reader {
+	t.Helper()
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, cmd)
+	out := bufio.NewReader(pipe)
+	if line, err := out.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("%q, %v; want ready", line, err)
+	}
+	return out
+}
+
+func TestIsolatePassesSignalsOn(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	cmd := actor(t, "signal")
+	out := ready(t, cmd)
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(out)
+	cmd.Wait()
+	if got := string(rest); err != nil || got != "terminated\n" || cmd.ProcessState.ExitCode() != 9 {
+		t.Errorf("%q, %v, status %d; want terminated, 9", got, err, cmd.ProcessState.ExitCode())
+	}
+}
+
+func TestIsolatedProcessDiesWithTheFirst(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	cmd := actor(t, "orphan")
+	out := ready(t, cmd)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(out); err != nil || len(rest) > 0 {
+		t.Errorf("%q, %v; want the end", rest, err)
+	}
+}

@@ -1,0 +1,19 @@
+//go:build !linux
+
+package healthtest
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+func unsupported() error {
+	return fmt.Errorf("not on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+func attachDropAll(uintptr) error { return unsupported() }
+
+func detach(uintptr) error { return unsupported() }
+
+func isolate() error { return unsupported() }
