@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/hale/sockopt"
+)
+
+type options struct {
+	platform  sockopt.Platform
+	here      bool // the platform is the one we run on
+	keepAlive sockopt.KeepAlive
+	json      bool
+}
+
+// parse reads the command line. Its errors are one line; -help is printed to
+// out and is [flag.ErrHelp].
+func parse(args []string, out io.Writer) (o options, err error) {
+	fs := flag.NewFlagSet("plan", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	goos := fs.String("goos", "", "operating system to plan for, as in `GOOS` (default this machine)")
+	build := fs.String("build", "", "its `version`: major.minor.build, of which the end may be missing;\na single number on windows is a build of 10.0 (default the newest)")
+	within := fs.Duration("within", 0, "derive all values from the `time` in which a dead peer has to be noticed")
+	k := &o.keepAlive
+	for _, f := range []struct {
+		name, usage string
+		to          *time.Duration
+	}{
+		{"idle", "quiet `time` before the first probe", &k.Idle},
+		{"interval", "`time` between unanswered probes", &k.Interval},
+		{"user-timeout", "longest `time` that sent data may stay unacknowledged", &k.UserTimeout},
+	} {
+		fs.Func(f.name, f.usage+"; -1 leaves the system's", func(s string) (err error) {
+			*f.to, err = parseTime(s)
+			return err
+		})
+	}
+	fs.IntVar(&k.Count, "count", 0, "unanswered `probes` before the kernel gives up; -1 leaves the system's")
+	fs.BoolVar(&o.json, "json", false, "print one JSON object")
+
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fs.SetOutput(out)
+			fs.PrintDefaults()
+		}
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	given := make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if given["within"] {
+		if *k != (sockopt.KeepAlive{}) {
+			return o, errors.New("-within gives all values: leave out -idle, -interval, -count and -user-timeout")
+		}
+		*k = sockopt.Within(*within)
+	}
+	o.here = !given["goos"] && !given["build"]
+	o.platform, err = parsePlatform(*goos, *build)
+	return o, err
+}
+
+func parseTime(s string) (time.Duration, error) {
+	if s == "-1" {
+		return -1, nil
+	}
+	return time.ParseDuration(s)
+}
+
+var known = []string{"aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js",
+	"linux", "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows"}
+
+func parsePlatform(goos, build string) (sockopt.Platform, error) {
+	if goos == "" && build == "" {
+		return sockopt.Current(), nil
+	}
+	if goos == "" {
+		goos = runtime.GOOS
+	}
+	p := sockopt.Platform{GOOS: goos}
+	if !strings.Contains(" "+strings.Join(known, " ")+" ", " "+goos+" ") {
+		return p, fmt.Errorf("-goos %q: not one of %s", goos, strings.Join(known, ", "))
+	}
+	if build == "" {
+		return p, nil
+	}
+	if goos == "windows" && !strings.Contains(build, ".") {
+		build = "10.0." + build
+	}
+	parts := strings.Split(build, ".")
+	into := []*uint32{&p.Major, &p.Minor, &p.Build}
+	for i, part := range parts {
+		n, err := strconv.ParseUint(part, 10, 32)
+		if err != nil || i == len(into) {
+			return p, fmt.Errorf("-build %q: not a version like 14393, 5.6 or 10.0.17763", build)
+		}
+		*into[i] = uint32(n)
+	}
+	return p, nil
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"runtime"
+	"strings"
+	"testing"
+
+	"example.com/hale/sockopt"
+)
+
+func output(t *testing.T, args ...string) string {
+	t.Helper()
+	var out strings.Builder
+	if err := run(args, &out); err != nil {
+		t.Fatalf("plan %s: %v", strings.Join(args, " "), err)
+	}
+	return out.String()
+}
+
+func TestThePlanOfEachWindowsShowsItsPathCallsAndWindow(t *testing.T) {
+	for _, test := range []struct {
+		build string
+		lines []string
+	}{
+		{"14393", []string{
+			"platform    windows 10.0.14393",
+			"path        ioctl\n",
+			"asked       idle 1s, interval 3s, count 2, user timeout 7s",
+			"  WSAIoctl(SIO_KEEPALIVE_VALS 0x98000004, {1, 1000 ms, 600 ms})",
+			"window      6s to 7s after an idle peer has vanished: 1s idle, then 10 probes, one each 600ms",
+			"  count: windows 10.0.14393 has no option for it, its count is fixed at 10: Interval 3s * Count 2 is kept as 600ms * 10",
+		}},
+		{"15063", []string{
+			"path        options+ioctl\n",
+			"  WSAIoctl(SIO_KEEPALIVE_VALS 0x98000004, {1, 1000 ms, 3000 ms})",
+			"  setsockopt(IPPROTO_TCP 6, TCP_KEEPCNT 16, 2)",
+			"window      6s to 7s after an idle peer has vanished: 1s idle, then 2 probes, one each 3s",
+		}},
+		{"16299", []string{
+			"path        options\n",
+			"  setsockopt(SOL_SOCKET 0xffff, SO_KEEPALIVE 8, 1)",
+			"  setsockopt(IPPROTO_TCP 6, TCP_KEEPIDLE 3, 1 s)",
+			"  setsockopt(IPPROTO_TCP 6, TCP_KEEPINTVL 17, 3 s)",
+			"  setsockopt(IPPROTO_TCP 6, TCP_KEEPCNT 16, 2)",
+			"  setsockopt(IPPROTO_TCP 6, TCP_MAXRT 5, 7 s)",
+		}},
+	} {
+		out := output(t, "-goos", "windows", "-build", test.build, "-idle", "1s", "-interval", "3s", "-count", "2")
+		for _, line := range test.lines {
+			if !strings.Contains(out, line) {
+				t.Errorf("build %s: no line %q in\n%s", test.build, line, out)
+			}
+		}
+	}
+}
+
+func TestWithoutGOOSTheKernelOfThisMachineIsReadBack(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the expectation is that of linux")
+	}
+	out := output(t, "-idle", "11s", "-interval", "-1", "-count", "5")
+	for _, line := range []string{
+		"  TCP_KEEPIDLE (idle): asked 11 s, got 11 s: set",
+		"  TCP_KEEPCNT (count): asked 5, got 5: set",
+		"held        idle 11s, interval ",
+	} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no line %q in\n%s", line, out)
+		}
+	}
+}
+
+func TestJSONHasNullForWhatTheSystemDecides(t *testing.T) {
+	var d document
+	if err := json.Unmarshal([]byte(output(t, "-goos", "openbsd", "-json")), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Effective.Idle != nil || d.Window.Latest != nil || len(d.Unsupported) != 4 {
+		t.Errorf("openbsd: effective idle %v, latest %v, %d unsupported", d.Effective.Idle, d.Window.Latest, len(d.Unsupported))
+	}
+	if err := json.Unmarshal([]byte(output(t, "-within", "10s", "-goos", "linux", "-json")), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Window.Latest == nil || *d.Window.Latest != 7 || len(d.Operations) != 5 || d.Operations[4].Unit != "ms" {
+		t.Errorf("linux: %+v", d)
+	}
+}
+
+func TestVersionsOfOtherSystemsSelectTheirPlan(t *testing.T) {
+	for _, test := range [][3]string{
+		{"dragonfly", "5.6", "TCP_KEEPIDLE 0x100, 13000 ms"},
+		{"dragonfly", "5.8", "TCP_KEEPIDLE 0x100, 13 s"},
+		{"solaris", "11.3", "TCP_KEEPALIVE_THRESHOLD 22, 13000 ms"},
+		{"solaris", "11.4", "TCP_KEEPIDLE 29, 13 s"},
+		{"windows", "10.0.14393", "path        ioctl"},
+		{"plan9", "", "path        none"},
+	} {
+		if out := output(t, "-goos", test[0], "-build", test[1]); !strings.Contains(out, test[2]) {
+			t.Errorf("%s %s: no %q in\n%s", test[0], test[1], test[2], out)
+		}
+	}
+}
+
+func TestBadInputIsOneClearLine(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"-idle 40000s -goos linux", "Idle 40000s: above 32767s"},
+		{"-within 1s", "Within(1s): below 2s"},
+		{"-within 0s", "Within(0s): below 2s"},
+		{"-within 5s -count 3", "leave out -idle"},
+		{"-idle soon", `invalid value "soon" for flag -idle`},
+		{"-goos beos", `-goos "beos": not one of`},
+		{"-goos windows -build new", `-build "10.0.new"`},
+		{"-goos windows -build 1.2.3.4", `-build "1.2.3.4"`},
+		{"-nonsense", "flag provided but not defined"},
+		{"extra", `unexpected argument "extra"`},
+	} {
+		var out strings.Builder
+		err := run(strings.Fields(test.args), &out)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("plan %s: %v, want %q", test.args, err, test.want)
+			continue
+		}
+		if strings.Contains(err.Error(), "\n") || out.Len() > 0 {
+			t.Errorf("plan %s: more than one line: %v\n%s", test.args, err, &out)
+		}
+	}
+}
+
+func TestHelpExplainsEveryFlag(t *testing.T) {
+	var out strings.Builder
+	if err := run([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"-goos", "-build", "-idle", "-interval", "-count", "-user-timeout", "-within", "-json"} {
+		if !strings.Contains(out.String(), "  "+name) {
+			t.Errorf("no %s in\n%s", name, &out)
+		}
+	}
+}
+
+func TestARangeErrorIsPassedOn(t *testing.T) {
+	var out strings.Builder
+	err := run([]string{"-goos", "illumos", "-interval", "61s"}, &out)
+	if re, ok := errors.AsType[*sockopt.RangeError](err); !ok || re.Field != "Interval" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,130 @@
+package sockopt
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+
+	"example.com/hale/internal/rawconn"
+)
+
+// socket is what one operating system does with one open descriptor.
+type socket interface {
+	set(Op) error
+	get(Op) (int, error)
+
+	// lacks reports whether err, from set, means that an option does not
+	// exist although the plan took it for granted, and that the older way is
+	// worth a try.
+	lacks(err error) bool
+}
+
+// Apply sets what the plan lists on an open TCP socket and reads it back. It
+// goes on after a refused option; [Report] says what became of each, and
+// [Report.Err] whether that is all that was asked for.
+//
+// The error is for a socket that could not be used at all ([net.ErrClosed]
+// after Close), or for a plan made for another operating system than the one
+// running. Success does not mean that the connection lives: Linux sets
+// options on a dead socket without complaint, Darwin and FreeBSD refuse.
+//
+// On Windows an option that turns out not to exist (WSAENOPROTOOPT), whatever
+// the version claims, is replaced by SIO_KEEPALIVE_VALS as in the plan for an
+// older build; Path and Effective of the Report then say so.
+//
+// On Linux a TCP_USER_TIMEOUT that is set before the connection stands bounds
+// the connect as well, so apply a plan to the finished connection where you can.
+func (p Plan) Apply(c syscall.RawConn) (Report, error) {
+	if p.Platform.GOOS != runtime.GOOS {
+		return Report{}, fmt.Errorf("sockopt: a plan for %q cannot be applied on %s", p.Platform.GOOS, runtime.GOOS)
+	}
+	if p.Path == PathNone {
+		return p.apply(descriptor(0)), nil // no operation, so no descriptor
+	}
+	var r Report
+	err := rawconn.Control(c, func(fd uintptr) error {
+		r = p.apply(descriptor(fd))
+		return nil
+	})
+	if err != nil {
+		return Report{}, fmt.Errorf("sockopt: %w", err)
+	}
+	return r, nil
+}
+
+// Get reads what the kernel holds for an open TCP socket, rounded as it keeps
+// it. A value that it does not give, or that no option exists for, is -1: the
+// times where SIO_KEEPALIVE_VALS set them, the user timeout of an MPTCP
+// socket. A zero UserTimeout means that there is none. Values that nobody set
+// are the system's.
+//
+// The error matches [errors.ErrUnsupported] on systems without socket
+// options, and [net.ErrClosed] on a closed connection.
+func Get(c syscall.RawConn) (KeepAlive, error) {
+	sys := Current().system()
+	if sys.path == PathNone {
+		return KeepAlive{}, fmt.Errorf("sockopt: reading keepalive on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+	}
+	var k KeepAlive
+	err := rawconn.Control(c, func(fd uintptr) (err error) {
+		k, err = sys.read(descriptor(fd))
+		return err
+	})
+	if err != nil {
+		return KeepAlive{}, fmt.Errorf("sockopt: reading keepalive: %w", err)
+	}
+	return k, nil
+}
+
+// apply is Apply on a descriptor known to be open.
+func (p Plan) apply(s socket) Report {
+	errs := p.set(s, nil)
+	for older, ok := p.older(s, errs); ok; older, ok = p.older(s, errs) {
+		errs = older.set(s, errs)
+		p = older
+	}
+	return p.report(s, errs)
+}
+
+// set makes the calls, all of them, and returns the error of each by its
+// field. Calls that are in done already are not made again.
+func (p Plan) set(s socket, done map[Op]error) map[Op]error {
+	errs := make(map[Op]error, len(p.Ops))
+	for _, o := range p.Ops {
+		err, ok := done[o]
+		if !ok {
+			err = s.set(o)
+		}
+		errs[o] = err
+	}
+	return errs
+}
+
+// The builds of Windows that the two older paths are those of.
+var (
+	windowsMixed = Platform{GOOS: "windows", Major: 10, Build: 15063}
+	windowsIoctl = Platform{GOOS: "windows", Major: 10, Build: 10240}
+)
+
+// older returns the plan to fall back to, if the kernel lacks an option for
+// which there is an older way.
+func (p Plan) older(s socket, errs map[Op]error) (Plan, bool) {
+	to, ok := Platform{}, false
+	for o, err := range errs {
+		switch {
+		case err == nil || o.Call == callIoctl || !s.lacks(err):
+		case o.Field == FieldCount:
+			to, ok = windowsIoctl, true
+		case o.Field == FieldIdle || o.Field == FieldInterval:
+			if !ok {
+				to, ok = windowsMixed, true
+			}
+		}
+	}
+	if !ok {
+		return Plan{}, false
+	}
+	older, err := to.Plan(p.Asked)
+	return older, err == nil
+}

@@ -1,0 +1,18 @@
+// Package sockopt decides which socket options make the operating system
+// notice a dead peer within a given time, sets them, and reads them back.
+//
+// A [KeepAlive] says what is wanted, [Within] derives one from a single
+// duration. [Platform.Plan] turns it into a [Plan]: plain data that lists the
+// system calls, the values the kernel will really act by, and what the
+// platform cannot do. A plan makes no system call, so any platform can be
+// planned for anywhere. [Plan.Apply] carries it out and returns a [Report] of
+// asked against held, option by option. [Control] does it all as a hook of
+// any [net.Dialer] or [net.ListenConfig].
+//
+// The numbers of the plan tables come from the systems' manuals and sources.
+// Those of Linux are tested on a running kernel; Darwin, the BSDs, Solaris,
+// illumos, AIX and Windows are planned as documented.
+//
+// The package has no state, and everything in it may be used by several
+// goroutines at once.
+package sockopt

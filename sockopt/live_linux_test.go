@@ -1,0 +1,424 @@
+package sockopt_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/hale/internal/rawconn"
+	"example.com/hale/internal/testnet"
+	"example.com/hale/sockopt"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// pair returns two ends of a connection of this machine with itself.
+func pair(t *testing.T, d net.Dialer, lc net.ListenConfig) (client, server *net.TCPConn) {
+	t.Helper()
+	ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c, err := d.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	s, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+// plain is a listener without MPTCP, of which nothing is inherited.
+func plain() (lc net.ListenConfig) {
+	lc.KeepAlive = -1
+	lc.SetMultipathTCP(false)
+	return lc
+}
+
+func raw(t *testing.T, c syscall.Conn) syscall.RawConn {
+	t.Helper()
+	rc, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rc
+}
+
+func get(t *testing.T, c syscall.Conn) sockopt.KeepAlive {
+	t.Helper()
+	k, err := sockopt.Get(raw(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func apply(t *testing.T, c syscall.Conn, k sockopt.KeepAlive) sockopt.Report {
+	t.Helper()
+	r, err := mustPlan(t, sockopt.Current(), k).Apply(raw(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// protocol is what the socket really is: IPPROTO_TCP or IPPROTO_MPTCP.
+func protocol(t *testing.T, c syscall.Conn) (n int) {
+	t.Helper()
+	err := rawconn.Control(raw(t, c), func(fd uintptr) (err error) {
+		n, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func statuses(r sockopt.Report) (out []string) {
+	for _, o := range r.Options {
+		out = append(out, o.Status())
+	}
+	return out
+}
+
+func TestTheKernelHoldsWhatApplySets(t *testing.T) {
+	for _, k := range []sockopt.KeepAlive{
+		{},
+		sockopt.Within(10 * sec),
+		{Idle: 7 * sec, Interval: 8 * sec, Count: 9, UserTimeout: 4321 * ms},
+		{Idle: 1, Interval: 1, Count: 1},
+		{Idle: 32767 * sec, Interval: 32767 * sec, Count: 1},
+		{Idle: sec, Interval: sec, Count: 127, UserTimeout: 2147483647 * ms},
+		{UserTimeout: 1},
+	} {
+		c, _ := pair(t, net.Dialer{}, plain())
+		r := apply(t, c, k)
+		if err := r.Err(); err != nil {
+			t.Errorf("%v: %v", k, err)
+		}
+		if want := []string{"set", "set", "set", "set", "set"}; !cmp.Equal(statuses(r), want) {
+			t.Errorf("%v: %q", k, statuses(r))
+		}
+		if got := get(t, c); got != r.Got {
+			t.Errorf("%v: report %v, socket %v", k, r.Got, got)
+		}
+		want := r.Effective
+		want.Count = r.Asked.Count // the socket keeps it though the user timeout decides
+		if r.Got != want {
+			t.Errorf("%v: holds %v, want %v", k, r.Got, want)
+		}
+		planned, held := [2]any{}, [2]any{}
+		planned[0], planned[1] = mustPlan(t, sockopt.Current(), k).Window()
+		held[0], held[1] = r.Window()
+		if planned != held {
+			t.Errorf("%v: window planned %v, held %v", k, planned, held)
+		}
+	}
+}
+
+func TestApplyLeavesAloneWhatIsMinusOne(t *testing.T) {
+	c, _ := pair(t, net.Dialer{}, plain())
+	before := apply(t, c, sockopt.KeepAlive{Idle: 7 * sec, Interval: 8 * sec, Count: 9, UserTimeout: 4321 * ms}).Got
+	r := apply(t, c, sockopt.KeepAlive{Idle: -1, Interval: -1, Count: 4, UserTimeout: -1})
+	want := before
+	want.Count = 4
+	if r.Got != want {
+		t.Errorf("holds %v, want %v", r.Got, want)
+	}
+	if s := []string{"set", "left alone", "left alone", "set", "left alone"}; !cmp.Equal(statuses(r), s) {
+		t.Errorf("%q", statuses(r))
+	}
+	if r = apply(t, c, sockopt.KeepAlive{Disabled: true}); r.Err() != nil || !r.Got.Disabled || r.Got.UserTimeout != 4321*ms {
+		t.Errorf("disabled: %v, %v", r.Got, r.Err())
+	}
+	if earliest, _ := r.Window(); earliest != sockopt.Never {
+		t.Errorf("disabled: noticed after %v", earliest)
+	}
+}
+
+func TestAFreshSocketHasTheSystemsValuesAndNoUserTimeout(t *testing.T) {
+	c, _ := pair(t, net.Dialer{KeepAlive: -1}, plain())
+	got := get(t, c)
+	if !got.Disabled || got.UserTimeout != 0 || got.Idle <= 0 || got.Interval <= 0 || got.Count <= 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestTheKernelRefusesWhatThePlanRefuses(t *testing.T) {
+	c, _ := pair(t, net.Dialer{}, plain())
+	plan := mustPlan(t, sockopt.Current(), sockopt.KeepAlive{})
+	for i, values := range map[int]map[int]bool{
+		1: {0: false, -1: false, 1: true, 32767: true, 32768: false, 40000: false, 1 << 30: false},
+		2: {0: false, -1: false, 1: true, 32767: true, 32768: false},
+		3: {0: false, -1: false, 1: true, 127: true, 128: false, 200: false},
+		4: {-1: false, 0: true, 1: true, 4001: true, 1<<31 - 1: true},
+	} {
+		for v, accepted := range values {
+			before := get(t, c)
+			err := sockopt.SetRaw(raw(t, c), plan.Ops[i], v)
+			switch {
+			case accepted && err != nil:
+				t.Errorf("%s %d: %v", plan.Ops[i].Name, v, err)
+			case !accepted && !errors.Is(err, syscall.EINVAL):
+				t.Errorf("%s %d: %v, want EINVAL", plan.Ops[i].Name, v, err)
+			case !accepted && get(t, c) != before:
+				t.Errorf("%s %d: refused, but changed %v to %v", plan.Ops[i].Name, v, before, get(t, c))
+			}
+		}
+	}
+}
+
+// Package net sets its own keepalive after Control, unless told not to.
+func TestADialerOverwritesControlUnlessItsKeepAliveIsNegative(t *testing.T) {
+	asked := sockopt.KeepAlive{Idle: 7 * sec, Interval: 8 * sec, Count: 9, UserTimeout: 4321 * ms}
+	for _, test := range []struct {
+		name      string
+		keepAlive time.Duration
+		config    net.KeepAliveConfig
+		want      sockopt.KeepAlive
+	}{
+		{"zero", 0, net.KeepAliveConfig{}, sockopt.KeepAlive{Idle: 15 * sec, Interval: 15 * sec, Count: 9, UserTimeout: 4321 * ms}},
+		{"-1", -1, net.KeepAliveConfig{}, asked},
+		{"1ns", 1, net.KeepAliveConfig{}, sockopt.KeepAlive{Idle: sec, Interval: 15 * sec, Count: 9, UserTimeout: 4321 * ms}},
+		{"all -1", 0, net.KeepAliveConfig{Enable: true, Idle: -1, Interval: -1, Count: -1}, asked},
+		{"out of range is swallowed", 0, net.KeepAliveConfig{Enable: true, Idle: 40000 * sec, Interval: 5 * sec, Count: 5}, asked},
+	} {
+		d := net.Dialer{KeepAlive: test.keepAlive, KeepAliveConfig: test.config, Control: sockopt.Control(asked)}
+		c, _ := pair(t, d, plain())
+		if got := get(t, c); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestAcceptedConnectionsInheritFromAPlainListener(t *testing.T) {
+	asked := sockopt.KeepAlive{Idle: 7 * sec, Interval: 8 * sec, Count: 9, UserTimeout: 4321 * ms}
+	lc := plain()
+	lc.Control = sockopt.Control(asked)
+	if _, s := pair(t, net.Dialer{}, lc); get(t, s) != asked {
+		t.Errorf("%v, want %v", get(t, s), asked)
+	}
+}
+
+// mptcp skips where the kernel does not do MPTCP.
+func mptcp(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP)
+	if err != nil {
+		testnet.Missing(t, "MPTCP (net.mptcp.enabled)")
+	}
+	unix.Close(fd)
+}
+
+func TestAnMPTCPSocketRefusesTheUserTimeoutAndNothingElse(t *testing.T) {
+	mptcp(t)
+	var d net.Dialer
+	d.SetMultipathTCP(true)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(true)
+	c, s := pair(t, d, lc)
+	for _, conn := range []*net.TCPConn{c, s} {
+		if p := protocol(t, conn); p != unix.IPPROTO_MPTCP {
+			t.Fatalf("protocol %d", p)
+		}
+		r := apply(t, conn, sockopt.KeepAlive{Idle: sec, Interval: 2 * sec, Count: 2, UserTimeout: 4 * sec})
+		err := r.Err()
+		if !errors.Is(err, syscall.ENOPROTOOPT) || err.Error() != "sockopt: TCP_USER_TIMEOUT (user_timeout 4000ms): protocol not available" {
+			t.Errorf("%v", err)
+		}
+		want := sockopt.KeepAlive{Idle: sec, Interval: 2 * sec, Count: 2, UserTimeout: -1}
+		if r.Got != want {
+			t.Errorf("holds %v, want %v", r.Got, want)
+		}
+	}
+}
+
+func TestControlMakesAnMPTCPListenerFallBackToPlainTCP(t *testing.T) {
+	mptcp(t)
+	lc := net.ListenConfig{KeepAlive: -1, Control: sockopt.Control(sockopt.Within(10 * sec))}
+	lc.SetMultipathTCP(true)
+	ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if p := protocol(t, ln.(*net.TCPListener)); p != unix.IPPROTO_TCP {
+		t.Errorf("protocol %d", p)
+	}
+	if got := get(t, ln.(*net.TCPListener)); got.UserTimeout != 7*sec {
+		t.Errorf("%v", got)
+	}
+	// With nothing to refuse it stays what package net makes it.
+	lc.Control = sockopt.Control(sockopt.KeepAlive{UserTimeout: -1})
+	ln2, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln2.Close()
+	if p := protocol(t, ln2.(*net.TCPListener)); p != unix.IPPROTO_MPTCP {
+		t.Errorf("protocol %d", p)
+	}
+}
+
+func TestAConnectionAcceptedFromPlainTCPOverAnMPTCPListenerTakesEverything(t *testing.T) {
+	mptcp(t)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(true)
+	_, s := pair(t, net.Dialer{}, lc)
+	if r := apply(t, s, sockopt.KeepAlive{}); r.Err() != nil {
+		t.Error(r.Err())
+	}
+}
+
+func TestControlRefusesAnInvalidRequestBeforeConnecting(t *testing.T) {
+	d := net.Dialer{Control: sockopt.Control(sockopt.KeepAlive{Idle: 40000 * sec})}
+	_, err := d.Dial("tcp", "127.0.0.1:1")
+	if re, ok := errors.AsType[*sockopt.RangeError](err); !ok || re.Field != "Idle" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestControlDoesNothingToOtherSockets(t *testing.T) {
+	d := net.Dialer{Control: sockopt.Control(sockopt.KeepAlive{Count: 1000})}
+	for _, network := range []string{"udp", "udp4"} {
+		c, err := d.Dial(network, "127.0.0.1:9")
+		if err != nil {
+			t.Errorf("%s: %v", network, err)
+			continue
+		}
+		c.Close()
+	}
+	ln, err := net.Listen("unix", "@hale-sockopt-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c, err := d.Dial("unix", "@hale-sockopt-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+func TestControlMayRunConcurrently(t *testing.T) {
+	control := sockopt.Control(sockopt.Within(5 * sec))
+	done := make(chan error)
+	c, s := pair(t, net.Dialer{}, plain())
+	for _, conn := range []*net.TCPConn{c, s} {
+		rc := raw(t, conn)
+		go func() { done <- control("tcp4", "", rc) }()
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTheUserTimeoutInControlAlsoBoundsTheConnect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes two seconds")
+	}
+	// A listener with a full queue answers no SYN.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: sa.(*unix.SockaddrInet4).Port}
+	d := net.Dialer{Timeout: 10 * sec, KeepAlive: -1, Control: sockopt.Control(sockopt.KeepAlive{UserTimeout: 1500 * ms})}
+	for range 3 { // the first fills the queue
+		start := time.Now()
+		c, err := d.Dial("tcp4", address.String())
+		if err == nil {
+			defer c.Close()
+			continue
+		}
+		if took := time.Since(start); !errors.Is(err, syscall.ETIMEDOUT) || took < 1400*ms || took > 2500*ms {
+			t.Errorf("%v after %v", err, took)
+		}
+		return
+	}
+	t.Error("the queue did not fill up")
+}
+
+func TestApplyOnAClosedConnectionFails(t *testing.T) {
+	c, _ := pair(t, net.Dialer{}, plain())
+	rc := raw(t, c)
+	c.Close()
+	if _, err := mustPlan(t, sockopt.Current(), sockopt.KeepAlive{}).Apply(rc); !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "sockopt: ") {
+		t.Errorf("Apply: %v", err)
+	}
+	if _, err := sockopt.Get(rc); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Get: %v", err)
+	}
+}
+
+// So that nobody takes a successful Apply for a sign of life.
+func TestApplyOnADeadConnectionSucceeds(t *testing.T) {
+	c, s := pair(t, net.Dialer{}, plain())
+	if err := errors.Join(s.SetLinger(0), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("%v", err)
+	}
+	if r := apply(t, c, sockopt.KeepAlive{}); r.Err() != nil {
+		t.Error(r.Err())
+	}
+}
+
+func TestAPlanForAnotherSystemIsNotApplied(t *testing.T) {
+	c, _ := pair(t, net.Dialer{}, plain())
+	before := get(t, c)
+	for _, p := range []sockopt.Platform{on("windows"), on("android"), on("")} {
+		_, err := mustPlan(t, p, sockopt.KeepAlive{}).Apply(raw(t, c))
+		if err == nil || !strings.Contains(err.Error(), p.GOOS) || get(t, c) != before {
+			t.Errorf("%v: %v, %v", p, err, get(t, c))
+		}
+	}
+	if _, err := (sockopt.Plan{}).Apply(raw(t, c)); err == nil {
+		t.Error("the zero plan was applied")
+	}
+}
+
+func TestControlIsNilWhereADialerCannotHaveOne(t *testing.T) {
+	for _, name := range []string{"js", "wasip1", "plan9"} {
+		if sockopt.ControlOn(on(name), sockopt.KeepAlive{}) != nil {
+			t.Errorf("%s: not nil", name)
+		}
+	}
+}
+
+func TestCurrentIsThisKernel(t *testing.T) {
+	p := sockopt.Current()
+	if p.GOOS != "linux" || p.Major < 3 {
+		t.Errorf("%v", p)
+	}
+}
+
+// SO_KEEPALIVE's numbers are those of the running architecture.
+func TestThePlansNumbersAreThoseOfTheHeaders(t *testing.T) {
+	plan := mustPlan(t, on("linux"), sockopt.KeepAlive{})
+	for i, want := range []int{unix.SO_KEEPALIVE, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT, unix.TCP_USER_TIMEOUT} {
+		if int(plan.Ops[i].Number) != want {
+			t.Errorf("%v, want %d", plan.Ops[i], want)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package sockopt
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Platform is an operating system to plan for: a GOOS of Go and the version
+// of its kernel. Only Windows, Solaris, DragonFly and FreeBSD are planned for
+// by version. The zero version stands for the newest.
+type Platform struct {
+	// GOOS is spelt as in [runtime.GOOS]. On one that this package does not
+	// know every option is unsupported, which is no error.
+	GOOS string
+
+	// Major, Minor and Build are 10, 0 and 17763 for Windows Server 2019, and
+	// 11, 4 and 0 for Solaris 11.4.
+	Major, Minor, Build uint32
+}
+
+// Current returns the platform that the program runs on. The version is
+// asked for once, and zero where the system does not tell.
+func Current() Platform { return current() }
+
+var current = sync.OnceValue(func() Platform {
+	v := osVersion()
+	return Platform{GOOS: runtime.GOOS, Major: v[0], Minor: v[1], Build: v[2]}
+})
+
+// String returns the name and, unless it is zero, the version.
+func (p Platform) String() string {
+	if p.version() == (version{}) {
+		return p.GOOS
+	}
+	return fmt.Sprintf("%s %d.%d.%d", p.GOOS, p.Major, p.Minor, p.Build)
+}
+
+func (p Platform) version() version { return version{p.Major, p.Minor, p.Build} }
+
+// kin names the system whose options a GOOS shares.
+var kin = map[string]string{"android": "linux", "ios": "darwin"}
+
+// system returns the table of options for p: of those for its GOOS, which
+// are listed newest first, the first that is not newer than p.
+func (p Platform) system() *system {
+	goos := p.GOOS
+	if k, ok := kin[goos]; ok {
+		goos = k
+	}
+	for i := range systems {
+		if s := &systems[i]; s.goos == goos && s.reaches(p.version()) {
+			return s
+		}
+	}
+	return &noSystem
+}
+
+// version is major, minor and build.
+type version [3]uint32
+
+func (s *system) reaches(v version) bool {
+	return v == version{} || slices.Compare(v[:], s.from[:]) >= 0
+}
+
+// parseVersion reads up to three numbers separated by dots from the start of
+// s, and ignores what follows, as in "6.18.44-generic".
+func parseVersion(s string) (v version) {
+	for i, part := range strings.SplitN(s, ".", len(v)+1) {
+		if i == len(v) {
+			break
+		}
+		n, rest := leadingNumber(part)
+		v[i] = n
+		if rest != "" || part == "" {
+			break
+		}
+	}
+	return v
+}
+
+func leadingNumber(s string) (n uint32, rest string) {
+	rest = strings.TrimLeft(s, "0123456789")
+	_, err := fmt.Sscanf(s[:len(s)-len(rest)], "%d", &n)
+	if err != nil {
+		return 0, s
+	}
+	return n, rest
+}

@@ -1,0 +1,287 @@
+package sockopt
+
+import (
+	"math"
+	"time"
+)
+
+// system is everything a plan needs to know about one operating system from
+// one version on.
+type system struct {
+	goos string
+	from version // the first version that this is true of
+	path Path
+	rows []row // in the order of the calls
+
+	// fixedCount is the number of probes of a system that takes no other. The
+	// interval is then chosen so that Interval*Count stays what was asked.
+	fixedCount int
+
+	// userTimeoutDecides: the user timeout, when set, replaces the count
+	// (Linux, tcp_keepalive_timer).
+	userTimeoutDecides bool
+
+	// defaults are the documented values of a socket nobody touched, zero
+	// where none is documented.
+	defaults KeepAlive
+
+	// remarks are what a user of a field has to know. For a field without a
+	// row they say why there is none.
+	remarks map[Field]string
+}
+
+// row says how one field is handed to the kernel, and which values of it the
+// kernel accepts, in unit.
+type row struct {
+	field       Field
+	call        string
+	level       string
+	levelNumber int
+	name        string
+	number      uint32
+	unit        time.Duration // zero: a plain number
+	min, max    int64
+}
+
+const (
+	sec = time.Second
+	ms  = time.Millisecond
+
+	// maxInt is the largest value that setsockopt's int can carry, and the
+	// limit where a system documents none.
+	maxInt = math.MaxInt32
+
+	tenDays = 10 * 24 * 60 * 60 // in seconds
+)
+
+// onLinux and onBSD are SO_KEEPALIVE's two common spellings.
+var (
+	onLinux = row{FieldKeepAlive, callSetsockopt, "SOL_SOCKET", 1, "SO_KEEPALIVE", 9, 0, 0, 1}
+	onBSD   = row{FieldKeepAlive, callSetsockopt, "SOL_SOCKET", 0xffff, "SO_KEEPALIVE", 8, 0, 0, 1}
+)
+
+// tcp is an option at the level of TCP.
+func tcp(f Field, name string, number uint32, unit time.Duration, min, max int64) row {
+	return row{f, callSetsockopt, "IPPROTO_TCP", 6, name, number, unit, min, max}
+}
+
+// vals is one of the two times in struct tcp_keepalive of Windows.
+func vals(f Field) row {
+	return row{f, callIoctl, "", 0, "SIO_KEEPALIVE_VALS", 0x98000004, ms, 1, math.MaxUint32}
+}
+
+// Numbers and limits are from the headers and the sources of the systems, not
+// from the build: a plan for one system is made on any other. x/sys could not
+// be used for all of them anyway: under GOOS=solaris it has the numbers of
+// illumos.
+//
+// Of several entries for one GOOS the newest comes first.
+var systems = [...]system{
+	{
+		// net/ipv4/tcp.c: values outside the range are EINVAL, never clamped.
+		goos: "linux", path: PathOptions, userTimeoutDecides: true,
+		rows: []row{
+			onLinux,
+			tcp(FieldIdle, "TCP_KEEPIDLE", 4, sec, 1, 32767),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 5, sec, 1, 32767),
+			tcp(FieldCount, "TCP_KEEPCNT", 6, 0, 1, 127),
+			tcp(FieldUserTimeout, "TCP_USER_TIMEOUT", 18, ms, 1, maxInt),
+		},
+		defaults: KeepAlive{Idle: 7200 * sec, Interval: 75 * sec, Count: 9},
+	},
+	{
+		// xnu bsd/netinet/tcp_usrreq.c: times are kept as 32-bit milliseconds.
+		goos: "darwin", path: PathOptions,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPALIVE", 0x10, sec, 1, math.MaxUint32/1000),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 0x101, sec, 1, math.MaxUint32/1000),
+			tcp(FieldCount, "TCP_KEEPCNT", 0x102, 0, 1, maxInt),
+			// No check, but the kernel multiplies it by 1000 in an int.
+			tcp(FieldUserTimeout, "TCP_RXT_CONNDROPTIME", 0x80, sec, 1, maxInt/1000),
+		},
+		defaults: KeepAlive{Idle: 7200 * sec, Interval: 75 * sec, Count: 8},
+		remarks: map[Field]string{
+			FieldUserTimeout: "looked at only when a retransmission is due, so the connection ends at the first one after it; a peer that answers with its window shut is not covered",
+		},
+	},
+	{
+		goos: "windows", from: version{10, 0, 16299}, path: PathOptions,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPIDLE", 3, sec, 1, maxInt),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 17, sec, 1, maxInt),
+			tcp(FieldCount, "TCP_KEEPCNT", 16, 0, 1, 255),
+			windowsBound,
+		},
+		defaults: windowsDefaults,
+		remarks:  map[Field]string{FieldUserTimeout: windowsRemark},
+	},
+	{
+		goos: "windows", from: version{10, 0, 15063}, path: PathMixed,
+		rows: []row{
+			onBSD,
+			vals(FieldIdle),
+			vals(FieldInterval),
+			tcp(FieldCount, "TCP_KEEPCNT", 16, 0, 1, 255),
+			windowsBound,
+		},
+		defaults: windowsDefaults,
+		remarks:  map[Field]string{FieldUserTimeout: windowsRemark},
+	},
+	{
+		goos: "windows", from: version{6, 0, 0}, path: PathIoctl, fixedCount: 10,
+		rows:     []row{onBSD, vals(FieldIdle), vals(FieldInterval), windowsBound},
+		defaults: windowsDefaults,
+		remarks:  map[Field]string{FieldUserTimeout: windowsRemark},
+	},
+	{
+		// Before Vista.
+		goos: "windows", path: PathIoctl, fixedCount: 5,
+		rows:     []row{onBSD, vals(FieldIdle), vals(FieldInterval)},
+		defaults: KeepAlive{Idle: 7200 * sec, Interval: 1 * sec, Count: 5},
+	},
+	{
+		goos: "freebsd", from: version{14, 0, 0}, path: PathOptions,
+		rows: append(freebsdKeep[:len(freebsdKeep):len(freebsdKeep)],
+			tcp(FieldUserTimeout, "TCP_MAXUNACKTIME", 0x44, sec, 1, math.MaxUint32/1000)),
+		defaults: freebsdDefaults,
+	},
+	{
+		goos: "freebsd", path: PathOptions, rows: freebsdKeep, defaults: freebsdDefaults,
+		remarks: map[Field]string{
+			FieldUserTimeout: "not set, because freebsd before 14 may accept TCP_MAXUNACKTIME but does not act by it",
+		},
+	},
+	{
+		goos: "netbsd", path: PathOptions,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPIDLE", 3, sec, 1, maxInt),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 5, sec, 1, maxInt),
+			tcp(FieldCount, "TCP_KEEPCNT", 6, 0, 1, maxInt),
+		},
+		remarks: map[Field]string{
+			FieldIdle:     netbsdRemark,
+			FieldInterval: netbsdRemark,
+		},
+	},
+	{
+		goos: "openbsd", path: PathSwitch, rows: []row{onBSD},
+		remarks: map[Field]string{
+			FieldIdle:     "no such socket option; sysctl net.inet.tcp.keepidle holds for every connection",
+			FieldInterval: "no such socket option; sysctl net.inet.tcp.keepintvl holds for every connection",
+		},
+	},
+	{
+		goos: "dragonfly", from: version{5, 8, 0}, path: PathOptions,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPIDLE", 0x100, sec, 1, maxInt/1000),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 0x200, sec, 1, maxInt/1000),
+			tcp(FieldCount, "TCP_KEEPCNT", 0x400, 0, 1, maxInt),
+		},
+	},
+	{
+		// The same options in milliseconds; less than a tick of 1/100 s is
+		// EINVAL.
+		goos: "dragonfly", path: PathOptions,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPIDLE", 0x100, ms, 10, maxInt),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 0x200, ms, 10, maxInt),
+			tcp(FieldCount, "TCP_KEEPCNT", 0x400, 0, 1, maxInt),
+		},
+	},
+	{
+		goos: "solaris", from: version{11, 4, 0}, path: PathOptions,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPIDLE", 0x1d, sec, 10, tenDays),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 0x1e, sec, 10, tenDays),
+			tcp(FieldCount, "TCP_KEEPCNT", 0x1f, 0, 1, maxInt),
+			abortThreshold,
+		},
+		defaults: KeepAlive{Idle: 7200 * sec},
+		remarks:  map[Field]string{FieldUserTimeout: solarisRemark},
+	},
+	{
+		goos: "solaris", path: PathOptions, fixedCount: 1,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPALIVE_THRESHOLD", 0x16, ms, 10*1000, tenDays*1000),
+			tcp(FieldInterval, "TCP_KEEPALIVE_ABORT_THRESHOLD", 0x17, ms, 1, maxInt),
+			abortThreshold,
+		},
+		defaults: KeepAlive{Idle: 7200 * sec, Interval: 480 * sec, Count: 1},
+		remarks: map[Field]string{
+			FieldCount:       "solaris before 11.4 decides itself how many probes it sends: Interval*Count is set as a whole, as one interval",
+			FieldUserTimeout: solarisRemark,
+		},
+	},
+	{
+		// uts/common/inet/tcp: an interval outside of the retransmission
+		// timeout's bounds, 400 ms and 60 s, is EINVAL. The interval has to
+		// come before the count, which would infer one.
+		goos: "illumos", path: PathOptions,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPIDLE", 0x22, sec, 10, tenDays),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 0x24, sec, 1, 60),
+			tcp(FieldCount, "TCP_KEEPCNT", 0x23, 0, 1, maxInt),
+			abortThreshold,
+		},
+		defaults: KeepAlive{Idle: 7200 * sec},
+		remarks:  map[Field]string{FieldUserTimeout: solarisRemark},
+	},
+	{
+		goos: "aix", path: PathOptions,
+		rows: []row{
+			onBSD,
+			tcp(FieldIdle, "TCP_KEEPIDLE", 0x11, sec, 1, maxInt),
+			tcp(FieldInterval, "TCP_KEEPINTVL", 0x12, sec, 1, maxInt),
+			tcp(FieldCount, "TCP_KEEPCNT", 0x13, 0, 1, maxInt),
+		},
+		remarks: map[Field]string{
+			FieldIdle:     aixRemark,
+			FieldInterval: aixRemark,
+		},
+	},
+	{
+		goos: "plan9", path: PathNone,
+		remarks: map[Field]string{
+			FieldKeepAlive: "plan9 takes it through a ctl file, which is package net's alone: use net.TCPConn's SetKeepAlive",
+		},
+	},
+	{goos: "js", path: PathNone, remarks: fakeNet},
+	{goos: "wasip1", path: PathNone, remarks: fakeNet},
+}
+
+// noSystem stands for every GOOS that is not in the table.
+var noSystem = system{path: PathNone}
+
+// Pieces that several systems share.
+var (
+	windowsDefaults = KeepAlive{Idle: 7200 * sec, Interval: 1 * sec, Count: 10}
+	windowsBound    = tcp(FieldUserTimeout, "TCP_MAXRT", 5, sec, 1, maxInt)
+
+	freebsdDefaults = KeepAlive{Idle: 7200 * sec, Interval: 75 * sec, Count: 8}
+	freebsdKeep     = []row{
+		// More than UINT_MAX/hz is EINVAL; hz is 1000.
+		onBSD,
+		tcp(FieldIdle, "TCP_KEEPIDLE", 0x100, sec, 1, math.MaxUint32/1000),
+		tcp(FieldInterval, "TCP_KEEPINTVL", 0x200, sec, 1, math.MaxUint32/1000),
+		tcp(FieldCount, "TCP_KEEPCNT", 0x400, 0, 1, maxInt),
+	}
+
+	abortThreshold = tcp(FieldUserTimeout, "TCP_ABORT_THRESHOLD", 0x11, ms, 1, maxInt)
+
+	fakeNet = map[Field]string{FieldKeepAlive: "this platform's network has no socket options"}
+)
+
+const (
+	windowsRemark = "TCP_MAXRT bounds retransmission; how it treats a peer with its window shut is not documented"
+	solarisRemark = "TCP_ABORT_THRESHOLD bounds retransmission; a peer that answers with its window shut is not covered"
+	netbsdRemark  = "set in seconds as tcp(4) says, but the kernel appears to count half seconds: expect detection up to twice as early"
+	aixRemark     = "set in seconds, but the unit is not documented: the system-wide tunables of the same name are in half seconds"
+)

@@ -1,0 +1,61 @@
+package sockopt
+
+import "time"
+
+const (
+	// DefaultWithin is the detection time that the zero KeepAlive stands for.
+	DefaultWithin = 30 * time.Second
+
+	// MinWithin is the shortest time that [Within] can promise: one second
+	// idle and one for the only probe, the smallest values kernels accept.
+	MinWithin = 2 * time.Second
+)
+
+const (
+	// rtoReserve is kept back because the user timeout's clock starts only at
+	// the first retransmission, measured at 0.42 s after the data was sent.
+	rtoReserve = 500 * time.Millisecond
+
+	// maxIdle keeps the flow known to address translators and load balancers
+	// on the way, the strictest of which forget it after some minutes.
+	maxIdle = 60 * time.Second
+
+	// maxProbes is enough to survive the loss of two probes in a row.
+	maxProbes = 3
+
+	// maxInterval is the largest interval that Linux accepts.
+	maxInterval = 32767 * time.Second
+)
+
+// Within derives all four values so that a dead peer is noticed at most d
+// after it vanished, whether the connection is idle or has data
+// unacknowledged, with Linux' late timers allowed for.
+//
+// On Linux the first write into a peer's silence ends keepalive's clock and
+// starts the user timeout's: d then counts from that write.
+//
+// The rule: d less half a second (the retransmission that starts the user
+// timeout's clock), of that eight ninths (a Linux timer is late by up to an
+// eighth of its wait), in whole seconds, at least 2. Half of it, at most
+// 60 s, is Idle; the rest is divided into at most three probes at equal
+// intervals of whole seconds; UserTimeout is the sum. Every value grows with d or
+// stays. Within(30s) is 13s, 4s, 3 and 25s.
+//
+// Below 2.75 s the floor of two seconds applies, and a late kernel may need
+// up to an eighth and the retransmission more than d. A very long d gives
+// something shorter, since Interval ends at 32767 s.
+//
+// A d below [MinWithin], zero and negative ones too, gives a KeepAlive that
+// every [Platform.Plan], and so every dial with it, refuses with a
+// [*RangeError] that names d.
+func Within(d time.Duration) KeepAlive {
+	if d < MinWithin {
+		return KeepAlive{shortBy: MinWithin - max(d, -Never/2)}
+	}
+	budget := max(2*time.Second, ((d-rtoReserve)/9*8)/time.Second*time.Second)
+	idle := min(maxIdle, (budget/2)/time.Second*time.Second)
+	rest := budget - idle
+	count := min(maxProbes, rest/time.Second)
+	interval := min(maxInterval, (rest/count)/time.Second*time.Second)
+	return KeepAlive{Idle: idle, Interval: interval, Count: int(count), UserTimeout: idle + interval*count}
+}
