@@ -1,0 +1,7 @@
+//go:build !unix && !windows
+
+package health
+
+import "errors"
+
+func peek(uintptr) error { return errors.ErrUnsupported }

@@ -1,0 +1,71 @@
+package health
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+)
+
+// A DeadError says that a connection is dead, why, and since when. It is
+// immutable once returned, and one connection returns the same *DeadError to
+// everybody who asks.
+//
+// It is a [net.Error] whose Timeout is false: a kernel that gave a peer up is
+// not a deadline that passed, and code that keeps a connection after a timeout
+// must not keep this one. The kernel's error is still there for [errors.Is]
+// (syscall.ETIMEDOUT, on Windows too) and [errors.As] (**net.OpError).
+type DeadError struct {
+	Cause    Cause
+	Op       string        // what met the death: "read", "write", "check", "watch", "close"
+	Silence  time.Duration // how long nothing had come from the peer; 0 where the kernel does not tell
+	Detected time.Time     // when the death was noticed here
+	Info     Info          // what the kernel knew at that moment; zero where it does not tell
+	Err      error         // the error underneath
+}
+
+var _ net.Error = (*DeadError)(nil)
+
+// Error names the cause, the silence that led to it, and the error underneath.
+func (e *DeadError) Error() string {
+	if e.Silence > 0 {
+		return fmt.Sprintf("connection dead: %v, peer silent for %v: %v", e.Cause, e.Silence, e.Err)
+	}
+	return fmt.Sprintf("connection dead: %v: %v", e.Cause, e.Err)
+}
+
+// Unwrap returns the error underneath.
+func (e *DeadError) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, syscall.ETIMEDOUT) hold wherever the kernel gave up
+// waiting. On Windows that constant is an invented number which no socket ever
+// returns.
+func (e *DeadError) Is(target error) bool {
+	return target == syscall.ETIMEDOUT && timedOut(e.Err)
+}
+
+// Timeout is false: waiting longer, or trying again, will not help.
+func (e *DeadError) Timeout() bool { return false }
+
+// Temporary is false.
+func (e *DeadError) Temporary() bool { return false }
+
+// ErrorType returns the cause's name, a low-cardinality value from the closed
+// list of [Cause.String]; OpenTelemetry's semantic conventions ask errors for
+// it by this method.
+func (e *DeadError) ErrorType() string { return e.Cause.String() }
+
+// Since returns when the silence began: the time of the peer's last sign of
+// life, or the time of detection where the kernel does not tell.
+func (e *DeadError) Since() time.Time { return e.Detected.Add(-e.Silence) }
+
+// IsDead reports whether err, returned by a connection, means that the
+// connection can carry no further request: a [DeadError], any error of the
+// kernel that ends a connection, io.EOF, or net.ErrClosed. A deadline
+// that passed is not a death, and neither is an error that has nothing to do
+// with connections.
+func IsDead(err error) bool {
+	var dead *DeadError
+	return errors.As(err, &dead) || Classify(err) != Unknown
+}
