@@ -1,0 +1,50 @@
+package hale
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"testing"
+)
+
+// BenchmarkPingPong compares a Conn with the connection inside it, over
+// loopback, in one run:
+//
+//	go test -run '^$' -bench PingPong -count 10 . | benchstat -col /conn -
+func BenchmarkPingPong(b *testing.B) {
+	for _, size := range []int{64, 64 << 10} {
+		for _, kind := range []string{"raw", "hale"} {
+			b.Run(fmt.Sprintf("size=%d/conn=%s", size, kind), func(b *testing.B) {
+				client, server := connect(b, new(Dialer))
+				var conn net.Conn = client
+				if kind == "raw" {
+					conn = client.TCPConn
+				}
+				go echo(server, size)
+				buf := make([]byte, size)
+				b.SetBytes(int64(2 * size))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := conn.Write(buf); err != nil {
+						b.Fatal(err)
+					}
+					if _, err := io.ReadFull(conn, buf); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func echo(c *net.TCPConn, size int) {
+	buf := make([]byte, size)
+	for {
+		if _, err := io.ReadFull(c, buf); err != nil {
+			return
+		}
+		if _, err := c.Write(buf); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package hale
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime"
+
+	"example.com/hale/health"
+)
+
+// ReadFrom copies from r until io.EOF, as [net.TCPConn.ReadFrom] does: by
+// splice(2) from another connection and sendfile(2) from a file, where the
+// operating system has them. If the copy fails because a Conn on either side
+// of it died, the error is the reason of that death.
+func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
+	src, peer, done := bareReader(r)
+	n, err := c.TCPConn.ReadFrom(src)
+	done()
+	if err != nil {
+		err = copyError(err, c, peer)
+	}
+	return n, err
+}
+
+// WriteTo copies to w until io.EOF, as [net.TCPConn.WriteTo] does. If the copy
+// fails because a Conn on either side of it died, the error is the reason of
+// that death.
+func (c *Conn) WriteTo(w io.Writer) (int64, error) {
+	dst, peer := bareWriter(w)
+	n, err := c.TCPConn.WriteTo(dst)
+	if err != nil {
+		err = copyError(err, c, peer)
+	}
+	return n, err
+}
+
+// bareReader takes a Conn out of r, so that package net, which splices only
+// between its own types, knows it. done must be called after the copy.
+func bareReader(r io.Reader) (src io.Reader, peer *Conn, done func()) {
+	if runtime.GOOS != "linux" { // nothing to gain
+		return r, nil, func() {}
+	}
+	switch r := r.(type) {
+	case *Conn:
+		return r.TCPConn, r, func() {}
+	case *io.LimitedReader: // io.CopyN
+		if conn, ok := r.R.(*Conn); ok {
+			bare := &io.LimitedReader{R: conn.TCPConn, N: r.N}
+			return bare, conn, func() { r.N = bare.N }
+		}
+	}
+	return r, nil, func() {}
+}
+
+func bareWriter(w io.Writer) (dst io.Writer, peer *Conn) {
+	if conn, ok := w.(*Conn); ok && runtime.GOOS == "linux" {
+		return conn.TCPConn, conn
+	}
+	return w, nil
+}
+
+// copyError finds out whose death an error was. A copy does not say which of
+// its two sides failed; the kernel does.
+func copyError(err error, sides ...*Conn) error {
+	var dead *health.DeadError
+	if errors.As(err, &dead) {
+		return dead // a Conn said it, and package net put its own addresses around it
+	}
+	for _, c := range sides {
+		if c != nil && c.isOver() {
+			return c.fail(c.readdress(err))
+		}
+	}
+	return err
+}
+
+func (c *Conn) isOver() bool {
+	info, err := c.Info()
+	return err == nil && info.State == health.TCPClose || c.death() != nil
+}
+
+// readdress puts c's addresses into an error that has those of the connection
+// which did the copying.
+func (c *Conn) readdress(err error) error {
+	op, ok := err.(*net.OpError)
+	if !ok {
+		return err
+	}
+	own := *op
+	own.Source, own.Addr = c.LocalAddr(), c.RemoteAddr()
+	return &own
+}

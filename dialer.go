@@ -1,0 +1,150 @@
+package hale
+
+import (
+	"context"
+	"net"
+	"syscall"
+	"time"
+
+	"example.com/hale/sockopt"
+)
+
+// A Dialer dials as a [net.Dialer] does and gives connections that notice when
+// their peer is gone. The zero value dials with net.Dialer's defaults and
+// notices within 30 seconds.
+//
+// Its DialContext fits wherever a dial function is asked for:
+// http.Transport.DialContext, pgconn.Config.DialFunc, redis.Options.Dialer,
+// grpc.WithContextDialer and others.
+//
+// A Dialer may be used by several goroutines at once. Its fields must not be
+// changed once it is in use; it never changes what they point to.
+type Dialer struct {
+	// NetDialer does the dialling: its timeouts, local address, resolver,
+	// Happy Eyeballs and Control functions all apply (Control first, then the
+	// options of this package). Its KeepAlive and KeepAliveConfig do not:
+	// KeepAlive below takes their place. Nil is a zero net.Dialer.
+	NetDialer *net.Dialer
+
+	// KeepAlive says within what time a dead peer must be noticed. Zero is
+	// sockopt.Within(30 * time.Second).
+	KeepAlive sockopt.KeepAlive
+
+	// Strict makes a dial fail if the operating system refused, or does not
+	// have, an option that KeepAlive asks for; the error names it. Otherwise
+	// the connection is made, and its Report says what is missing.
+	Strict bool
+
+	// Observer is told about the dials and their connections; nil is nobody.
+	Observer *Observer
+}
+
+// Dial connects to the address on the network with a zero [Dialer]. For
+// "tcp", "tcp4" and "tcp6" the result is a [*Conn].
+func Dial(network, address string) (net.Conn, error) {
+	return new(Dialer).Dial(network, address)
+}
+
+// Dial connects to the address on the network; see [Dialer.DialContext].
+func (d *Dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(context.Background(), network, address)
+}
+
+// DialContext connects to the address on the network, both as [net.Dial] takes
+// them. For "tcp", "tcp4" and "tcp6" the result is a [*Conn]; other networks
+// are left to NetDialer and give its plain connections.
+//
+// ctx bounds the dial alone; once connected, it has no effect. A KeepAlive
+// that is out of range fails before any socket is made. Errors are those of
+// net.Dialer, a *[net.OpError] as a rule.
+func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx = d.Observer.dialStart(ctx, DialStartInfo{Network: network, Address: address, KeepAlive: d.KeepAlive})
+	start := time.Now()
+	conn, err := d.dial(ctx, network, address)
+	done := DialDoneInfo{Network: network, Address: address, Duration: time.Since(start), Err: err}
+	done.Conn, _ = conn.(*Conn)
+	d.Observer.dialDone(ctx, done)
+	return conn, err
+}
+
+func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	nd := d.netDialer()
+	if !isTCP(network) {
+		return nd.DialContext(ctx, network, address)
+	}
+	plan, err := sockopt.Current().Plan(d.KeepAlive)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	d.own(&nd)
+	conn, err := nd.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return d.adopt(conn.(*net.TCPConn), plan)
+}
+
+// netDialer returns a copy of NetDialer to be changed at will.
+func (d *Dialer) netDialer() net.Dialer {
+	if d.NetDialer == nil {
+		return net.Dialer{}
+	}
+	return *d.NetDialer
+}
+
+// own takes the keepalive options out of net.Dialer's hands, which would set
+// its own after the connect and drop the errors, and has them set before the
+// connect instead. The user timeout is left for later: set now, it would
+// bound the handshake too (tcp(7)).
+func (d *Dialer) own(nd *net.Dialer) {
+	nd.KeepAlive, nd.KeepAliveConfig = -1, net.KeepAliveConfig{}
+	before := d.KeepAlive
+	before.UserTimeout = -1
+	ours := sockopt.Control(before)
+	if ours == nil {
+		return // this system's dialer cannot have a Control function
+	}
+	theirs := controlOf(nd)
+	nd.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
+		if err := theirs(ctx, network, address, c); err != nil {
+			return err
+		}
+		if err := ours(network, address, c); err != nil && d.Strict {
+			return err
+		}
+		return nil
+	}
+}
+
+type control = func(ctx context.Context, network, address string, c syscall.RawConn) error
+
+// controlOf returns the Control function that nd would call.
+func controlOf(nd *net.Dialer) control {
+	plain := nd.Control
+	switch {
+	case nd.ControlContext != nil:
+		return nd.ControlContext
+	case plain != nil:
+		return func(_ context.Context, network, address string, c syscall.RawConn) error {
+			return plain(network, address, c)
+		}
+	}
+	return func(context.Context, string, string, syscall.RawConn) error { return nil }
+}
+
+// adopt applies the whole plan, now that the connection stands.
+func (d *Dialer) adopt(tcp *net.TCPConn, plan sockopt.Plan) (net.Conn, error) {
+	c, err := newConn(tcp, plan, d.Observer)
+	if err == nil && d.Strict {
+		err = c.report.Err()
+	}
+	if err != nil {
+		tcp.Close()
+		return nil, &net.OpError{Op: "dial", Net: tcp.LocalAddr().Network(), Source: tcp.LocalAddr(), Addr: tcp.RemoteAddr(), Err: err}
+	}
+	return c, nil
+}
+
+func isTCP(network string) bool {
+	return network == "tcp" || network == "tcp4" || network == "tcp6"
+}

@@ -1,0 +1,303 @@
+package hale
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/hale/internal/testnet"
+	"example.com/hale/sockopt"
+)
+
+// Where a dial function is asked for, ours fits.
+var (
+	_ func(ctx context.Context, network, address string) (net.Conn, error) = new(Dialer).DialContext // http.Transport, pgconn, redis
+	_ func(network, address string) (net.Conn, error)                      = new(Dialer).Dial
+	_ func(network, address string) (net.Conn, error)                      = Dial
+)
+
+func TestADialGivesWhatWasAsked(t *testing.T) {
+	t.Parallel()
+	client, _ := connect(t, &Dialer{
+		// net.Dialer would set 15 s, 15 s and 9 over everything.
+		NetDialer: &net.Dialer{KeepAlive: 40 * time.Second, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 41 * time.Second}},
+	})
+	if got, want := client.Report().Got, sockopt.Within(30*time.Second); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if err := client.Report().Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheUserTimeoutDoesNotBoundTheDial(t *testing.T) {
+	t.Parallel()
+	l := testnet.Listen(t)
+	thaw := testnet.FreezeListener(t, l)
+	var userTimeout atomic.Int64
+	userTimeout.Store(-1)
+	nd := &net.Dialer{Timeout: 10 * time.Second, ControlContext: func(_ context.Context, _, _ string, c syscall.RawConn) error {
+		// Looked at while the handshake is waiting for an answer.
+		time.AfterFunc(500*time.Millisecond, func() {
+			if k, err := sockopt.Get(c); err == nil {
+				userTimeout.Store(int64(k.UserTimeout))
+			}
+			thaw()
+		})
+		return nil
+	}}
+	d := &Dialer{NetDialer: nd, KeepAlive: sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1, UserTimeout: 700 * time.Millisecond}}
+	conn, err := d.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal("the dial was cut short:", err) // the next SYN comes after a second
+	}
+	defer conn.Close()
+	if got := time.Duration(userTimeout.Load()); got != 0 {
+		t.Errorf("during the handshake the user timeout was %v", got)
+	}
+	if got := conn.(*Conn).Report().Got.UserTimeout; got != 700*time.Millisecond {
+		t.Errorf("afterwards it is %v", got)
+	}
+}
+
+func TestTheUsersControlRunsFirstAndMayRefuse(t *testing.T) {
+	t.Parallel()
+	l := testnet.Listen(t)
+	stop := errors.New("not today")
+	for name, nd := range map[string]*net.Dialer{
+		"Control":        {Control: func(string, string, syscall.RawConn) error { return stop }},
+		"ControlContext": {ControlContext: func(context.Context, string, string, syscall.RawConn) error { return stop }},
+	} {
+		d := &Dialer{NetDialer: nd}
+		if _, err := d.Dial("tcp", l.Addr().String()); !errors.Is(err, stop) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if nd.KeepAlive != 0 || (nd.Control == nil) == (nd.ControlContext == nil) {
+			t.Errorf("%s: the caller's dialer was changed: %+v", name, nd)
+		}
+	}
+	var before sockopt.KeepAlive
+	nd := &net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) { before, err = sockopt.Get(c); return err }}
+	client, _ := connect(t, &Dialer{NetDialer: nd})
+	if !before.Disabled || client.Report().Got.Disabled {
+		t.Errorf("before %+v, after %+v", before, client.Report().Got)
+	}
+}
+
+func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has MPTCP, which refuses the user timeout")
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(true)
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	nd := new(net.Dialer)
+	nd.SetMultipathTCP(true)
+	loose, err := (&Dialer{NetDialer: nd}).Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer loose.Close()
+	if mp, _ := loose.(*Conn).MultipathTCP(); !mp {
+		testnet.Missing(t, "MPTCP")
+	}
+	refused := loose.(*Conn).Report().Err()
+	if !errors.Is(refused, syscall.ENOPROTOOPT) || !strings.Contains(refused.Error(), "TCP_USER_TIMEOUT") {
+		t.Errorf("the report says: %v", refused)
+	}
+	if got := loose.(*Conn).Report().Got.Idle; got != sockopt.Within(30*time.Second).Idle {
+		t.Errorf("the refused option took idle (%v) with it", got)
+	}
+	fds := openFiles(t)
+	_, err = (&Dialer{NetDialer: nd, Strict: true}).Dial("tcp", l.Addr().String())
+	var op *net.OpError
+	if !errors.Is(err, syscall.ENOPROTOOPT) || !errors.As(err, &op) || !strings.Contains(err.Error(), "TCP_USER_TIMEOUT") {
+		t.Errorf("strict: %v", err)
+	}
+	if leaked := openFiles(t) - fds; leaked > 0 {
+		t.Logf("%d more descriptors; other tests run too", leaked)
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	names, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+// Not parallel: it counts the descriptors of the whole process.
+func TestBadInputIsAClearErrorAndLeavesNothingBehind(t *testing.T) {
+	l := testnet.Listen(t)
+	refused := testnet.Listen(t)
+	refusedAddr := refused.Addr().String()
+	refused.Close()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	// The network poller opens descriptors of its own at first use.
+	if c, err := Dial("tcp", l.Addr().String()); err == nil {
+		c.Close()
+	}
+	fds := openFiles(t)
+	for _, test := range []struct {
+		name             string
+		ctx              context.Context
+		dialer           Dialer
+		network, address string
+		want             []string // all of them
+	}{
+		{"unknown network", t.Context(), Dialer{}, "tcp5", "127.0.0.1:1", []string{"tcp5", "unknown network"}},
+		{"no port", t.Context(), Dialer{}, "tcp", "127.0.0.1", []string{"127.0.0.1", "missing port"}},
+		{"no such port", t.Context(), Dialer{}, "tcp", "127.0.0.1:99999", []string{"99999", "invalid port"}},
+		{"refused", t.Context(), Dialer{}, "tcp", refusedAddr, []string{refusedAddr, "refused"}},
+		{"cancelled", cancelled, Dialer{}, "tcp", l.Addr().String(), []string{"cancel"}},
+		{"idle too long", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Idle: 40000 * time.Second}}, "tcp", l.Addr().String(), []string{"Idle", "40000", "32767"}},
+		{"count too high", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Count: 300}}, "tcp", l.Addr().String(), []string{"Count", "300", "127"}},
+		{"negative", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Interval: -5 * time.Second}}, "tcp", l.Addr().String(), []string{"Interval", "-5s"}},
+		{"sooner than the kernel can", t.Context(), Dialer{KeepAlive: sockopt.Within(1500 * time.Millisecond)}, "tcp", l.Addr().String(), []string{"Within", "1.5s", "2s"}},
+		{"off, but with times", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Disabled: true, Idle: time.Second}}, "tcp", l.Addr().String(), []string{"Disabled", "Idle", "1s"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			conn, err := test.dialer.DialContext(test.ctx, test.network, test.address)
+			if err == nil {
+				conn.Close()
+				t.Fatal("no error")
+			}
+			if conn != nil {
+				t.Errorf("an error, and yet %v", conn)
+			}
+			for _, word := range test.want {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%q does not say %q", err, word)
+				}
+			}
+		})
+	}
+	if now := openFiles(t); now > fds {
+		t.Errorf("%d descriptors before, %d after", fds, now)
+	}
+}
+
+func TestNetworksOtherThanTCPPassThrough(t *testing.T) {
+	t.Parallel()
+	sock := filepath.Join(t.TempDir(), "s")
+	l, err := Listen("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := Dial("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	u, err := Dial("udp", "127.0.0.1:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	for _, conn := range []net.Conn{c, s, u} {
+		if hc, ok := From(conn); ok {
+			t.Errorf("%T is %v", conn, hc)
+		}
+	}
+}
+
+func TestTheObserverSeesEveryDial(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	var starts []DialStartInfo
+	var done []DialDoneInfo
+	o := &Observer{
+		DialStart: func(ctx context.Context, i DialStartInfo) context.Context {
+			starts = append(starts, i)
+			return context.WithValue(ctx, key{}, len(starts))
+		},
+		DialDone: func(ctx context.Context, i DialDoneInfo) {
+			if ctx.Value(key{}) != len(starts) {
+				t.Error("DialDone did not get the context of DialStart")
+			}
+			done = append(done, i)
+		},
+	}
+	d := &Dialer{Observer: o, KeepAlive: quick}
+	client, server := connect(t, d)
+	if _, err := d.Dial("tcp", "127.0.0.1"); err == nil {
+		t.Fatal("no port, no error")
+	}
+	if len(starts) != 2 || len(done) != 2 {
+		t.Fatalf("%d starts, %d ends", len(starts), len(done))
+	}
+	if starts[0].Address != server.LocalAddr().String() || starts[0].KeepAlive != quick {
+		t.Errorf("%+v", starts[0])
+	}
+	if done[0].Conn != client || done[0].Err != nil || done[0].Duration <= 0 || done[1].Conn != nil || done[1].Err == nil {
+		t.Errorf("%+v", done)
+	}
+}
+
+func TestItDialsForHTTP(t *testing.T) {
+	t.Parallel()
+	var remote atomic.Value
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { remote.Store(r.RemoteAddr) }))
+	defer s.Close()
+	transport := &http.Transport{DialContext: new(Dialer).DialContext}
+	defer transport.CloseIdleConnections()
+	r, err := (&http.Client{Transport: transport}).Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if remote.Load() == nil {
+		t.Error("nobody came")
+	}
+}
+
+// The promise: whatever state the connection is in when the peer vanishes, it
+// is noticed within the time that was asked for.
+func TestWithinIsKeptOnARealKernel(t *testing.T) {
+	t.Parallel()
+	for _, within := range []time.Duration{3 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second} {
+		for _, state := range []string{"idle", "unacknowledged"} {
+			t.Run(within.String()+"/"+state, func(t *testing.T) {
+				t.Parallel()
+				client, server := connect(t, &Dialer{KeepAlive: sockopt.Within(within)})
+				bound(t, client, within+10*time.Second)
+				testnet.Freeze(t, server)
+				start := time.Now()
+				if state == "unacknowledged" {
+					client.Write([]byte("x"))
+				}
+				_, err := client.Read(make([]byte, 1))
+				took := time.Since(start)
+				if dead := asDead(t, err); took > within || !dead.Cause.Silent() {
+					t.Errorf("noticed after %v: %v", took, err)
+				}
+				if earliest, latest := client.Report().Window(); took < earliest-100*time.Millisecond || latest > within {
+					t.Errorf("noticed after %v, predicted %v to %v", took, earliest, latest)
+				}
+			})
+		}
+	}
+}

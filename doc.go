@@ -1,0 +1,19 @@
+// Package hale makes TCP connections that know when their peer is gone.
+//
+// A [Dialer] (or a [ListenConfig]) sets keepalive and the bound for
+// unacknowledged data as one budget, reads back what the operating system
+// really took, and gives a [*Conn]: a net.Conn that says why it died, to
+// everybody who asks and for as long as they ask.
+//
+// Replace
+//
+//	conn, err := net.Dial("tcp", address)
+//
+// by
+//
+//	conn, err := hale.Dial("tcp", address)
+//
+// and a peer that vanishes is noticed within 30 seconds in every state of the
+// connection, not after minutes or never. Package sockopt decides what is set
+// on which operating system, package health explains deaths.
+package hale

@@ -1,0 +1,8 @@
+//go:build unix
+
+package hale
+
+import "syscall"
+
+// errBroken is what a Write gives after a death that was reported before.
+const errBroken = syscall.EPIPE

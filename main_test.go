@@ -1,0 +1,65 @@
+package hale
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"example.com/hale/health"
+	"example.com/hale/internal/testnet"
+	"example.com/hale/sockopt"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
+
+// quick gives up an idle connection, and unacknowledged data, after about two
+// seconds.
+var quick = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1}
+
+// connect dials a listener of its own and returns both ends.
+func connect(t testing.TB, d *Dialer) (client *Conn, server *net.TCPConn) {
+	t.Helper()
+	l := testnet.Listen(t)
+	c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	server, err = l.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return c.(*Conn), server
+}
+
+// bound gives up on calls that block for longer than any case here may take.
+func bound(t testing.TB, c net.Conn, d time.Duration) {
+	t.Helper()
+	if err := c.SetDeadline(time.Now().Add(d)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func asDead(t testing.TB, err error) *health.DeadError {
+	t.Helper()
+	var dead *health.DeadError
+	if !errors.As(err, &dead) {
+		t.Fatalf("%v (%T) is no DeadError", err, err)
+	}
+	return dead
+}
+
+// waitDone waits for c's death or closing, within reason.
+func waitDone(t testing.TB, c *Conn) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	select {
+	case <-c.Done():
+	case <-ctx.Done():
+		t.Fatal("the connection never ended")
+	}
+}

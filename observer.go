@@ -1,0 +1,83 @@
+package hale
+
+import (
+	"context"
+	"time"
+
+	"example.com/hale/health"
+	"example.com/hale/sockopt"
+)
+
+// An Observer is told what happens to connections. Every field may be nil, and
+// so may the Observer.
+//
+// A hook runs on the goroutine that met the event, which may be one that
+// serves every connection of the process: it must return quickly, must not
+// block, and must not call methods of the connection that do I/O. It has no
+// say in what happens. Hooks of different connections, and of one connection
+// for different events, run concurrently.
+type Observer struct {
+	// DialStart is called before anything else happens. The context that it
+	// returns is the one that DialDone gets and that the dial runs under; to
+	// add nothing, return ctx.
+	DialStart func(ctx context.Context, info DialStartInfo) context.Context
+	// DialDone is called once for every DialStart.
+	DialDone func(ctx context.Context, info DialDoneInfo)
+	// Dead is called exactly once for a connection that dies before it is
+	// closed, whoever noticed it.
+	Dead func(DeadInfo)
+	// Closed is called exactly once, when Close is called for the first time.
+	Closed func(ClosedInfo)
+}
+
+// DialStartInfo is what a dial is about to do.
+type DialStartInfo struct {
+	Network, Address string
+	KeepAlive        sockopt.KeepAlive // as asked for
+}
+
+// DialDoneInfo is how a dial ended.
+type DialDoneInfo struct {
+	Network, Address string
+	Duration         time.Duration
+	Conn             *Conn // nil if the dial failed, or the network is not TCP
+	Err              error // nil if it did not fail
+}
+
+// DeadInfo is a connection's death.
+type DeadInfo struct {
+	Conn *Conn
+	Err  *health.DeadError
+}
+
+// ClosedInfo is the end of a connection's use.
+type ClosedInfo struct {
+	Conn *Conn
+	Err  *health.DeadError // why it had died before, or nil
+	Open time.Duration     // from the end of the handshake until now
+}
+
+func (o *Observer) dialStart(ctx context.Context, info DialStartInfo) context.Context {
+	if o == nil || o.DialStart == nil {
+		return ctx
+	}
+	return o.DialStart(ctx, info)
+}
+
+func (o *Observer) dialDone(ctx context.Context, info DialDoneInfo) {
+	if o != nil && o.DialDone != nil {
+		o.DialDone(ctx, info)
+	}
+}
+
+func (o *Observer) dead(info DeadInfo) {
+	if o != nil && o.Dead != nil {
+		o.Dead(info)
+	}
+}
+
+func (o *Observer) closed(info ClosedInfo) {
+	if o != nil && o.Closed != nil {
+		o.Closed(info)
+	}
+}

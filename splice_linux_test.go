@@ -1,0 +1,76 @@
+package hale
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/hale/internal/rawconn"
+	"example.com/hale/internal/testnet"
+)
+
+// segmentsOut returns how many segments with data c has sent.
+func segmentsOut(t *testing.T, c *Conn) int {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info *unix.TCPInfo
+	err = rawconn.Control(raw, func(fd uintptr) (err error) {
+		info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(info.Data_segs_out)
+}
+
+// Not parallel: it counts what the whole process reads.
+func TestACopyBetweenConnsIsASplice(t *testing.T) {
+	const size = 8 << 20
+	src, srcPeer := connect(t, new(Dialer))
+	dst, dstPeer := connect(t, new(Dialer))
+	before := bytesRead(t)
+	go func() {
+		srcPeer.Write(make([]byte, size))
+		srcPeer.CloseWrite()
+	}()
+	copied := make(chan error, 1)
+	go func() {
+		n, err := io.Copy(dst, src)
+		if err == nil && n != size {
+			err = fmt.Errorf("copied %d bytes", n)
+		}
+		dst.CloseWrite()
+		copied <- err
+	}()
+	if n, err := io.Copy(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{dstPeer}); n != size || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := <-copied; err != nil {
+		t.Fatal(err)
+	}
+	// The receiver has read all of it. A relay that reads and writes would
+	// have done so once more; splice(2) moves the pages inside the kernel.
+	if got := bytesRead(t) - before; got < size || got > size+size/2 {
+		t.Errorf("the process read %d bytes to relay %d", got, size)
+	}
+}
+
+// bytesRead returns rchar of proc(5): bytes that read system calls returned.
+func bytesRead(t *testing.T) (n int) {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		testnet.Missing(t, "/proc/self/io: "+err.Error())
+	}
+	if _, err := fmt.Sscanf(string(data), "rchar: %d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
