@@ -1,7 +1,6 @@
 package hale
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -292,26 +291,6 @@ func TestFromLooksThroughWrappers(t *testing.T) {
 	}
 }
 
-func TestTheUsersOwnLookConsumesNothingThatMatters(t *testing.T) {
-	t.Parallel()
-	client, server := connect(t, &Dialer{KeepAlive: quick})
-	testnet.Freeze(t, server)
-	waitDead(t, client)
-	// A driver's liveness check peeks at the socket and eats the error.
-	raw, err := client.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw.Read(func(fd uintptr) bool {
-		syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK)
-		return true
-	})
-	_, err = client.Read(make([]byte, 1))
-	if dead := asDead(t, err); dead.Cause != health.KeepAliveTimeout {
-		t.Error(err)
-	}
-}
-
 func TestCopyKeepsTheCauseAndNamesTheRightSide(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -354,26 +333,6 @@ func TestCopyKeepsTheCauseAndNamesTheRightSide(t *testing.T) {
 				t.Errorf("%v does not name the side that died", r.err)
 			}
 		})
-	}
-}
-
-func TestBuffersAreOneWritev(t *testing.T) {
-	t.Parallel()
-	client, server := connect(t, new(Dialer))
-	before := segmentsOut(t, client)
-	buffers := make(net.Buffers, 10)
-	for i := range buffers {
-		buffers[i] = bytes.Repeat([]byte{byte(i)}, 10)
-	}
-	if n, err := buffers.WriteTo(client); n != 100 || err != nil {
-		t.Fatal(n, err)
-	}
-	if _, err := io.ReadFull(server, make([]byte, 100)); err != nil {
-		t.Fatal(err)
-	}
-	// Nagle is off: ten writes would be ten segments.
-	if got := segmentsOut(t, client) - before; got != 1 {
-		t.Errorf("%d segments, want 1", got)
 	}
 }
 

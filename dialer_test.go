@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -90,46 +89,6 @@ func TestTheUsersControlRunsFirstAndMayRefuse(t *testing.T) {
 	client, _ := connect(t, &Dialer{NetDialer: nd})
 	if !before.Disabled || client.Report().Got.Disabled {
 		t.Errorf("before %+v, after %+v", before, client.Report().Got)
-	}
-}
-
-func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux has MPTCP, which refuses the user timeout")
-	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(true)
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	nd := new(net.Dialer)
-	nd.SetMultipathTCP(true)
-	loose, err := (&Dialer{NetDialer: nd}).Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer loose.Close()
-	if mp, _ := loose.(*Conn).MultipathTCP(); !mp {
-		testnet.Missing(t, "MPTCP")
-	}
-	refused := loose.(*Conn).Report().Err()
-	if !errors.Is(refused, syscall.ENOPROTOOPT) || !strings.Contains(refused.Error(), "TCP_USER_TIMEOUT") {
-		t.Errorf("the report says: %v", refused)
-	}
-	if got := loose.(*Conn).Report().Got.Idle; got != sockopt.Within(30*time.Second).Idle {
-		t.Errorf("the refused option took idle (%v) with it", got)
-	}
-	fds := openFiles(t)
-	_, err = (&Dialer{NetDialer: nd, Strict: true}).Dial("tcp", l.Addr().String())
-	var op *net.OpError
-	if !errors.Is(err, syscall.ENOPROTOOPT) || !errors.As(err, &op) || !strings.Contains(err.Error(), "TCP_USER_TIMEOUT") {
-		t.Errorf("strict: %v", err)
-	}
-	if leaked := openFiles(t) - fds; leaked > 0 {
-		t.Logf("%d more descriptors; other tests run too", leaked)
 	}
 }
 

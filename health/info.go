@@ -88,3 +88,6 @@ func inspectConn(c net.Conn) (Info, error) {
 	}
 	return Inspect(raw)
 }
+
+func micros(us uint32) time.Duration { return time.Duration(us) * time.Microsecond }
+func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -2,7 +2,6 @@ package health
 
 import (
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +44,3 @@ func fromTCPInfo(t *unix.TCPInfo) Info {
 		BytesReceived:      t.Bytes_received,
 	}
 }
-
-func micros(us uint32) time.Duration { return time.Duration(us) * time.Microsecond }
-func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }

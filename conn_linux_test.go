@@ -1,13 +1,17 @@
 package hale
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"example.com/hale/health"
 	"example.com/hale/internal/rawconn"
 	"example.com/hale/internal/testnet"
 )
@@ -73,4 +77,44 @@ func bytesRead(t *testing.T) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+func TestBuffersAreOneWritev(t *testing.T) {
+	t.Parallel()
+	client, server := connect(t, new(Dialer))
+	before := segmentsOut(t, client)
+	buffers := make(net.Buffers, 10)
+	for i := range buffers {
+		buffers[i] = bytes.Repeat([]byte{byte(i)}, 10)
+	}
+	if n, err := buffers.WriteTo(client); n != 100 || err != nil {
+		t.Fatal(n, err)
+	}
+	if _, err := io.ReadFull(server, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	// Nagle is off: ten writes would be ten segments.
+	if got := segmentsOut(t, client) - before; got != 1 {
+		t.Errorf("%d segments, want 1", got)
+	}
+}
+
+func TestTheUsersOwnLookConsumesNothingThatMatters(t *testing.T) {
+	t.Parallel()
+	client, server := connect(t, &Dialer{KeepAlive: quick})
+	testnet.Freeze(t, server)
+	waitDead(t, client)
+	// A driver's liveness check peeks at the socket and eats the error.
+	raw, err := client.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Read(func(fd uintptr) bool {
+		syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK)
+		return true
+	})
+	_, err = client.Read(make([]byte, 1))
+	if dead := asDead(t, err); dead.Cause != health.KeepAliveTimeout {
+		t.Error(err)
+	}
 }

@@ -1,0 +1,51 @@
+package hale
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/hale/internal/testnet"
+	"example.com/hale/sockopt"
+)
+
+// Not parallel: it counts the descriptors of the whole process. MPTCP is what
+// refuses an option here.
+func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(true)
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	nd := new(net.Dialer)
+	nd.SetMultipathTCP(true)
+	loose, err := (&Dialer{NetDialer: nd}).Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer loose.Close()
+	if mp, _ := loose.(*Conn).MultipathTCP(); !mp {
+		testnet.Missing(t, "MPTCP")
+	}
+	refused := loose.(*Conn).Report().Err()
+	if !errors.Is(refused, syscall.ENOPROTOOPT) || !strings.Contains(refused.Error(), "TCP_USER_TIMEOUT") {
+		t.Errorf("the report says: %v", refused)
+	}
+	if got := loose.(*Conn).Report().Got.Idle; got != sockopt.Within(30*time.Second).Idle {
+		t.Errorf("the refused option took idle (%v) with it", got)
+	}
+	fds := openFiles(t)
+	_, err = (&Dialer{NetDialer: nd, Strict: true}).Dial("tcp", l.Addr().String())
+	var op *net.OpError
+	if !errors.Is(err, syscall.ENOPROTOOPT) || !errors.As(err, &op) || !strings.Contains(err.Error(), "TCP_USER_TIMEOUT") {
+		t.Errorf("strict: %v", err)
+	}
+	if now := openFiles(t); now > fds {
+		t.Errorf("%d descriptors before, %d after", fds, now)
+	}
+}
