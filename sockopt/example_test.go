@@ -15,7 +15,7 @@ func ExampleWithin() {
 	// Output:
 	// 5s is idle 2s, interval 1s, count 2, user timeout 4s
 	// 30s is idle 13s, interval 4s, count 3, user timeout 25s
-	// 5m0s is idle 60s, interval 68s, count 3, user timeout 264s
+	// 5m0s is idle 60s, interval 60s, count 3, user timeout 240s
 }
 
 func ExampleKeepAlive_Window() {

@@ -81,6 +81,9 @@ type KeepAlive struct {
 // [Plan.Window] does both. A kernel's timers add to it: those of Linux are
 // never early, and late by up to an eighth of each wait.
 //
+// With an Interval above Idle, Linux can take Interval-Idle longer: once a probe
+// has been answered, it sends the next after the longer of the two.
+//
 // Both results are [Never] if keepalive is Disabled, and zero if they cannot
 // be told, because a field is negative or a [Within] was refused.
 func (k KeepAlive) Window() (earliest, latest time.Duration) {

@@ -23,8 +23,9 @@ func TestWithinDerivesTheDocumentedValues(t *testing.T) {
 		{5 * time.Second, 2 * time.Second, 1 * time.Second, 2, 4 * time.Second},
 		{10 * time.Second, 4 * time.Second, 1 * time.Second, 3, 7 * time.Second},
 		{30 * time.Second, 13 * time.Second, 4 * time.Second, 3, 25 * time.Second},
-		{time.Hour, 60 * time.Second, 1046 * time.Second, 3, 3198 * time.Second},
-		{math.MaxInt64, 60 * time.Second, 32767 * time.Second, 3, 98361 * time.Second},
+		{5 * time.Minute, 60 * time.Second, 60 * time.Second, 3, 240 * time.Second},
+		{time.Hour, 60 * time.Second, 60 * time.Second, 52, 3180 * time.Second},
+		{math.MaxInt64, 60 * time.Second, 60 * time.Second, 127, 7680 * time.Second},
 	} {
 		want := sockopt.KeepAlive{Idle: test.idle, Interval: test.interval, Count: test.count, UserTimeout: test.userTimeout}
 		if got := sockopt.Within(test.d); got != want {
@@ -111,7 +112,7 @@ func FuzzWithin(f *testing.F) {
 			return
 		}
 		_, latest := k.Window()
-		if latest > time.Duration(d) || k.UserTimeout != latest || k.Idle > time.Minute {
+		if latest > time.Duration(d) || k.UserTimeout != latest || k.Idle > time.Minute || k.Interval > k.Idle {
 			t.Fatalf("Within(%v) = %v", time.Duration(d), k)
 		}
 		// What is left has to suffice for timers an eighth late and for the

@@ -20,11 +20,15 @@ const (
 	// on the way, the strictest of which forget it after some minutes.
 	maxIdle = 60 * time.Second
 
-	// maxProbes is enough to survive the loss of two probes in a row.
-	maxProbes = 3
+	// maxInterval is what Interval grows to. It must not be above Idle: once a
+	// probe has been answered, Linux sends the next one after the longer of
+	// the two (tcp_keepalive_timer).
+	maxInterval = maxIdle
 
-	// maxInterval is the largest interval that Linux accepts.
-	maxInterval = 32767 * time.Second
+	// fewProbes is enough to survive the loss of two in a row; more are sent
+	// only where the interval may not grow. maxProbes is Linux' limit.
+	fewProbes = 3
+	maxProbes = 127
 )
 
 // Within derives all four values so that a dead peer is noticed at most d
@@ -37,13 +41,14 @@ const (
 // The rule: d less half a second (the retransmission that starts the user
 // timeout's clock), of that eight ninths (a Linux timer is late by up to an
 // eighth of its wait), in whole seconds, at least 2. Half of it, at most
-// 60 s, is Idle; the rest is divided into at most three probes at equal
-// intervals of whole seconds; UserTimeout is the sum. Every value grows with d or
-// stays. Within(30s) is 13s, 4s, 3 and 25s.
+// 60 s, is Idle; the rest is divided into three probes (fewer below 5 s) at
+// equal intervals of whole seconds, or into more where three would be more than
+// 60 s apart; UserTimeout is the sum. Every value grows with d or stays.
+// Within(30s) is 13s, 4s, 3 and 25s.
 //
 // Below 2.75 s the floor of two seconds applies, and a late kernel may need
-// up to an eighth and the retransmission more than d. A very long d gives
-// something shorter, since Interval ends at 32767 s.
+// up to an eighth and the retransmission more than d. Above 2 h 24 min it gives
+// something shorter, since Count ends at 127.
 //
 // A d below [MinWithin], zero and negative ones too, gives a KeepAlive that
 // every [Platform.Plan], and so every dial with it, refuses with a
@@ -55,7 +60,10 @@ func Within(d time.Duration) KeepAlive {
 	budget := max(2*time.Second, ((d-rtoReserve)/9*8)/time.Second*time.Second)
 	idle := min(maxIdle, (budget/2)/time.Second*time.Second)
 	rest := budget - idle
-	count := min(maxProbes, rest/time.Second)
+	count := min(fewProbes, rest/time.Second)
 	interval := min(maxInterval, (rest/count)/time.Second*time.Second)
+	if interval == maxInterval {
+		count = min(maxProbes, rest/interval)
+	}
 	return KeepAlive{Idle: idle, Interval: interval, Count: int(count), UserTimeout: idle + interval*count}
 }

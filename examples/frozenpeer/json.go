@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"example.com/hale/sockopt"
+)
+
+// record is the JSON form of a result. Times are in seconds.
+type record struct {
+	Scenario  string `json:"scenario"`
+	Asked     values `json:"asked"`
+	Effective values `json:"effective"`
+
+	// Null if nothing is to be noticed, and if nothing was.
+	PredictedMin *float64 `json:"predicted_min_s"`
+	PredictedMax *float64 `json:"predicted_max_s"`
+	Detected     *float64 `json:"detected_after_s"`
+
+	Cause   string `json:"cause"` // empty if nothing was noticed
+	Errno   string `json:"errno"` // empty if there was none, as with EOF
+	Timeout bool   `json:"timeout"`
+	Within  bool   `json:"within_prediction"`
+}
+
+// values has null where the system's own value stands.
+type values struct {
+	Idle        *float64 `json:"idle_s"`
+	Interval    *float64 `json:"interval_s"`
+	Count       *int     `json:"count"`
+	UserTimeout *float64 `json:"user_timeout_s"`
+}
+
+func printJSON(out io.Writer, results []result) error {
+	enc := json.NewEncoder(out)
+	for _, r := range results {
+		if err := enc.Encode(r.record()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r result) record() record {
+	rec := record{
+		Scenario:  r.name,
+		Asked:     newValues(r.report.Asked),
+		Effective: newValues(r.report.Effective),
+		Cause:     r.hale.cause(),
+		Errno:     errnoName(r.hale.err),
+		Timeout:   r.hale.timeout(),
+		Within:    r.holds(),
+	}
+	if !r.expected.never {
+		rec.PredictedMin, rec.PredictedMax = seconds(r.expected.min), seconds(r.expected.max)
+	}
+	if r.hale.noticed() {
+		rec.Detected = seconds(r.hale.after)
+	}
+	return rec
+}
+
+func newValues(k sockopt.KeepAlive) values {
+	return values{seconds(k.Idle), seconds(k.Interval), orNull(k.Count), seconds(k.UserTimeout)}
+}
+
+func seconds(d time.Duration) *float64 { return orNull(d.Seconds()) }
+
+func orNull[T int | float64](v T) *T {
+	if v < 0 {
+		return nil
+	}
+	return &v
+}

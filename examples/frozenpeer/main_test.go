@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/hale/internal/testnet"
+	"example.com/hale/sockopt"
+)
+
+// TestMain is the test's, or the peer's process that scenario stopped starts.
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(status(serve()))
+	}
+	testnet.Main(m)
+}
+
+func measure(t *testing.T, args ...string) string {
+	t.Helper()
+	testnet.NeedFreeze(t)
+	o, err := parse(args, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := run(t.Context(), o, &out); err != nil {
+		t.Fatalf("frozenpeer %s: %v\n%s", strings.Join(args, " "), err, &out)
+	}
+	return out.String()
+}
+
+func TestAllScenariosEndAsPredicted(t *testing.T) {
+	t.Parallel()
+	out := measure(t, "-scenario", "all", "-json", "-idle", "1s", "-interval", "1s", "-count", "2")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	want := []record{
+		{Scenario: "idle", Cause: "keepalive_timeout", Errno: "ETIMEDOUT"},
+		{Scenario: "unacked", Cause: "send_timeout", Errno: "ETIMEDOUT"},
+		{Scenario: "stalled", Cause: "peer_stalled", Errno: "ETIMEDOUT"},
+		{Scenario: "reset", Cause: "reset", Errno: "ECONNRESET"},
+		{Scenario: "fin", Cause: "peer_closed"},
+		{Scenario: "stopped"},
+	}
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d\n%s", len(lines), len(want), out)
+	}
+	for i, w := range want {
+		var got record
+		if err := json.Unmarshal([]byte(lines[i]), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Scenario != w.Scenario || got.Cause != w.Cause || got.Errno != w.Errno || got.Timeout || !got.Within {
+			t.Errorf("got %s, want %+v within its prediction", lines[i], w)
+		}
+		quiet := w.Cause == ""
+		if (got.Detected == nil) != quiet || (got.PredictedMin == nil) != quiet || (got.PredictedMax == nil) != quiet {
+			t.Errorf("null at the wrong place: %s", lines[i])
+		}
+		if *got.Asked.Count != 2 || *got.Effective.UserTimeout != 3 {
+			t.Errorf("options: %s", lines[i])
+		}
+	}
+}
+
+func TestJSONHasTheDocumentedFieldsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	var fields map[string]any
+	if err := json.Unmarshal([]byte(measure(t, "-scenario", "fin", "-json")), &fields); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"scenario", "asked", "effective", "predicted_min_s", "predicted_max_s",
+		"detected_after_s", "cause", "errno", "timeout", "within_prediction"}
+	for name := range fields {
+		if !slices.Contains(want, name) {
+			t.Errorf("field %s is not documented", name)
+		}
+	}
+	if len(fields) != len(want) {
+		t.Errorf("%d fields, want %d", len(fields), len(want))
+	}
+}
+
+func TestTheTimelineTellsTheStoryInOrder(t *testing.T) {
+	t.Parallel()
+	out := measure(t, "-count", "1", "-freeze-after", "100ms")
+	story := regexp.MustCompile(`(?s)^\[00\.000\] connected to 127\.0\.0\.1:\d+ \(idle 1s, interval 1s, count 1, user timeout 2s\)
+\[00\.\d{3}\] read 4 bytes
+\[00\.[1-9]\d\d\] the peer is frozen.*
+\[0[12]\.\d{3}\] read failed, cause keepalive_timeout: connection dead: .*
+.*\bidle +1 to 2 s +[12]\.\d\d s +keepalive_timeout +ETIMEDOUT +false +yes +nothing in .*
+.*net\.Dialer: not noticed when we stopped watching; .* 135 to 150 s
+tolerance +-0\.1 s, \+12\.5 % \+0\.2 s`)
+	if !story.MatchString(out) {
+		t.Errorf("another story:\n%s", out)
+	}
+}
+
+func TestAServerElsewhereCountsFromItsLastSignOfLife(t *testing.T) {
+	t.Parallel()
+	testnet.NeedFreeze(t)
+	l := testnet.Listen(t)
+	peers := make(chan error, 1)
+	go func() {
+		c, err := l.AcceptTCP()
+		if err == nil {
+			time.Sleep(1500 * time.Millisecond) // the first probe is answered
+			t.Cleanup(func() { c.Close() })
+			err = freeze(&link{peer: c})
+		}
+		peers <- err
+	}()
+	out := measure(t, "-addr", l.Addr().String(), "-count", "1", "-json")
+	if err := <-peers; err != nil {
+		t.Fatal(err)
+	}
+	var got record
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !got.Within || *got.PredictedMin != 2 || *got.PredictedMax != 2 {
+		t.Errorf("got %s, want 2 s", out)
+	}
+}
+
+func TestInterruptingEndsEverything(t *testing.T) {
+	t.Parallel()
+	testnet.NeedFreeze(t)
+	o, err := parse([]string{"-scenario", "all", "-idle", "60s"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	var out strings.Builder
+	if err := run(ctx, o, &out); status(err) != exitInterrupted || out.Len() > 0 {
+		t.Errorf("status %d, %v\n%s", status(err), err, &out)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("ended after %v", took)
+	}
+}
+
+func TestTheStoppedProcessIsEndedAndWaitedFor(t *testing.T) {
+	t.Parallel()
+	testnet.NeedFreeze(t) // where that goes, so do processes that stop
+	c, err := startChild(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := c.stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	c.end()
+	if c.cmd.ProcessState == nil || c.cmd.ProcessState.Exited() {
+		t.Errorf("not killed: %v", c.cmd.ProcessState)
+	}
+}
+
+func TestThePredictionsOfTheSeedExperiments(t *testing.T) {
+	t.Parallel()
+	first := sockopt.KeepAlive{Idle: time.Second, Interval: 3 * time.Second, Count: 10, UserTimeout: 31 * time.Second}
+	second := sockopt.KeepAlive{Idle: 20 * time.Second, Interval: 50 * time.Second, Count: 1, UserTimeout: 70 * time.Second}
+	for _, test := range []struct {
+		predict        func(sockopt.Report) prediction
+		k              sockopt.KeepAlive
+		min, max       float64
+		within, beyond []float64
+	}{
+		{window, first, 30, 31, []float64{29.9, 30.6, 31.83, 35.07}, []float64{0, 29.89, 35.08}},
+		{window, second, 50, 70, []float64{49.9, 60.3, 63.04, 73.04, 78.95}, []float64{49.89, 78.96}},
+		{userTimeout, first, 31, 31.5, []float64{31, 31.42}, []float64{30.8, 36}},
+		{atOnce, first, 0, 0.1, []float64{0, 0.3}, []float64{0.32, 4}},
+		{never, first, 0, 35.075, nil, []float64{0, 31, 35}},
+		{sinceLastSign, first, 31, 31, []float64{30.9, 31.8}, []float64{30}},
+		{sinceLastSign, second, 70, 70, []float64{73.04}, []float64{60}},
+	} {
+		p := test.predict(sockopt.Report{Platform: sockopt.Platform{GOOS: "linux"}, Got: test.k})
+		if p.min.Seconds() != test.min || p.max.Seconds() != test.max {
+			t.Errorf("%v: predicted %v to %v, want %v to %v s", test.k, p.min, p.max, test.min, test.max)
+		}
+		for _, s := range test.within {
+			if !p.holds(noticedAfter(s)) {
+				t.Errorf("%v: %v s lies outside", test.k, s)
+			}
+		}
+		for _, s := range test.beyond {
+			if p.holds(noticedAfter(s)) {
+				t.Errorf("%v: %v s lies within", test.k, s)
+			}
+		}
+		if p.holds(outcome{}) != p.never {
+			t.Errorf("%v: nothing was noticed, and holds is %v", test.k, !p.never)
+		}
+	}
+}
+
+func noticedAfter(seconds float64) outcome {
+	return outcome{err: os.ErrClosed, after: time.Duration(seconds * float64(time.Second))}
+}
+
+func TestBadUsageIsOneClearLine(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ args, want string }{
+		{"-scenario nap", `-scenario "nap": not one of idle, unacked, stalled, reset, fin, stopped, all`},
+		{"-idle 40000s", "Idle 40000s: above 32767s"},
+		{"-interval 40000s", "Interval 40000s: above 32767s"},
+		{"-count 128", "Count 128: above 127"},
+		{"-idle -2s", "Idle -2s: negative"},
+		{"-user-timeout -1ns", "-user-timeout -1ns: below 0s"},
+		{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
+		{"-idle soon", `invalid value "soon" for flag -idle`},
+		{"-addr nowhere", `-addr "nowhere": not host:port`},
+		{"-addr localhost:1 -scenario fin", "-scenario can only be idle"},
+		{"-addr localhost:1 -scenario all", "-scenario can only be idle"},
+		{"-addr localhost:1 -freeze-after 1s", "-freeze-after means nothing"},
+		{"-nonsense", "flag provided but not defined: -nonsense"},
+		{"extra", `unexpected argument "extra"`},
+	} {
+		_, err := parse(strings.Fields(test.args), nil)
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("frozenpeer %s: %v, want one line with %q", test.args, err, test.want)
+		}
+		if got := status(err); got != exitUsage {
+			t.Errorf("frozenpeer %s: exit status %d, want %d", test.args, got, exitUsage)
+		}
+	}
+}
+
+func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) || status(err) != exitHeld {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"-idle", "-interval", "-count", "-user-timeout", "-freeze-after", "-scenario",
+		"-json", "-addr", "exit status", "\n  3 ", "\n  130 "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
