@@ -1,8 +1,6 @@
 package hale
 
 import (
-	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,11 +10,15 @@ import (
 	"example.com/hale/sockopt"
 )
 
-// A Conn is a TCP connection that knows why it died. It embeds the
+// A Conn is a TCP connection that knows when and why it died. It embeds the
 // *[net.TCPConn] and behaves as that does, with one difference: the first
 // error that ends the connection is kept, as a *[health.DeadError], and every
 // later call returns it. The kernel itself tells it once only, to whoever
 // comes first, and gives others a bare io.EOF or EPIPE.
+//
+// A Conn is watched from its making to its Close ([health.Supervise]), so it
+// also learns of a death that nobody's call has met: Done is closed and Err
+// is set within a moment of the kernel giving the peer up.
 //
 // Deadline errors are net's own, io.EOF from a peer that closed in good order
 // is exactly io.EOF, and data that arrived before the death can still be read.
@@ -28,30 +30,30 @@ type Conn struct {
 	report   sockopt.Report
 	observer *Observer
 	opened   time.Time
+	verdict  verdict
+	suspect  atomic.Bool
 
-	// verdict is why the connection cannot be used again: its death, or that
-	// the peer has closed its side, which a death may still replace. It is
-	// final once done is closed.
-	verdict atomic.Pointer[health.DeadError]
-	done    chan struct{}
-	mu      sync.Mutex // guards changes of verdict and done; no call-outs under it
-
-	wroteFIN atomic.Bool // CloseWrite was called
-	closed   atomic.Bool // Close was called
+	wroteFIN  atomic.Bool // CloseWrite was called
+	closed    atomic.Bool // Close was called
+	watch     watch
+	deadlines deadlines
 }
 
 var _ net.Conn = (*Conn)(nil)
 
-// newConn applies the plan and wraps tcp. The Conn is usable even if there is
-// an error, which then says that tcp could not be set up at all.
+// newConn applies the plan, wraps tcp and has it watched. The Conn is usable
+// even if there is an error, which then says what could not be set up.
 func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
-	c := &Conn{TCPConn: tcp, observer: o, opened: time.Now(), done: make(chan struct{})}
+	c := &Conn{TCPConn: tcp, observer: o, opened: time.Now()}
+	c.verdict.done = make(chan struct{})
 	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return c, err
 	}
-	c.report, err = plan.Apply(raw)
-	return c, err
+	if c.report, err = plan.Apply(raw); err != nil {
+		return c, err
+	}
+	return c, c.startWatch()
 }
 
 // From returns the Conn that c is, or that lies under it: it looks through
@@ -119,143 +121,68 @@ func (c *Conn) CloseWrite() error {
 // Close closes the connection. Blocked calls return; the reason of an earlier
 // death stays.
 func (c *Conn) Close() error {
-	err := c.TCPConn.Close()
-	if !c.closed.CompareAndSwap(false, true) {
-		return err
+	first := c.closed.CompareAndSwap(false, true)
+	if first {
+		c.stopWatch()
 	}
+	err := c.TCPConn.Close()
+	if first {
+		c.noteClosed()
+	}
+	return err
+}
+
+func (c *Conn) noteClosed() {
 	dead := c.end(&health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed})
 	if dead.Cause == health.LocalClosed {
 		dead = nil
 	}
 	c.observer.closed(ClosedInfo{Conn: c, Err: dead, Open: time.Since(c.opened)})
-	return err
 }
 
-// Err returns nil as long as the connection can be used, and then the reason
-// why not, a *[health.DeadError]: its death, that it was closed, or that the
-// peer has closed its side ([health.PeerClosed]; what the peer has sent can
-// still be read then, and writing may still be allowed). It never blocks and
-// consumes nothing.
-func (c *Conn) Err() error {
-	if v := c.verdict.Load(); v != nil {
-		return v
-	}
-	return c.look()
+// SetDeadline sets both deadlines, as [net.TCPConn.SetDeadline] does.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.deadlines.set(&t, &t)
+	return c.TCPConn.SetDeadline(t)
 }
 
-// Done returns a channel that is closed when the connection has died or was
-// closed. That the peer has closed its side is neither.
-func (c *Conn) Done() <-chan struct{} { return c.done }
-
-// State returns [health.Dead] once Done is closed.
-func (c *Conn) State() health.State {
-	if c.death() != nil {
-		return health.Dead
-	}
-	return health.Alive
+// SetReadDeadline sets the deadline of Read, as
+// [net.TCPConn.SetReadDeadline] does.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.deadlines.set(&t, nil)
+	return c.TCPConn.SetReadDeadline(t)
 }
 
-// death returns the final verdict, or nil.
-func (c *Conn) death() *health.DeadError {
-	select {
-	case <-c.done:
-		return c.verdict.Load()
-	default:
-		return nil
-	}
+// SetWriteDeadline sets the deadline of Write, as
+// [net.TCPConn.SetWriteDeadline] does.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.deadlines.set(nil, &t)
+	return c.TCPConn.SetWriteDeadline(t)
 }
 
-// fail turns an error of the socket into the one to return.
-func (c *Conn) fail(err error) error {
-	if c.missedIt(err) {
-		c.awaitVerdict()
-	}
-	if dead := c.death(); dead != nil {
-		return keep(dead, err)
-	}
-	dead := health.Diagnose(c.TCPConn, err)
-	switch {
-	case dead != nil:
-		return keep(c.end(dead), err)
-	case err == io.EOF:
-		c.peerClosed(err)
-	}
-	return err
+// Deadlines returns the deadlines as they were last set, zero for none.
+// Whoever borrows a connection can put them back.
+func (c *Conn) Deadlines() (read, write time.Time) { return c.deadlines.get() }
+
+// deadlines remembers what package net does not tell.
+type deadlines struct {
+	mu          sync.Mutex // guards what follows
+	read, write time.Time
 }
 
-// keep returns the verdict, except that a call on a connection which this side
-// has closed gets net's own error.
-func keep(dead *health.DeadError, err error) error {
-	if dead.Cause == health.LocalClosed {
-		return err
+func (d *deadlines) set(read, write *time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if read != nil {
+		d.read = *read
 	}
-	return dead
-}
-
-// missedIt reports whether err is what follows a death whose real error was
-// given to somebody else: another call, which is about to leave its verdict.
-func (c *Conn) missedIt(err error) bool {
-	if err != io.EOF && !errors.Is(err, errBroken) || c.wroteFIN.Load() || c.death() != nil {
-		return false
-	}
-	info, ierr := c.Info()
-	return ierr == nil && info.State == health.TCPClose
-}
-
-// verdictGrace bounds the wait for a verdict that another goroutine is about
-// to leave. It is long because it is hardly ever used up: only by a peer that
-// closed, and then reset what was written to it before anybody read.
-const verdictGrace = 100 * time.Millisecond
-
-func (c *Conn) awaitVerdict() {
-	t := time.NewTimer(verdictGrace)
-	defer t.Stop()
-	select {
-	case <-c.done:
-	case <-t.C:
+	if write != nil {
+		d.write = *write
 	}
 }
 
-// look asks the socket, and keeps what it says.
-func (c *Conn) look() error {
-	var dead *health.DeadError
-	if !errors.As(health.Check(c.TCPConn), &dead) {
-		return nil
-	}
-	if errors.Is(dead.Err, io.EOF) {
-		return c.peerClosed(dead.Err)
-	}
-	return c.end(dead)
-}
-
-// peerClosed records that the peer has closed its side.
-func (c *Conn) peerClosed(err error) *health.DeadError {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if v := c.verdict.Load(); v != nil {
-		return v
-	}
-	v := &health.DeadError{Cause: health.PeerClosed, Op: "read", Detected: time.Now(), Err: err}
-	c.verdict.Store(v)
-	return v
-}
-
-// end makes dead the final verdict, unless there is one, and returns what is.
-func (c *Conn) end(dead *health.DeadError) *health.DeadError {
-	final, first := c.settle(dead)
-	if first && final.Cause != health.LocalClosed {
-		c.observer.dead(DeadInfo{Conn: c, Err: final})
-	}
-	return final
-}
-
-func (c *Conn) settle(dead *health.DeadError) (final *health.DeadError, first bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if v := c.death(); v != nil {
-		return v, false
-	}
-	c.verdict.Store(dead)
-	close(c.done)
-	return dead, true
+func (d *deadlines) get() (read, write time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.read, d.write
 }

@@ -17,10 +17,10 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	src, peer, done := bareReader(r)
 	n, err := c.TCPConn.ReadFrom(src)
 	done()
-	if err != nil {
-		err = copyError(err, c, peer)
+	if err == nil {
+		return n, peer.copyEnd(r)
 	}
-	return n, err
+	return n, copyError(err, c, peer)
 }
 
 // WriteTo copies to w until io.EOF, as [net.TCPConn.WriteTo] does. If the copy
@@ -29,10 +29,10 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	dst, peer := bareWriter(w)
 	n, err := c.TCPConn.WriteTo(dst)
-	if err != nil {
-		err = copyError(err, c, peer)
+	if err == nil {
+		return n, c.copyEnd(c)
 	}
-	return n, err
+	return n, copyError(err, c, peer)
 }
 
 // bareReader takes a Conn out of r, so that package net, which splices only
@@ -60,6 +60,18 @@ func bareWriter(w io.Writer) (dst io.Writer, peer *Conn) {
 	return w, nil
 }
 
+// copyEnd looks twice at the end of a copy from c, nil for a source that is no
+// Conn: a stream may have ended by a death whose error somebody else was given.
+func (c *Conn) copyEnd(r io.Reader) error {
+	if limited, ok := r.(*io.LimitedReader); c == nil || ok && limited.N == 0 {
+		return nil // it did not come to the end of the stream
+	}
+	if err := c.fail(io.EOF); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
 // copyError finds out whose death an error was. A copy does not say which of
 // its two sides failed; the kernel does.
 func copyError(err error, sides ...*Conn) error {
@@ -77,7 +89,7 @@ func copyError(err error, sides ...*Conn) error {
 
 func (c *Conn) isOver() bool {
 	info, err := c.Info()
-	return err == nil && info.State == health.TCPClose || c.death() != nil
+	return err == nil && info.State == health.TCPClose || c.verdict.final() != nil
 }
 
 // readdress puts c's addresses into an error that has those of the connection

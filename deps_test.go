@@ -14,11 +14,12 @@ func TestImportsPointOneWay(t *testing.T) {
 	const module = "example.com/hale"
 	allowed := map[string][]string{
 		"internal/rawconn":  {},
+		"internal/notify":   {},
 		"sockopt":           {"internal/rawconn"},
-		"health":            {"internal/rawconn"},
+		"health":            {"internal/rawconn", "internal/notify"},
 		"health/healthtest": {"internal/rawconn"},
-		"":                  {"internal/rawconn", "sockopt", "health"},
-		"pool":              {"internal/rawconn", "health"},
+		"":                  {"internal/rawconn", "internal/notify", "sockopt", "health"},
+		"pool":              {"internal/rawconn", "internal/notify", "health"},
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}: {{join .Deps " "}}`, "./...").Output()
 	if err != nil {

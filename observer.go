@@ -23,6 +23,13 @@ type Observer struct {
 	DialStart func(ctx context.Context, info DialStartInfo) context.Context
 	// DialDone is called once for every DialStart.
 	DialDone func(ctx context.Context, info DialDoneInfo)
+	// Suspect is called when the peer has left something unanswered: one
+	// keepalive probe, or data for a quarter of the time it may stay
+	// unacknowledged. Recovered or Dead follows, unless the connection is
+	// closed first. Only Linux and Android tell this.
+	Suspect func(SuspectInfo)
+	// Recovered is called when a suspect peer has answered after all.
+	Recovered func(RecoveredInfo)
 	// Dead is called exactly once for a connection that dies before it is
 	// closed, whoever noticed it.
 	Dead func(DeadInfo)
@@ -42,6 +49,18 @@ type DialDoneInfo struct {
 	Duration         time.Duration
 	Conn             *Conn // nil if the dial failed, or the network is not TCP
 	Err              error // nil if it did not fail
+}
+
+// SuspectInfo is a peer that may be gone.
+type SuspectInfo struct {
+	Conn *Conn
+	Info health.Info // at that moment
+}
+
+// RecoveredInfo is a peer that has answered after all.
+type RecoveredInfo struct {
+	Conn *Conn
+	Info health.Info // at that moment
 }
 
 // DeadInfo is a connection's death.
@@ -67,6 +86,18 @@ func (o *Observer) dialStart(ctx context.Context, info DialStartInfo) context.Co
 func (o *Observer) dialDone(ctx context.Context, info DialDoneInfo) {
 	if o != nil && o.DialDone != nil {
 		o.DialDone(ctx, info)
+	}
+}
+
+func (o *Observer) suspect(info SuspectInfo) {
+	if o != nil && o.Suspect != nil {
+		o.Suspect(info)
+	}
+}
+
+func (o *Observer) recovered(info RecoveredInfo) {
+	if o != nil && o.Recovered != nil {
+		o.Recovered(info)
 	}
 }
 

@@ -33,13 +33,14 @@ func Check(c net.Conn) error {
 		}
 		w, ok := c.(interface{ NetConn() net.Conn })
 		if !ok {
-			return look(c)
+			return lookAt(c)
 		}
 		c = w.NetConn()
 	}
 }
 
-func look(c net.Conn) error {
+// lookAt is Check for the connection that has the socket.
+func lookAt(c any) error {
 	raw, err := rawconn.Of(c)
 	if errors.Is(err, rawconn.ErrNoSocket) {
 		return errors.ErrUnsupported
@@ -47,30 +48,21 @@ func look(c net.Conn) error {
 	if err == nil {
 		err = rawconn.Control(raw, peek)
 	}
-	if err == nil {
-		return nil
-	}
-	opErr := &net.OpError{Op: "check", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, errors.ErrUnsupported):
 		return errors.ErrUnsupported
 	case errors.Is(err, net.ErrClosed):
-		return newDeadError(c, LocalClosed, Info{}, opErr)
-	case errors.Is(err, io.EOF):
-		return closedBy(c, opErr)
+		return newDeadError(c, LocalClosed, Info{}, err)
 	}
-	if dead := Diagnose(c, opErr); dead != nil {
+	err = opError("check", c, err)
+	if dead := diagnose(c, err); dead != nil {
 		return dead
+	}
+	if errors.Is(err, io.EOF) {
+		info, _ := inspectConn(c)
+		return newDeadError(c, PeerClosed, info, err)
 	}
 	return nil // an error that the connection survived, such as an ICMP message
-}
-
-// closedBy explains an end of stream: the peer's FIN, or a death whose error
-// somebody else has been given.
-func closedBy(c net.Conn, err error) *DeadError {
-	if dead := Diagnose(c, err); dead != nil {
-		return dead
-	}
-	info, _ := inspectConn(c)
-	return newDeadError(c, PeerClosed, info, err)
 }

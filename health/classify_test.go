@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-func opError(op string, err error) error {
+func socketError(op string, err error) error {
 	return &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, err)}
 }
 
@@ -25,23 +25,23 @@ func TestClassifyReadsTheCauseOutOfAnError(t *testing.T) {
 		want Cause
 	}{
 		{"nil", nil, Unknown},
-		{"a deadline", opError("read", os.ErrDeadlineExceeded), Unknown},
+		{"a deadline", socketError("read", os.ErrDeadlineExceeded), Unknown},
 		{"a context's deadline", fmt.Errorf("query: %w", context.DeadlineExceeded), Unknown},
 		{"a cancelled context", context.Canceled, Unknown},
 		{"a stranger", errors.New("out of cheese"), Unknown},
-		{"a refused dial", opError("dial", syscall.ECONNREFUSED), Unknown},
-		{"ETIMEDOUT on read", opError("read", syscall.ETIMEDOUT), KeepAliveTimeout},
-		{"ETIMEDOUT on write", opError("write", syscall.ETIMEDOUT), SendTimeout},
-		{"ETIMEDOUT on dial", opError("dial", syscall.ETIMEDOUT), Unreachable},
+		{"a refused dial", socketError("dial", syscall.ECONNREFUSED), Unknown},
+		{"ETIMEDOUT on read", socketError("read", syscall.ETIMEDOUT), KeepAliveTimeout},
+		{"ETIMEDOUT on write", socketError("write", syscall.ETIMEDOUT), SendTimeout},
+		{"ETIMEDOUT on dial", socketError("dial", syscall.ETIMEDOUT), Unreachable},
 		{"ETIMEDOUT bare", syscall.ETIMEDOUT, KeepAliveTimeout},
-		{"ECONNRESET", opError("read", syscall.ECONNRESET), Reset},
-		{"EPIPE", opError("write", syscall.EPIPE), PeerClosed},
-		{"EHOSTUNREACH", opError("read", syscall.EHOSTUNREACH), Unreachable},
-		{"ENETUNREACH under TLS", fmt.Errorf("tls: %w", opError("write", syscall.ENETUNREACH)), Unreachable},
+		{"ECONNRESET", socketError("read", syscall.ECONNRESET), Reset},
+		{"EPIPE", socketError("write", syscall.EPIPE), PeerClosed},
+		{"EHOSTUNREACH", socketError("read", syscall.EHOSTUNREACH), Unreachable},
+		{"ENETUNREACH under TLS", fmt.Errorf("tls: %w", socketError("write", syscall.ENETUNREACH)), Unreachable},
 		{"EOF", io.EOF, PeerClosed},
 		{"EOF in the middle", fmt.Errorf("frame: %w", io.ErrUnexpectedEOF), PeerClosed},
 		{"closed here", &net.OpError{Op: "read", Err: net.ErrClosed}, LocalClosed},
-		{"aborted here", opError("read", syscall.ECONNABORTED), LocalClosed},
+		{"aborted here", socketError("read", syscall.ECONNABORTED), LocalClosed},
 		{"a verdict", fmt.Errorf("pool: %w", &DeadError{Cause: HeartbeatFailed, Err: os.ErrDeadlineExceeded}), HeartbeatFailed},
 		{"a verdict over a kernel error", &DeadError{Cause: PeerStalled, Err: syscall.ETIMEDOUT}, PeerStalled},
 		{"a TLS alert", tls.AlertError(40), Unknown},
@@ -55,12 +55,12 @@ func TestClassifyReadsTheCauseOutOfAnError(t *testing.T) {
 }
 
 func TestADeadlineIsNeverADeath(t *testing.T) {
-	for _, err := range []error{os.ErrDeadlineExceeded, context.DeadlineExceeded, opError("read", os.ErrDeadlineExceeded)} {
+	for _, err := range []error{os.ErrDeadlineExceeded, context.DeadlineExceeded, socketError("read", os.ErrDeadlineExceeded)} {
 		if IsDead(err) {
 			t.Errorf("IsDead(%v)", err)
 		}
 	}
-	if !IsDead(opError("read", syscall.ETIMEDOUT)) {
+	if !IsDead(socketError("read", syscall.ETIMEDOUT)) {
 		t.Error("a keepalive timeout is no death")
 	}
 }

@@ -17,7 +17,9 @@ import (
 // death's error is delivered once, to whoever touches the socket first, and
 // all others get a bare io.EOF or EPIPE. Elsewhere the error decides alone.
 // Call it before c is closed.
-func Diagnose(c net.Conn, err error) *DeadError {
+func Diagnose(c net.Conn, err error) *DeadError { return diagnose(c, err) }
+
+func diagnose(c any, err error) *DeadError {
 	var dead *DeadError
 	if errors.As(err, &dead) {
 		return dead
@@ -77,7 +79,8 @@ func (i Info) answering() bool {
 
 func isEOF(err error) bool { return Classify(err) == PeerClosed && errnoCause(err) == Unknown }
 
-func newDeadError(c net.Conn, cause Cause, info Info, err error) *DeadError {
+// newDeadError explains the death of c, a connection of any kind.
+func newDeadError(c any, cause Cause, info Info, err error) *DeadError {
 	return &DeadError{
 		Cause:    cause,
 		Op:       opOf(err),
@@ -98,12 +101,18 @@ func opOf(err error) string {
 
 // withErrno gives the error of a death by silence back to those who came too
 // late for it and got a bare io.EOF, EPIPE or ENOTCONN.
-func withErrno(c net.Conn, cause Cause, err error) error {
+func withErrno(c any, cause Cause, err error) error {
 	if !cause.Silent() && cause != PeerStalled || Classify(err) != PeerClosed {
 		return err
 	}
-	return &net.OpError{
-		Op: opOf(err), Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(),
-		Err: os.NewSyscallError(opOf(err), syscall.ETIMEDOUT),
+	return opError(opOf(err), c, os.NewSyscallError(opOf(err), syscall.ETIMEDOUT))
+}
+
+// opError puts c's addresses around err, if c has any.
+func opError(op string, c any, err error) error {
+	e := &net.OpError{Op: op, Net: "tcp", Err: err}
+	if conn, ok := c.(net.Conn); ok {
+		e.Net, e.Source, e.Addr = conn.LocalAddr().Network(), conn.LocalAddr(), conn.RemoteAddr()
 	}
+	return e
 }

@@ -2,7 +2,6 @@ package health
 
 import (
 	"fmt"
-	"net"
 	"syscall"
 	"time"
 
@@ -31,6 +30,15 @@ func (s TCPState) String() string {
 		return tcpStates[s]
 	}
 	return fmt.Sprintf("state %d", uint8(s))
+}
+
+// peerClosed reports whether the peer's FIN has arrived.
+func (s TCPState) peerClosed() bool {
+	switch s {
+	case TCPCloseWait, 6, 9, 11: // TIME_WAIT, LAST_ACK, CLOSING
+		return true
+	}
+	return false
 }
 
 // Info is what the kernel knows about a connection at one moment: Linux'
@@ -81,7 +89,7 @@ func Inspect(c syscall.RawConn) (Info, error) {
 }
 
 // inspectConn is Inspect for a connection of any kind.
-func inspectConn(c net.Conn) (Info, error) {
+func inspectConn(c any) (Info, error) {
 	raw, err := rawconn.Of(c)
 	if err != nil {
 		return Info{}, err
