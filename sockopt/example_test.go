@@ -26,6 +26,23 @@ func ExampleKeepAlive_Window() {
 	// noticed 50s to 1m10s after the peer has vanished
 }
 
+func ExampleKeepAlive_tolerateStall() {
+	k := sockopt.Within(10 * time.Second)
+	k.TolerateStall = true
+	plan, err := sockopt.Platform{GOOS: "linux"}.Plan(k)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(plan.Asked)
+	fmt.Println(plan.Effective)
+	fmt.Println(plan.Unsupported[0])
+	// Output:
+	// idle 4s, interval 1s, count 3, user timeout 7s, stall tolerated
+	// idle 4s, interval 1s, count 3, user timeout system, stall tolerated
+	// user_timeout: TCP_USER_TIMEOUT is not set, because it ends a stalled connection too; the watch of a hale.Conn ends one whose data nothing acknowledges
+}
+
 func ExamplePlatform_Plan() {
 	server2016 := sockopt.Platform{GOOS: "windows", Major: 10, Build: 14393}
 	plan, err := server2016.Plan(sockopt.KeepAlive{Idle: time.Second, Interval: 3 * time.Second, Count: 2, UserTimeout: -1})

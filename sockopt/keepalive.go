@@ -62,8 +62,30 @@ type KeepAlive struct {
 	// that is not before the user timeout. (A tick comes a little late, so a
 	// user timeout that lies above a tick by less than that lateness acts as
 	// if it were equal.) And it ends a connection whose peer acknowledges but
-	// reads nothing for that long.
+	// reads nothing for that long, unless TolerateStall is set.
 	UserTimeout time.Duration
+
+	// TolerateStall keeps a connection whose peer is alive but does not read:
+	// its kernel answers, with its window shut, for as long as it likes. A
+	// message broker that is short of memory is such a peer.
+	//
+	// The option for UserTimeout is then left alone where it ends such a
+	// connection too: on Linux and Android (TCP_USER_TIMEOUT) and FreeBSD
+	// (TCP_MAXUNACKTIME). The kernel's own bound for data that nothing
+	// acknowledges, a quarter of an hour or so, is all that Linux has left;
+	// the watch of a hale.Conn keeps to UserTimeout there, or to the detection
+	// window if that is longer. On FreeBSD keepalive itself ends a connection
+	// whose peer is silent, with data in flight or without.
+	//
+	// A peer that vanishes with its window shut is noticed only once the
+	// kernel asks it again, and it asks the less often the longer the window
+	// has been shut, every two minutes in the end.
+	//
+	// On the other systems it changes nothing. The options of Darwin, Solaris
+	// and illumos do not end such a connection, that of Windows is not
+	// documented, and the rest have none. No system holds it: in a KeepAlive
+	// read from a socket it is false.
+	TolerateStall bool
 
 	// shortBy is how far below MinWithin the d of a refused Within(d) was.
 	// Within has no error to return, so that it can be used in a composite
@@ -102,6 +124,9 @@ func (k KeepAlive) String() string {
 		return fmt.Sprintf("refused Within(%s)", seconds(MinWithin-k.shortBy))
 	}
 	bound := "user timeout " + FieldUserTimeout.format(int64(k.UserTimeout))
+	if k.TolerateStall {
+		bound += ", stall tolerated"
+	}
 	if k.Disabled {
 		return "off, " + bound
 	}

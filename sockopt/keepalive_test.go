@@ -88,6 +88,7 @@ func TestKeepAlivePrintsOnOneLine(t *testing.T) {
 		{sockopt.Within(10 * time.Second), "idle 4s, interval 1s, count 3, user timeout 7s"},
 		{sockopt.KeepAlive{Idle: -1, Interval: 1200 * time.Millisecond, Count: -1, UserTimeout: time.Millisecond}, "idle system, interval 1.2s, count system, user timeout 1ms"},
 		{sockopt.KeepAlive{Disabled: true, UserTimeout: -1}, "off, user timeout system"},
+		{sockopt.KeepAlive{Disabled: true, UserTimeout: time.Second, TolerateStall: true}, "off, user timeout 1s, stall tolerated"},
 		{sockopt.Within(time.Second), "refused Within(1s)"},
 	} {
 		if got := test.k.String(); got != test.want {

@@ -146,6 +146,22 @@ func TestApplyLeavesAloneWhatIsMinusOne(t *testing.T) {
 	}
 }
 
+func TestTolerateStallSetsNoUserTimeoutAndIsNoError(t *testing.T) {
+	c, _ := pair(t, net.Dialer{}, plain())
+	k := sockopt.Within(10 * sec)
+	k.TolerateStall = true
+	r := apply(t, c, k)
+	if want := []string{"set", "set", "set", "set", "left alone"}; r.Err() != nil || !cmp.Equal(statuses(r), want) {
+		t.Errorf("%q, %v", statuses(r), r.Err())
+	}
+	if r.Asked != k || r.Got.UserTimeout != 0 || r.Got.TolerateStall {
+		t.Errorf("asked %v, holds %v", r.Asked, r.Got)
+	}
+	if earliest, latest := r.Window(); earliest != 3*sec || latest != 7*sec {
+		t.Errorf("%v to %v", earliest, latest)
+	}
+}
+
 func TestAFreshSocketHasTheSystemsValuesAndNoUserTimeout(t *testing.T) {
 	c, _ := pair(t, net.Dialer{KeepAlive: -1}, plain())
 	got := get(t, c)

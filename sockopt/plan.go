@@ -25,7 +25,8 @@ type Plan struct {
 	Ops []Op
 
 	// Effective is what the kernel will act by: rounded to its units, -1
-	// where its own value stands. Count is the number of probes that it will
+	// where its own value stands, as that of the user timeout does where
+	// TolerateStall wants it to. Count is the number of probes that it will
 	// really send before the verdict; on Linux that is up to the user
 	// timeout, on older Windows it is 10. Where nothing can be set at all
 	// ([PathNone]) it is Disabled, since hale then turns nothing on.
@@ -98,6 +99,14 @@ func (b *builder) resolveDefaults() {
 		b.Asked.UserTimeout = b.Asked.total()
 	}
 	b.Effective = b.Asked
+	if b.spares(FieldUserTimeout) {
+		b.Effective.UserTimeout = leaveAlone
+	}
+}
+
+// spares reports whether f's option is left alone for TolerateStall's sake.
+func (p Plan) spares(f Field) bool {
+	return f == FieldUserTimeout && p.Asked.TolerateStall && p.Platform.system().stallRemark != ""
 }
 
 // keepProduct keeps Interval*Count where the count is fixed.
@@ -125,7 +134,7 @@ func (b *builder) completePair() {
 
 // add plans for one row, if its field is asked for.
 func (b *builder) add(r row) error {
-	if r.field == FieldUserTimeout && b.given.UserTimeout == 0 && b.Asked.UserTimeout >= 0 {
+	if r.field == FieldUserTimeout && b.given.UserTimeout == 0 && b.Effective.UserTimeout >= 0 {
 		// Of the rounded values: on Linux a user timeout derived from
 		// anything less would cut the last probe.
 		b.Effective.UserTimeout = b.Effective.total()
@@ -219,6 +228,9 @@ func (b *builder) remarksOn(f Field) (out []string) {
 	if given := b.given.withDefaults().value(f); b.given.value(f) == 0 && given != asked && f != FieldUserTimeout {
 		out = append(out, fmt.Sprintf("the default of %s is below the smallest that %s accepts, %s, which takes its place",
 			f.format(given), b.Platform.GOOS, f.format(asked)))
+	}
+	if b.spares(f) {
+		return append(out, b.sys.stallRemark)
 	}
 	if text, ok := b.sys.remarks[f]; ok {
 		return append(out, text)

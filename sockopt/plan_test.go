@@ -180,6 +180,32 @@ func TestEverySystemGetsItsOwnCallsInOrder(t *testing.T) {
 	}
 }
 
+// Which systems' option ends a stalled connection too is written by hand.
+func TestTolerateStallLeavesOutTheOptionThatEndsAStalledConnection(t *testing.T) {
+	for _, name := range sockopt.Names() {
+		k := whole
+		want := calls(mustPlan(t, on(name), k))
+		k.TolerateStall = true
+		plan := mustPlan(t, on(name), k)
+		spared := slices.Contains([]string{"linux", "android", "freebsd"}, name)
+		remark := slices.ContainsFunc(plan.Unsupported, func(s string) bool {
+			return strings.HasPrefix(s, "user_timeout: TCP_") && strings.Contains(s, "is not set, because it ends a stalled connection too")
+		})
+		if spared {
+			want = want[:len(want)-1]
+		}
+		if diff := cmp.Diff(want, calls(plan)); diff != "" {
+			t.Errorf("%s: calls (-want +got)\n%s", name, diff)
+		}
+		if spared != remark || spared && plan.Effective.UserTimeout != -1 {
+			t.Errorf("%s: effective %v, unsupported %q", name, plan.Effective, plan.Unsupported)
+		}
+		if plan.Asked.UserTimeout != k.UserTimeout {
+			t.Errorf("%s: asked %v", name, plan.Asked)
+		}
+	}
+}
+
 func TestWhatThePlatformCannotDoIsSaidInWords(t *testing.T) {
 	for _, test := range []struct {
 		platform sockopt.Platform
@@ -221,6 +247,15 @@ func TestEffectiveAndWindowTellWhatTheKernelWillDo(t *testing.T) {
 		{"user timeout rounded to seconds", on("darwin"),
 			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 2, UserTimeout: 1500 * ms},
 			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 2, UserTimeout: 2 * sec}, 2 * sec, 3 * sec},
+		{"a stall tolerated: the plain count again", on("linux"),
+			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: 2500 * ms, TolerateStall: true},
+			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: -1, TolerateStall: true}, 9 * sec, 10 * sec},
+		{"a stall tolerated: no limit for what is not set", on("android"),
+			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: math.MaxInt64, TolerateStall: true},
+			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: -1, TolerateStall: true}, 9 * sec, 10 * sec},
+		{"a stall tolerated by the system anyway", on("darwin"),
+			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, TolerateStall: true},
+			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: 10 * sec, TolerateStall: true}, 9 * sec, 10 * sec},
 		{"everything left alone", on("linux"), unset, unset, 675 * sec, 7875 * sec},
 		{"everything left alone, darwin", on("darwin"), unset, unset, 600 * sec, 7800 * sec},
 		{"everything left alone, freebsd", on("freebsd"), unset, unset, 600 * sec, 7800 * sec},
@@ -478,15 +513,15 @@ func TestPlatformPrintsItsVersionUnlessUnknown(t *testing.T) {
 
 func FuzzPlan(f *testing.F) {
 	for i := range sockopt.Names() {
-		f.Add(uint8(i), uint32(0), uint32(0), uint32(0), false, int64(0), int64(0), 0, int64(0))
-		f.Add(uint8(i), uint32(10), uint32(0), uint32(15063), false, int64(sec), int64(3*sec), 10, int64(-1))
+		f.Add(uint8(i), uint32(0), uint32(0), uint32(0), false, int64(0), int64(0), 0, int64(0), true)
+		f.Add(uint8(i), uint32(10), uint32(0), uint32(15063), false, int64(sec), int64(3*sec), 10, int64(-1), false)
 	}
-	f.Add(uint8(2), uint32(6), uint32(1), uint32(0), false, int64(-1), int64(math.MaxInt64), math.MaxInt, int64(1))
-	f.Add(uint8(0), uint32(0), uint32(0), uint32(0), true, int64(math.MinInt64), int64(math.MaxInt64), math.MinInt, int64(math.MaxInt64))
+	f.Add(uint8(2), uint32(6), uint32(1), uint32(0), false, int64(-1), int64(math.MaxInt64), math.MaxInt, int64(1), false)
+	f.Add(uint8(0), uint32(0), uint32(0), uint32(0), true, int64(math.MinInt64), int64(math.MaxInt64), math.MinInt, int64(math.MaxInt64), true)
 	names := append(sockopt.Names(), "", "beos")
-	f.Fuzz(func(t *testing.T, name uint8, major, minor, build uint32, disabled bool, idle, interval int64, count int, userTimeout int64) {
+	f.Fuzz(func(t *testing.T, name uint8, major, minor, build uint32, disabled bool, idle, interval int64, count int, userTimeout int64, tolerateStall bool) {
 		p := on(names[int(name)%len(names)], major, minor, build)
-		k := sockopt.KeepAlive{Disabled: disabled, Idle: time.Duration(idle), Interval: time.Duration(interval), Count: count, UserTimeout: time.Duration(userTimeout)}
+		k := sockopt.KeepAlive{Disabled: disabled, Idle: time.Duration(idle), Interval: time.Duration(interval), Count: count, UserTimeout: time.Duration(userTimeout), TolerateStall: tolerateStall}
 		_, _ = k.Window()
 		plan, err := p.Plan(k)
 		if err != nil {
@@ -533,6 +568,8 @@ func checkEffective(t *testing.T, plan sockopt.Plan) {
 		min, max, ok := sockopt.Limits(plan.Platform, f)
 		switch {
 		case v == -1:
+		case f == sockopt.FieldUserTimeout && slices.Contains([]string{"linux", "android"}, plan.Platform.GOOS) && plan.Asked.TolerateStall:
+			t.Fatalf("%v: a user timeout of %v ends a stalled connection", plan.Platform, plan.Effective.UserTimeout)
 		case f == sockopt.FieldCount && int(v) == sockopt.FixedCount(plan.Platform):
 		case f == sockopt.FieldCount && plan.Effective.UserTimeout > 0 && v >= 1:
 		case !ok || v < min || v > max:

@@ -14,7 +14,8 @@ type Report struct {
 	Platform Platform
 	Path     Path
 
-	// Asked is what was asked for, with defaults filled in.
+	// Asked is what was asked for, with defaults filled in. Its UserTimeout is
+	// there even if TolerateStall kept it from being set.
 	Asked KeepAlive
 
 	// Effective is [Plan.Effective] of the plan that was carried out.
@@ -155,6 +156,9 @@ func (p Plan) option(f Field, got KeepAlive, errs map[Op]error) OptionReport {
 		}
 	}
 	r := OptionReport{Field: f, Asked: p.Asked.value(f), Got: got.value(f)}
+	if p.spares(f) {
+		r.Asked = leaveAlone
+	}
 	if f.isTime() {
 		r.Unit = time.Nanosecond
 	}

@@ -21,6 +21,11 @@ type system struct {
 	// (Linux, tcp_keepalive_timer).
 	userTimeoutDecides bool
 
+	// stallRemark is set where the user timeout's option also ends a
+	// connection whose peer answers with its window shut, so that
+	// TolerateStall keeps it from being set. It says what is left then.
+	stallRemark string
+
 	// defaults are the documented values of a socket nobody touched, zero
 	// where none is documented.
 	defaults KeepAlive
@@ -80,6 +85,7 @@ var systems = [...]system{
 	{
 		// net/ipv4/tcp.c: values outside the range are EINVAL, never clamped.
 		goos: "linux", path: PathOptions, userTimeoutDecides: true,
+		stallRemark: "TCP_USER_TIMEOUT is not set, because it ends a stalled connection too; the watch of a hale.Conn ends one whose data nothing acknowledges",
 		rows: []row{
 			onLinux,
 			tcp(FieldIdle, "TCP_KEEPIDLE", 4, sec, 1, 32767),
@@ -145,7 +151,8 @@ var systems = [...]system{
 		goos: "freebsd", from: version{14, 0, 0}, path: PathOptions,
 		rows: append(freebsdKeep[:len(freebsdKeep):len(freebsdKeep)],
 			tcp(FieldUserTimeout, "TCP_MAXUNACKTIME", 0x44, sec, 1, math.MaxUint32/1000)),
-		defaults: freebsdDefaults,
+		stallRemark: "TCP_MAXUNACKTIME is not set, because it ends a stalled connection too; keepalive ends one whose peer is silent, even with data in flight",
+		defaults:    freebsdDefaults,
 	},
 	{
 		goos: "freebsd", path: PathOptions, rows: freebsdKeep, defaults: freebsdDefaults,

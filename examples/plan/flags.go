@@ -43,6 +43,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		})
 	}
 	fs.IntVar(&k.Count, "count", 0, "unanswered `probes` before the kernel gives up; -1 leaves the system's")
+	tolerate := fs.Bool("tolerate-stall", false, "keep a connection whose peer is alive but does not read")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object")
 
 	if err := fs.Parse(args); err != nil {
@@ -63,6 +64,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		}
 		*k = sockopt.Within(*within)
 	}
+	k.TolerateStall = *tolerate
 	o.here = !given["goos"] && !given["build"]
 	o.platform, err = parsePlatform(*goos, *build)
 	return o, err

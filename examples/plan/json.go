@@ -28,6 +28,8 @@ type values struct {
 	Interval    *float64 `json:"interval_s"`
 	Count       *int     `json:"count"`
 	UserTimeout *float64 `json:"user_timeout_s"`
+
+	TolerateStall bool `json:"tolerate_stall"`
 }
 
 // interval has null for what never happens or is not known.
@@ -77,7 +79,7 @@ func printJSON(out io.Writer, p sockopt.Plan, r *sockopt.Report) error {
 
 func newValues(k sockopt.KeepAlive) values {
 	return values{!k.Disabled, orNull(k.Idle.Seconds()), orNull(k.Interval.Seconds()),
-		orNull(k.Count), orNull(k.UserTimeout.Seconds())}
+		orNull(k.Count), orNull(k.UserTimeout.Seconds()), k.TolerateStall}
 }
 
 func orNull[T int | float64](v T) *T {

@@ -89,6 +89,19 @@ func TestJSONHasNullForWhatTheSystemDecides(t *testing.T) {
 	}
 }
 
+func TestAStallIsToleratedBesideAnythingElse(t *testing.T) {
+	out := output(t, "-goos", "linux", "-within", "10s", "-tolerate-stall")
+	for _, line := range []string{
+		"asked       idle 4s, interval 1s, count 3, user timeout 7s, stall tolerated",
+		"effective   idle 4s, interval 1s, count 3, user timeout system, stall tolerated",
+		"  user_timeout: TCP_USER_TIMEOUT is not set, because",
+	} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no line %q in\n%s", line, out)
+		}
+	}
+}
+
 func TestVersionsOfOtherSystemsSelectTheirPlan(t *testing.T) {
 	for _, test := range [][3]string{
 		{"dragonfly", "5.6", "TCP_KEEPIDLE 0x100, 13000 ms"},
@@ -134,7 +147,7 @@ func TestHelpExplainsEveryFlag(t *testing.T) {
 	if err := run([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"-goos", "-build", "-idle", "-interval", "-count", "-user-timeout", "-within", "-json"} {
+	for _, name := range []string{"-goos", "-build", "-idle", "-interval", "-count", "-user-timeout", "-tolerate-stall", "-within", "-json"} {
 		if !strings.Contains(out.String(), "  "+name) {
 			t.Errorf("no %s in\n%s", name, &out)
 		}

@@ -1,0 +1,143 @@
+package hale
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"example.com/hale/health"
+	"example.com/hale/internal/testnet"
+	"example.com/hale/sockopt"
+)
+
+// stalled is a connection whose peer does not read, with a Write blocked on
+// that, and a Read.
+type stalled struct {
+	client *Conn
+	server *net.TCPConn
+	wrote  chan error
+	read   chan error
+}
+
+const stallBytes = 16 << 20 // more than all buffers hold
+
+func stall(t *testing.T, k sockopt.KeepAlive) stalled {
+	t.Helper()
+	client, server := connect(t, &Dialer{KeepAlive: k, Strict: true})
+	bound(t, client, 60*time.Second)
+	s := stalled{client, server, make(chan error, 1), make(chan error, 1)}
+	go func() {
+		var err error
+		b := make([]byte, 64<<10)
+		for n := 0; n < stallBytes && err == nil; n += len(b) {
+			_, err = client.Write(b)
+		}
+		s.wrote <- err
+	}()
+	go func() {
+		_, err := client.Read(make([]byte, 1))
+		s.read <- err
+	}()
+	return s
+}
+
+// survives waits for d and sees to it that the window is shut and nobody
+// minds.
+func (s stalled) survives(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-s.client.Done():
+		t.Fatal(s.client.Err())
+	case <-time.After(d):
+	}
+	info, err := s.client.Info()
+	if err != nil || info.SendWindow != 0 || info.Unsent == 0 {
+		t.Fatalf("not stalled: %+v, %v", info, err)
+	}
+	if err, state := s.client.Err(), s.client.State(); err != nil || state == health.Dead {
+		t.Errorf("%v, %v", state, err)
+	}
+}
+
+// dead waits for the end, which both calls have to be told.
+func (s stalled) dead(t *testing.T, cause health.Cause) {
+	t.Helper()
+	waitDone(t, s.client)
+	for _, err := range []error{<-s.wrote, <-s.read, s.client.Err()} {
+		if dead := asDead(t, err); dead.Cause != cause {
+			t.Errorf("%v", dead)
+		}
+	}
+}
+
+// tolerant is quick with a peer that does not read left alone.
+var tolerant = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1, UserTimeout: 2 * time.Second, TolerateStall: true}
+
+func TestAToleratedStallOutlastsTheUserTimeoutAndEndsWhenThePeerReads(t *testing.T) {
+	t.Parallel()
+	s := stall(t, tolerant)
+	s.survives(t, tolerant.UserTimeout*5/2)
+	bound(t, s.server, 30*time.Second)
+	if n, err := io.CopyN(io.Discard, s.server, stallBytes); err != nil {
+		t.Fatalf("the peer got %d bytes: %v", n, err)
+	}
+	if err := <-s.wrote; err != nil {
+		t.Error(err)
+	}
+	if _, err := s.server.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(<-s.read, s.client.Err()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPeerFrozenInAToleratedStallIsDeadBySilence(t *testing.T) {
+	t.Parallel()
+	testnet.NeedFreeze(t)
+	s := stall(t, tolerant)
+	s.survives(t, tolerant.UserTimeout*5/2)
+	testnet.Freeze(t, s.server)
+	s.dead(t, health.SendTimeout)
+	if dead := asDead(t, s.client.Err()); dead.Silence < tolerant.UserTimeout {
+		t.Errorf("given up after a silence of %v", dead.Silence)
+	}
+}
+
+func TestAStallThatIsNotToleratedEndsAfterTheUserTimeout(t *testing.T) {
+	t.Parallel()
+	k := tolerant
+	k.TolerateStall = false
+	stall(t, k).dead(t, health.PeerStalled)
+}
+
+func TestASilenceMayLastForTheUserTimeoutOrTheWindow(t *testing.T) {
+	t.Parallel()
+	for userTimeout, want := range map[time.Duration]time.Duration{
+		5 * time.Second: 5 * time.Second, time.Second: 2 * time.Second, 0: 2 * time.Second, -1: 0,
+	} {
+		k := tolerant
+		k.UserTimeout = userTimeout
+		client, _ := connect(t, &Dialer{KeepAlive: k})
+		if got := limitsOf(client.Report()); got.Silence != want || got.Idle != time.Second {
+			t.Errorf("user timeout %v: %+v", userTimeout, got)
+		}
+	}
+}
+
+// The window shuts over data in flight: the kernel asks by retransmissions that
+// are ever further apart, the peer answers each, and between them nothing is
+// unanswered.
+func TestAToleratedStallIsNoSilenceBetweenRetransmissions(t *testing.T) {
+	t.Parallel()
+	s := stall(t, tolerant)
+	if err := s.server.SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	s.survives(t, 8*time.Second)
+	s.client.Close()
+	<-s.wrote
+	<-s.read
+}
