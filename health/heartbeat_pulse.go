@@ -1,0 +1,96 @@
+package health
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/hale/internal/notify"
+)
+
+// A Pulse is the heartbeat of one connection. Its owner locks it around every
+// use of the connection, deadlines included, so that no probe gets in between;
+// a pool locks it when it hands the connection out and unlocks it when it gets
+// it back.
+//
+// Its methods may be called by several goroutines at once, also after the
+// Pulse has ended: then it is nothing but a lock.
+type Pulse struct {
+	beater *beater
+	conn   net.Conn
+	dead   *notify.Call[*DeadError]
+	held   chan struct{} // full while somebody has the connection; a mutex, but synctest sees who waits
+
+	used     atomic.Int64  // when the connection was last given back, on the beater's clock
+	failures int           // in a row; belongs to the probe
+	pause    time.Duration // from used to the next probe; guarded, as the rest is, by beater.mu
+	next     time.Duration // when the beater looks at it
+	place    int           // in beater.due; -1 if it is not there
+	attempt  *attempt      // the last one that may be under way
+	ended    bool
+}
+
+var _ sync.Locker = (*Pulse)(nil)
+
+// Lock takes the connection for its owner. It waits for a probe that is under
+// way, which takes no longer than Timeout, and for the call of dead that may
+// follow; no probe runs until Unlock.
+func (p *Pulse) Lock() { p.held <- struct{}{} }
+
+// TryLock is Lock without waiting. It reports whether the connection was free.
+func (p *Pulse) TryLock() bool {
+	select {
+	case p.held <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// Unlock gives the connection back. The interval to the next probe begins
+// anew. It panics if nobody has the connection.
+func (p *Pulse) Unlock() {
+	p.used.Store(int64(p.beater.now()))
+	p.release()
+}
+
+func (p *Pulse) release() {
+	select {
+	case <-p.held:
+	default:
+		panic("health: Unlock of a Pulse that is not locked")
+	}
+}
+
+// Stop ends the heartbeat. A probe that is under way is interrupted, by its
+// context and by a deadline in the past, and waited for; the connection's
+// deadlines are restored by then. Once Stop has returned, dead is not running
+// and will not be called (unless dead called Stop). It may be called more than
+// once, with the Pulse locked or not.
+func (p *Pulse) Stop() {
+	if a := p.beater.remove(p); a != nil {
+		a.cancel()
+		<-a.done
+	}
+	p.dead.Stop()
+	p.beater.join()
+}
+
+// claim takes the connection for a probe, or says when to try again.
+func (p *Pulse) claim(now time.Duration) (again time.Duration, ok bool) {
+	if due := p.due(); due > now {
+		return due, false
+	}
+	if !p.TryLock() {
+		return now + p.pause, false // and not later than a pause after Unlock
+	}
+	if due := p.due(); due > now {
+		p.release() // it was used just now
+		return due, false
+	}
+	return 0, true
+}
+
+// due returns when the connection will have rested for long enough.
+func (p *Pulse) due() time.Duration { return time.Duration(p.used.Load()) + p.pause }
