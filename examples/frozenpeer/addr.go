@@ -32,10 +32,12 @@ func (m *measurement) there(ctx context.Context) error {
 }
 
 // sinceLastSign is for an idle connection, counted from the peer's last
-// segment: the idle time is over before anything is asked.
-func sinceLastSign(r sockopt.Report) prediction {
+// segment: the idle time is over before anything is asked. Whether that
+// segment answered a probe is not known.
+func sinceLastSign(r sockopt.Report, _ time.Duration) prediction {
 	earliest, latest := r.Window()
-	return prediction{min: min(earliest+max(r.Got.Idle, 0), latest), max: latest}
+	probed := window(r, sockopt.Never)
+	return prediction{min: min(earliest+max(r.Got.Idle, 0), latest, probed.max), max: max(latest, probed.max)}
 }
 
 // readOn reads whatever comes until the connection dies.

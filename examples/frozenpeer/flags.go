@@ -56,6 +56,7 @@ func parseFlags(args []string, out io.Writer) (o options, err error) {
 	fs.IntVar(&k.Count, "count", 3, "unanswered `probes` before the kernel gives up")
 	fs.DurationVar(&k.UserTimeout, "user-timeout", 0,
 		"longest `time` that sent data may stay unacknowledged (default idle + interval*count)")
+	fs.BoolVar(&k.TolerateStall, "tolerate-stall", false, "keep a connection whose peer is alive but does not read")
 	fs.DurationVar(&o.freezeAfter, "freeze-after", 0, "quiet `time` between the data and what happens to the peer")
 	name := fs.String("scenario", "idle", "what happens to the peer, one `of` "+names())
 	fs.BoolVar(&o.json, "json", false, "print one JSON object for each scenario, one a line, and nothing else")

@@ -19,6 +19,9 @@ type record struct {
 	PredictedMax *float64 `json:"predicted_max_s"`
 	Detected     *float64 `json:"detected_after_s"`
 
+	Suspect   *float64 `json:"suspect_after_s"`   // null if never, and if the peer has answered after all
+	Heartbeat *float64 `json:"heartbeat_after_s"` // null where none looks, and if it has found nothing
+
 	Cause   string `json:"cause"` // empty if nothing was noticed
 	Errno   string `json:"errno"` // empty if there was none, as with EOF
 	Timeout bool   `json:"timeout"`
@@ -31,6 +34,8 @@ type values struct {
 	Interval    *float64 `json:"interval_s"`
 	Count       *int     `json:"count"`
 	UserTimeout *float64 `json:"user_timeout_s"`
+
+	TolerateStall bool `json:"tolerate_stall"`
 }
 
 func printJSON(out io.Writer, results []result) error {
@@ -48,6 +53,8 @@ func (r result) record() record {
 		Scenario:  r.name,
 		Asked:     newValues(r.report.Asked),
 		Effective: newValues(r.report.Effective),
+		Suspect:   seconds(r.suspect),
+		Heartbeat: seconds(r.beaten),
 		Cause:     r.hale.cause(),
 		Errno:     errnoName(r.hale.err),
 		Timeout:   r.hale.timeout(),
@@ -63,7 +70,7 @@ func (r result) record() record {
 }
 
 func newValues(k sockopt.KeepAlive) values {
-	return values{seconds(k.Idle), seconds(k.Interval), orNull(k.Count), seconds(k.UserTimeout)}
+	return values{seconds(k.Idle), seconds(k.Interval), orNull(k.Count), seconds(k.UserTimeout), k.TolerateStall}
 }
 
 func seconds(d time.Duration) *float64 { return orNull(d.Seconds()) }

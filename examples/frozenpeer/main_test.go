@@ -46,6 +46,7 @@ func TestAllScenariosEndAsPredicted(t *testing.T) {
 		{Scenario: "idle", Cause: "keepalive_timeout", Errno: "ETIMEDOUT"},
 		{Scenario: "unacked", Cause: "send_timeout", Errno: "ETIMEDOUT"},
 		{Scenario: "stalled", Cause: "peer_stalled", Errno: "ETIMEDOUT"},
+		{Scenario: "tolerated"},
 		{Scenario: "reset", Cause: "reset", Errno: "ECONNRESET"},
 		{Scenario: "fin", Cause: "peer_closed"},
 		{Scenario: "stopped"},
@@ -65,8 +66,23 @@ func TestAllScenariosEndAsPredicted(t *testing.T) {
 		if (got.Detected == nil) != quiet || (got.PredictedMin == nil) != quiet || (got.PredictedMax == nil) != quiet {
 			t.Errorf("null at the wrong place: %s", lines[i])
 		}
-		if *got.Asked.Count != 2 || *got.Effective.UserTimeout != 3 {
+		tolerated := w.Scenario == "tolerated"
+		if *got.Asked.Count != 2 || *got.Asked.UserTimeout != 3 || got.Asked.TolerateStall != tolerated ||
+			(got.Effective.UserTimeout == nil) != tolerated {
 			t.Errorf("options: %s", lines[i])
+		}
+		if (got.Heartbeat == nil) != (w.Scenario != "stopped") {
+			t.Errorf("heartbeat: %s", lines[i])
+		}
+		switch w.Scenario {
+		case "idle", "unacked":
+			if got.Suspect == nil || *got.Suspect >= *got.Detected {
+				t.Errorf("no early warning: %s", lines[i])
+			}
+		case "reset", "fin", "stopped":
+			if got.Suspect != nil {
+				t.Errorf("a warning of nothing: %s", lines[i])
+			}
 		}
 	}
 }
@@ -78,7 +94,7 @@ func TestJSONHasTheDocumentedFieldsAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"scenario", "asked", "effective", "predicted_min_s", "predicted_max_s",
-		"detected_after_s", "cause", "errno", "timeout", "within_prediction"}
+		"detected_after_s", "suspect_after_s", "heartbeat_after_s", "cause", "errno", "timeout", "within_prediction"}
 	for name := range fields {
 		if !slices.Contains(want, name) {
 			t.Errorf("field %s is not documented", name)
@@ -91,12 +107,13 @@ func TestJSONHasTheDocumentedFieldsAndNothingElse(t *testing.T) {
 
 func TestTheTimelineTellsTheStoryInOrder(t *testing.T) {
 	t.Parallel()
-	out := measure(t, "-count", "1", "-freeze-after", "100ms")
-	story := regexp.MustCompile(`(?s)^\[00\.000\] connected to 127\.0\.0\.1:\d+ \(idle 1s, interval 1s, count 1, user timeout 2s\)
+	out := measure(t, "-count", "2", "-freeze-after", "100ms")
+	story := regexp.MustCompile(`(?s)^\[00\.000\] connected to 127\.0\.0\.1:\d+ \(idle 1s, interval 1s, count 2, user timeout 3s\)
 \[00\.\d{3}\] read 4 bytes
 \[00\.[1-9]\d\d\] the peer is frozen.*
-\[0[12]\.\d{3}\] read failed, cause keepalive_timeout: connection dead: .*
-.*\bidle +1 to 2 s +[12]\.\d\d s +keepalive_timeout +ETIMEDOUT +false +yes +nothing in .*
+\[0[12]\.\d{3}\] suspect: 1 probe unanswered, peer silent for [12]\.\d\d s
+\[0[23]\.\d{3}\] read failed, cause keepalive_timeout: connection dead: .*
+.*\bidle +2 to 3 s +[12]\.\d\d s +[23]\.\d\d s +keepalive_timeout +ETIMEDOUT +false +yes +nothing in .*
 .*net\.Dialer: not noticed when we stopped watching; .* 135 to 150 s
 tolerance +-0\.1 s, \+12\.5 % \+0\.2 s`)
 	if !story.MatchString(out) {
@@ -171,22 +188,40 @@ func TestTheStoppedProcessIsEndedAndWaitedFor(t *testing.T) {
 func TestThePredictionsOfTheSeedExperiments(t *testing.T) {
 	t.Parallel()
 	first := sockopt.KeepAlive{Idle: time.Second, Interval: 3 * time.Second, Count: 10, UserTimeout: 31 * time.Second}
+	tolerant := first
+	tolerant.TolerateStall = true
+	early := sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 3, UserTimeout: time.Second}
+	wide := sockopt.KeepAlive{Idle: time.Second, Interval: 3 * time.Second, Count: 1, UserTimeout: 4 * time.Second}
+	cut := wide // by the user timeout, to what wide is
+	cut.Count, cut.UserTimeout = 10, 5*time.Second
 	second := sockopt.KeepAlive{Idle: 20 * time.Second, Interval: 50 * time.Second, Count: 1, UserTimeout: 70 * time.Second}
 	for _, test := range []struct {
-		predict        func(sockopt.Report) prediction
+		predict        predictFunc
 		k              sockopt.KeepAlive
+		quiet          time.Duration
 		min, max       float64
 		within, beyond []float64
 	}{
-		{window, first, 30, 31, []float64{29.9, 30.6, 31.83, 35.07}, []float64{0, 29.89, 35.08}},
-		{window, second, 50, 70, []float64{49.9, 60.3, 63.04, 73.04, 78.95}, []float64{49.89, 78.96}},
-		{userTimeout, first, 31, 31.5, []float64{31, 31.42}, []float64{30.8, 36}},
-		{atOnce, first, 0, 0.1, []float64{0, 0.3}, []float64{0.32, 4}},
-		{never, first, 0, 35.075, nil, []float64{0, 31, 35}},
-		{sinceLastSign, first, 31, 31, []float64{30.9, 31.8}, []float64{30}},
-		{sinceLastSign, second, 70, 70, []float64{73.04}, []float64{60}},
+		{window, first, 0, 30, 31, []float64{29.9, 30.6, 31.83, 35.07}, []float64{0, 29.89, 35.08}},
+		{window, second, 10 * time.Second, 50, 70, []float64{49.9, 60.3, 63.04, 73.04, 78.95}, []float64{49.89, 78.96}},
+		{window, wide, 1500 * time.Millisecond, 3, 6, []float64{5.8}, nil},
+		{window, cut, 1500 * time.Millisecond, 3, 6, []float64{4.5}, []float64{7.5}},
+		{stalled, first, 0, 31, 31.5, []float64{31.2}, []float64{30}},
+		{stalled, tolerant, 0, 0, 62, nil, []float64{31}},
+		{unacknowledged, early, 0, 1, 1.5, []float64{1.42}, []float64{4}},
+		{unacknowledged, tolerant, 0, 31, 31.5, []float64{31, 31.25}, []float64{30.8, 36}},
+		{unacknowledged, first, 5 * time.Second, 30, 31.5, []float64{30.1, 31.42}, []float64{29.8, 36}},
+		{unacknowledged, first, 0, 31, 31.5, []float64{31, 31.42}, []float64{30.8, 36}},
+		{atOnce, first, 0, 0, 0.1, []float64{0, 0.3}, []float64{0.32, 4}},
+		{never, first, 0, 0, 35.075, nil, []float64{0, 31, 35}},
+		{sinceLastSign, first, 0, 31, 33, []float64{30.9, 31.8}, []float64{30}},
+		{sinceLastSign, second, 0, 70, 100, []float64{73.04}, []float64{60}},
 	} {
-		p := test.predict(sockopt.Report{Platform: sockopt.Platform{GOOS: "linux"}, Got: test.k})
+		r := sockopt.Report{Platform: sockopt.Platform{GOOS: "linux"}, Asked: test.k, Got: test.k}
+		if test.k.TolerateStall {
+			r.Got.UserTimeout = 0
+		}
+		p := test.predict(r, test.quiet)
 		if p.min.Seconds() != test.min || p.max.Seconds() != test.max {
 			t.Errorf("%v: predicted %v to %v, want %v to %v s", test.k, p.min, p.max, test.min, test.max)
 		}
@@ -213,7 +248,7 @@ func noticedAfter(seconds float64) outcome {
 func TestBadUsageIsOneClearLine(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ args, want string }{
-		{"-scenario nap", `-scenario "nap": not one of idle, unacked, stalled, reset, fin, stopped, all`},
+		{"-scenario nap", `-scenario "nap": not one of idle, unacked, stalled, tolerated, reset, fin, stopped, all`},
 		{"-idle 40000s", "Idle 40000s: above 32767s"},
 		{"-interval 40000s", "Interval 40000s: above 32767s"},
 		{"-count 128", "Count 128: above 127"},
@@ -244,7 +279,7 @@ func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) || status(err) != exitHeld {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"-idle", "-interval", "-count", "-user-timeout", "-freeze-after", "-scenario",
+	for _, want := range []string{"-idle", "-interval", "-count", "-user-timeout", "-tolerate-stall", "-freeze-after", "-scenario",
 		"-json", "-addr", "exit status", "\n  3 ", "\n  130 "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"text/tabwriter"
 	"time"
 )
@@ -13,6 +14,7 @@ import (
 // event. It belongs to one scenario; if there are more, they print to nowhere.
 type timeline struct {
 	out   io.Writer
+	mu    sync.Mutex // guards start and the order of the lines
 	start time.Time
 }
 
@@ -20,6 +22,8 @@ func (t *timeline) print(at time.Time, format string, args ...any) {
 	if t.out == io.Discard {
 		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.start.IsZero() {
 		t.start = at
 	}
@@ -30,7 +34,7 @@ const tolerance = "-0.1 s, +12.5 % +0.2 s: the kernel's timers are never early, 
 
 func printTable(out io.Writer, results []result) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nscenario\tpredicted\tmeasured\tcause\terrno\tTimeout()\twithin\tplain net.Dialer")
+	fmt.Fprintln(t, "\nscenario\tpredicted\tsuspect\tmeasured\tcause\terrno\tTimeout()\twithin\tplain net.Dialer")
 	for _, r := range results {
 		fmt.Fprintln(t, r.row())
 	}
@@ -41,15 +45,21 @@ func printTable(out io.Writer, results []result) error {
 		if r.plain != nil && !r.plain.noticed() {
 			fmt.Fprintf(out, "%-9s  net.Dialer: not noticed when we stopped watching; %s\n", "", r.why)
 		}
+		if r.beaten >= 0 {
+			fmt.Fprintf(out, "%-9s  a heartbeat, one byte to be sent back every %v, found it after %.2f s\n", "", beatInterval, r.beaten.Seconds())
+		}
 	}
 	_, err := fmt.Fprintf(out, "tolerance  %s\n", tolerance)
 	return err
 }
 
 func (r result) row() string {
-	predicted, within, plain := "never", "yes", "-"
+	predicted, suspect, within, plain := "never", "-", "yes", "-"
 	if !r.expected.never {
 		predicted = exact(r.expected.min) + " to " + exact(r.expected.max) + " s"
+	}
+	if r.suspect >= 0 {
+		suspect = fmt.Sprintf("%.2f s", r.suspect.Seconds())
 	}
 	if !r.holds() {
 		within = "NO"
@@ -60,7 +70,7 @@ func (r result) row() string {
 	if r.plain != nil && r.plain.noticed() {
 		plain += fmt.Sprintf(" %s, next read %v", cmp.Or(errnoName(r.plain.err), r.plain.err.Error()), r.plain.next)
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%v\t%s\t%s", r.name, predicted, r.hale.measured(),
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%v\t%s\t%s", r.name, predicted, suspect, r.hale.measured(),
 		cmp.Or(r.hale.cause(), "-"), cmp.Or(errnoName(r.hale.err), "-"), r.hale.timeout(), within, plain)
 }
 

@@ -19,12 +19,16 @@ type result struct {
 	report   sockopt.Report
 	expected prediction
 	hale     outcome
-	plain    *outcome // nil if there was no plain connection beside it
+	suspect  time.Duration // when hale gave the last warning, -1 if it did not
+	beaten   time.Duration // when a heartbeat noticed, -1 if it did not
+	plain    *outcome      // nil if there was no plain connection beside it
 }
 
 // holds reports whether what was noticed came when it had to, and by its name.
 func (r result) holds() bool {
-	return r.expected.holds(r.hale) && health.Classify(r.hale.err) == r.cause
+	return r.expected.holds(r.hale) &&
+		(r.expected.never || health.Classify(r.hale.err) == r.cause) &&
+		(!r.elsewhere || r.beaten >= 0 && r.beaten <= noticed.latest())
 }
 
 // run measures and prints.
@@ -57,7 +61,8 @@ func measureAll(parent context.Context, o options, line *timeline) ([]result, er
 	var workers sync.WaitGroup
 	for i, s := range o.scenarios {
 		workers.Go(func() {
-			m := measurement{options: o, result: result{scenario: s}, line: line}
+			m := measurement{options: o, result: result{scenario: s, suspect: -1, beaten: -1}, line: line,
+				suspected: make(chan time.Time, 1), failed: make(chan time.Time, 1)}
 			measure := m.here
 			if o.addr != "" {
 				measure = m.there
@@ -78,19 +83,22 @@ func measureAll(parent context.Context, o options, line *timeline) ([]result, er
 // A measurement is a result being made.
 type measurement struct {
 	result
-	options options
-	line    *timeline
+	options   options
+	line      *timeline
+	suspected chan time.Time // what the hooks of the connections have to say
+	failed    chan time.Time
 }
 
 // dial makes the connection that is measured.
 func (m *measurement) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	d := hale.Dialer{KeepAlive: m.options.keepAlive}
+	d := hale.Dialer{KeepAlive: m.options.keepAlive, Observer: m.observer()}
+	d.KeepAlive.TolerateStall = d.KeepAlive.TolerateStall || m.tolerate
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	m.report = c.(*hale.Conn).Report()
-	m.expected = m.predict(m.report)
+	m.expected = m.predict(m.report, m.options.freezeAfter)
 	m.line.print(time.Now(), "connected to %v (%v)", c.RemoteAddr(), m.report.Got)
 	if err := m.report.Err(); err != nil {
 		m.line.print(time.Now(), "not all options are set: %v", err)
@@ -107,6 +115,11 @@ func (m *measurement) here(ctx context.Context) error {
 			return err
 		}
 		defer c.end()
+		stop, err := m.beat(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	l, err := connect(ctx, m.dial, c)
 	if err != nil {
@@ -148,8 +161,10 @@ func (m *measurement) compare(ctx context.Context, l, plain *link) error {
 	return nil
 }
 
-// ended notes how hale's Read ended.
+// ended notes how hale's Read ended, and what had been noticed before.
 func (m *measurement) ended() {
+	start := m.hale.at.Add(-m.hale.after)
+	m.suspect, m.beaten = after(start, m.suspected), after(start, m.failed)
 	if m.hale.noticed() {
 		m.line.print(m.hale.at, "read failed, cause %s: %v", m.hale.cause(), m.hale.err)
 		return

@@ -16,9 +16,10 @@ type scenario struct {
 	name      string
 	fate      string // what happens, to follow "the peer"
 	elsewhere bool   // the peer is a process of its own
+	tolerate  bool   // with TolerateStall, whatever the flags say
 	happen    func(*link) error
-	predict   func(sockopt.Report) prediction
-	cause     health.Cause // that hale has to name; Unknown if nothing is to be noticed
+	predict   predictFunc
+	cause     health.Cause // that hale has to name, if anything is to be noticed
 	why       string       // why a connection that net.Dialer made has noticed nothing yet
 }
 
@@ -28,11 +29,15 @@ var scenarios = []scenario{{
 	why: "its defaults (idle 15s, interval 15s, count 9) predict 135 to 150 s",
 }, {
 	name: "unacked", fate: "is frozen, and data is on its way to it",
-	happen: freezeAndWrite, predict: userTimeout, cause: health.SendTimeout,
+	happen: freezeAndWrite, predict: unacknowledged, cause: health.SendTimeout,
 	why: "keepalive is silent while data is unacknowledged, and the kernel retransmits for about 15 minutes",
 }, {
 	name: "stalled", fate: "lives and stops reading, until its buffer is full",
-	happen: stall, predict: userTimeout, cause: health.PeerStalled,
+	happen: stall, predict: stalled, cause: health.PeerStalled,
+	why: "it waits as long as the peer's kernel answers",
+}, {
+	name: "tolerated", fate: "lives and stops reading, and TolerateStall lets it", tolerate: true,
+	happen: stall, predict: stalled,
 	why: "it waits as long as the peer's kernel answers",
 }, {
 	name: "reset", fate: "sends RST",
@@ -79,13 +84,15 @@ func freezeAndWrite(l *link) error {
 	return err
 }
 
-// stall writes more than two socket buffers hold. The Write can only end by
+// stall writes until both socket buffers are full, and on: it can only end by
 // the connection's death, or by link.close.
 func stall(l *link) error {
-	if err := l.peer.SetReadBuffer(4 << 10); err != nil {
-		return err
-	}
-	l.calls.Go(func() { l.client.Write(make([]byte, 16<<20)) })
+	l.calls.Go(func() {
+		b := make([]byte, 64<<10)
+		for err := error(nil); err == nil; {
+			_, err = l.client.Write(b)
+		}
+	})
 	return nil
 }
 
@@ -101,27 +108,53 @@ type prediction struct {
 	never    bool // it must not fail before max
 }
 
+// predictFunc predicts for options and a connection that was quiet for so long
+// before it happens.
+type predictFunc = func(r sockopt.Report, quiet time.Duration) prediction
+
 // window is for an idle connection. The connection may have been quiet for any
-// time before, which is why it is an interval.
-func window(r sockopt.Report) prediction {
+// time before, which is why it is an interval. If it has been long enough for
+// a probe to be answered, Linux sends the next one after the longer of Idle
+// and Interval (tcp_keepalive_timer).
+func window(r sockopt.Report, quiet time.Duration) prediction {
+	if quiet >= r.Got.Idle {
+		r.Got.Idle = max(r.Got.Idle, r.Got.Interval)
+	}
 	earliest, latest := r.Window()
 	return prediction{min: earliest, max: latest}
 }
 
-// userTimeout is for a connection with data to send. The user timeout's clock
-// starts late: at the first retransmission, some 0.4 s after the data was sent
-// (a tail loss probe comes first), or at the first window probe, after 0.2 s.
-func userTimeout(r sockopt.Report) prediction {
-	const start = 500 * time.Millisecond
-	return prediction{min: r.Got.UserTimeout, max: r.Got.UserTimeout + start}
+// clockStart is how late the user timeout's clock may start: at the first
+// retransmission, some 0.4 s after the data was sent (a tail loss probe comes
+// first), or at the first window probe, after 0.2 s.
+const clockStart = 500 * time.Millisecond
+
+// unacknowledged is for a silent peer with data on its way to it, which the
+// kernel's user timeout ends, or hale's watch if that comes first. The watch
+// counts the silence before as well, up to the idle time.
+func unacknowledged(r sockopt.Report, quiet time.Duration) prediction {
+	_, latest := r.Window()
+	silence := max(r.Asked.UserTimeout, latest)
+	p := prediction{min: silence - min(quiet, r.Got.Idle, silence/2), max: silence + clockStart}
+	if t := r.Got.UserTimeout; t > 0 {
+		p.min, p.max = min(p.min, t), min(p.max, t+clockStart)
+	}
+	return p
 }
 
-func atOnce(sockopt.Report) prediction { return prediction{max: 100 * time.Millisecond} }
+// stalled is for a peer that does not read.
+func stalled(r sockopt.Report, _ time.Duration) prediction {
+	if r.Asked.TolerateStall {
+		return prediction{max: 2 * r.Asked.UserTimeout, never: true}
+	}
+	return prediction{min: r.Got.UserTimeout, max: r.Got.UserTimeout + clockStart}
+}
+
+func atOnce(sockopt.Report, time.Duration) prediction { return prediction{max: 100 * time.Millisecond} }
 
 // never watches for as long as an idle connection's death could take.
-func never(r sockopt.Report) prediction {
-	p := window(r)
-	return prediction{max: p.latest(), never: true}
+func never(r sockopt.Report, quiet time.Duration) prediction {
+	return prediction{max: window(r, quiet).latest(), never: true}
 }
 
 // What is allowed for on top, see tolerance.

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"time"
+
+	"example.com/hale"
+	"example.com/hale/health"
+)
+
+const (
+	beatInterval = 500 * time.Millisecond
+	beatTimeout  = time.Second
+)
+
+// noticed is when the heartbeat has to have found a stopped process, as
+// [health.Heartbeat] has it.
+var noticed = prediction{max: beatInterval*11/10 + beatTimeout}
+
+// beat asks the child by a connection of its own, until stop is called.
+func (m *measurement) beat(ctx context.Context, c *child) (stop func(), err error) {
+	conn, err := new(hale.Dialer).DialContext(ctx, "tcp", c.addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = io.ReadFull(conn, make([]byte, len(greeting))); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	h := &health.Heartbeat{Interval: beatInterval, Timeout: beatTimeout, Probe: echo}
+	pulse, err := h.Start(conn, func(dead *health.DeadError) {
+		m.line.print(dead.Detected, "a heartbeat on another connection: %v", dead)
+		m.failed <- dead.Detected
+	})
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return func() { pulse.Stop(); conn.Close() }, nil
+}
+
+// echo sends one byte, which the child sends back.
+func echo(_ context.Context, c net.Conn) error {
+	b := []byte{0}
+	if _, err := c.Write(b); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, b)
+	return err
+}
