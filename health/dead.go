@@ -18,7 +18,7 @@ import (
 // (syscall.ETIMEDOUT, on Windows too) and [errors.As] (**net.OpError).
 type DeadError struct {
 	Cause    Cause
-	Op       string        // what met the death: "read", "write", "check", "watch", "close"
+	Op       string        // what met the death: "read", "write", "check", "watch", "heartbeat", "close"
 	Silence  time.Duration // how long nothing had come from the peer; 0 where the kernel does not tell
 	Detected time.Time     // when the death was noticed here
 	Info     Info          // what the kernel knew at that moment; zero where it does not tell

@@ -6,4 +6,7 @@
 // tell a keepalive timeout from data that stayed unacknowledged and both from
 // a peer that answers but does not read. [Inspect] shows what the kernel
 // knows, [Check] looks at a connection without consuming anything.
+//
+// [Watch] and [Supervise] tell of a death that nobody's call has met, and of
+// the first signs of one. [Heartbeat] asks the application at the other end.
 package health

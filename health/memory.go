@@ -12,6 +12,9 @@ const (
 	// unacknowledged before the peer is suspect; it is looked for twice as
 	// often.
 	suspectPart = 4
+	// pauseMost is the longest time between two looks: whoever closes a
+	// connection and never ends its watch is found out then.
+	pauseMost = time.Minute
 )
 
 // glimpse is what one look at a connection shows.
@@ -63,11 +66,16 @@ func (m *memory) judge(g glimpse, l Limits, now time.Time) judgement {
 }
 
 // suspect: one probe has had its round trip and more, or data its share of the
-// time.
+// time. Probes of a closed window come faster than they are answered: a kernel
+// keeps its answers half a second apart (tcp_invalid_ratelimit).
 func (l Limits) suspect(g glimpse, unanswered time.Duration) bool {
-	return g.probes > 1 ||
-		g.probes == 1 && unanswered > probeGrace+2*g.rtt ||
-		l.Silence > 0 && unanswered >= l.Silence/suspectPart
+	if l.Silence > 0 && unanswered >= l.Silence/suspectPart {
+		return true
+	}
+	if g.pending && !g.inFlight {
+		return g.probes > 2
+	}
+	return g.probes > 1 || g.probes == 1 && unanswered > probeGrace+2*g.rtt
 }
 
 // expired: the whole budget has passed in silence, and the part of it after
@@ -93,9 +101,9 @@ func (m *memory) pause(g glimpse, l Limits) time.Duration {
 
 // pause is how long a connection at rest needs no look.
 func (l Limits) pause() time.Duration {
-	pause := never
+	pause := pauseMost
 	if l.Idle > 0 {
-		pause = l.Idle
+		pause = min(pause, l.Idle)
 	}
 	if l.Silence > 0 {
 		pause = min(pause, l.Silence/(2*suspectPart))

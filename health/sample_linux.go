@@ -32,11 +32,14 @@ func (e *eye) glimpse(c *watched) (glimpse, TCPState, error) {
 		return glimpse{}, 0, e.errno
 	}
 	t := &e.tcp
+	silence := min(t.Last_ack_recv, t.Last_data_recv)
 	return glimpse{
-		probes:   int(t.Probes),
-		inFlight: t.Unacked > 0,
+		probes: int(t.Probes),
+		// A peer whose window is shut over data in flight answers each
+		// retransmission; nothing is asked then until the next.
+		inFlight: t.Unacked > 0 && t.Last_data_sent < silence,
 		pending:  t.Unacked > 0 || t.Notsent_bytes > 0,
-		silence:  millis(min(t.Last_ack_recv, t.Last_data_recv)),
+		silence:  millis(silence),
 		rtt:      micros(t.Rtt),
 	}, TCPState(t.State), nil
 }
@@ -87,6 +90,9 @@ func (w *watcher) collect(now time.Duration, all bool) (next time.Duration) {
 // examine looks at c, tells its subject what there is to tell, and returns
 // when to look again.
 func (w *watcher) examine(c *watched, now time.Time) (next time.Duration) {
+	if w.at(c.place) != c { // removed since it was found to be due
+		return never
+	}
 	if c.over {
 		w.settle(c)
 		return never
@@ -96,9 +102,12 @@ func (w *watcher) examine(c *watched, now time.Time) (next time.Duration) {
 	case err != nil:
 		w.remove(c)
 		return never
-	case state == TCPClose || state.peerClosed() && !c.finSeen:
+	case state == TCPClose:
 		w.look(c)
-		return never // a death has removed c, and a postponed one has its own time
+		return never // it has removed c, or postponed it to a time of its own
+	case state.peerClosed() && !c.finSeen:
+		w.look(c)
+		return w.lookAgain(c, pauseLeast)
 	}
 	return w.follow(c, g, now)
 }
@@ -123,7 +132,7 @@ func (w *watcher) follow(c *watched, g glimpse, now time.Time) (next time.Durati
 }
 
 func (w *watcher) lookAgain(c *watched, pause time.Duration) (next time.Duration) {
-	next = w.clock.plus(pause)
+	next = w.after(pause)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if e := &w.table[c.place.slot]; e.c == c {

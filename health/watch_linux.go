@@ -47,7 +47,7 @@ type watcher struct {
 // that finding out who is due runs through memory in order.
 type entry struct {
 	c    *watched
-	next time.Duration // since the watcher's start; never if there is nothing to look for
+	next time.Duration // since the watcher's start; never if the slot is free
 	gen  int32
 }
 
@@ -144,7 +144,7 @@ func (w *watcher) place(c *watched) {
 	w.free = w.free[:len(w.free)-1]
 	e := &w.table[slot]
 	e.gen++
-	e.c, e.next = c, w.clock.plus(c.limits.pause())
+	e.c, e.next = c, w.after(c.limits.pause())
 	c.place = place{slot, e.gen}
 	w.users++
 	w.wakeBy(e.next)
@@ -177,13 +177,17 @@ func (w *watcher) remove(c *watched) {
 	w.stopIfIdle()
 }
 
-// wakeBy makes the goroutine look around soon after at; it does so at most
-// every pauseLeast. The caller holds w.mu.
+// after returns the time of the look that comes closest to a pause from now.
+// Looks are taken together, at multiples of pauseLeast.
+func (w *watcher) after(pause time.Duration) time.Duration {
+	return w.clock.plus(pause).Round(pauseLeast)
+}
+
+// wakeBy makes the goroutine look around at that time. The caller holds w.mu.
 func (w *watcher) wakeBy(at time.Duration) {
 	if at == never {
 		return
 	}
-	at = (at + pauseLeast - 1).Truncate(pauseLeast)
 	if t := w.clock.time(at); w.wake.IsZero() || t.Before(w.wake) {
 		w.wake = t
 		_ = w.epoll.SetReadDeadline(t)
@@ -268,7 +272,7 @@ func (w *watcher) postpone(c *watched) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if e := &w.table[c.place.slot]; e.c == c {
-		e.next = w.clock.plus(pauseLeast)
+		e.next = w.after(pauseLeast)
 		w.wakeBy(e.next)
 	}
 }

@@ -5,6 +5,8 @@ package health
 import (
 	"errors"
 	"io"
+	"net"
+	"reflect"
 	"sync"
 	"time"
 )
@@ -19,32 +21,46 @@ type place struct{}
 // sweep is the process's death watch: a goroutine that looks at all
 // connections in turn. It is started by the first and stopped by the last.
 var sweep struct {
-	mu    sync.Mutex // guards what follows; nobody is called under it
-	conns map[*watched]struct{}
+	mu    sync.Mutex       // guards what follows; nobody is called under it
+	conns map[any]*watched // by their keys
 	stop  chan struct{}
 
 	round sync.Mutex // held during a round, for the methods of a Subject are called one at a time
 }
 
 func supervise(c *watched) (remove func(), err error) {
+	if err := c.raw.Control(func(uintptr) {}); errors.Is(err, net.ErrClosed) {
+		return nil, err
+	}
 	sweep.mu.Lock()
 	defer sweep.mu.Unlock()
+	if sweep.conns[c.key()] != nil {
+		return nil, ErrWatched
+	}
 	if len(sweep.conns) == 0 {
-		sweep.conns = make(map[*watched]struct{})
+		sweep.conns = make(map[any]*watched)
 		sweep.stop = make(chan struct{})
 		go runSweep(sweep.stop)
 	}
-	sweep.conns[c] = struct{}{}
+	sweep.conns[c.key()] = c
 	return func() { unsweep(c) }, nil
+}
+
+// key is what the connection is known by: itself, unless it cannot be compared.
+func (c *watched) key() any {
+	if reflect.ValueOf(c.conn).Comparable() {
+		return c.conn
+	}
+	return c
 }
 
 func unsweep(c *watched) {
 	sweep.mu.Lock()
 	defer sweep.mu.Unlock()
-	if _, ok := sweep.conns[c]; !ok {
-		return
+	if sweep.conns[c.key()] != c {
+		return // it was called before
 	}
-	delete(sweep.conns, c)
+	delete(sweep.conns, c.key())
 	if len(sweep.conns) == 0 {
 		close(sweep.stop)
 	}
@@ -67,15 +83,23 @@ func sweepRound() {
 	sweep.round.Lock()
 	defer sweep.round.Unlock()
 	for _, c := range swept() {
-		c.look()
+		if c.isSwept() { // still
+			c.look()
+		}
 	}
+}
+
+func (c *watched) isSwept() bool {
+	sweep.mu.Lock()
+	defer sweep.mu.Unlock()
+	return sweep.conns[c.key()] == c
 }
 
 func swept() []*watched {
 	sweep.mu.Lock()
 	defer sweep.mu.Unlock()
 	conns := make([]*watched, 0, len(sweep.conns))
-	for c := range sweep.conns {
+	for _, c := range sweep.conns {
 		conns = append(conns, c)
 	}
 	return conns

@@ -5,7 +5,6 @@ package notify
 import (
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 )
 
@@ -13,16 +12,16 @@ import (
 type Call[T any] struct {
 	f       func(T)
 	stopped atomic.Bool
-	mu      sync.Mutex // held while f runs
+	turn    chan struct{} // full while f runs
 }
 
 // New returns a Call of f.
-func New[T any](f func(T)) *Call[T] { return &Call[T]{f: f} }
+func New[T any](f func(T)) *Call[T] { return &Call[T]{f: f, turn: make(chan struct{}, 1)} }
 
 // Fire calls the function, unless Stop came first. Calls do not overlap.
 func (c *Call[T]) Fire(v T) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	if !c.stopped.Load() {
 		c.f(v)
 	}
@@ -33,15 +32,15 @@ func (c *Call[T]) Fire(v T) {
 // for one that is running, because that might be itself.
 func (c *Call[T]) Stop() {
 	c.stopped.Store(true)
-	if c.mu.TryLock() {
-		c.mu.Unlock()
-		return
+	select {
+	case c.turn <- struct{}{}:
+	default:
+		if firing() {
+			return
+		}
+		c.turn <- struct{}{}
 	}
-	if firing() {
-		return
-	}
-	c.mu.Lock() //lint:ignore SA2001 waiting for Fire is all there is to do
-	c.mu.Unlock()
+	<-c.turn
 }
 
 // firing reports whether the calling goroutine is inside a Fire. It is asked
