@@ -36,6 +36,7 @@ func TestClassifyReadsTheCauseOutOfAnError(t *testing.T) {
 		{"ETIMEDOUT bare", syscall.ETIMEDOUT, KeepAliveTimeout},
 		{"ECONNRESET", socketError("read", syscall.ECONNRESET), Reset},
 		{"EPIPE", socketError("write", syscall.EPIPE), PeerClosed},
+		{"ENOTCONN, of MPTCP", socketError("read", syscall.ENOTCONN), KeepAliveTimeout},
 		{"EHOSTUNREACH", socketError("read", syscall.EHOSTUNREACH), Unreachable},
 		{"ENETUNREACH under TLS", fmt.Errorf("tls: %w", socketError("write", syscall.ENETUNREACH)), Unreachable},
 		{"EOF", io.EOF, PeerClosed},

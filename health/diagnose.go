@@ -100,7 +100,7 @@ func opOf(err error) string {
 }
 
 // withErrno gives the error of a death by silence back to those who came too
-// late for it and got a bare io.EOF, EPIPE or ENOTCONN.
+// late for it and got a bare io.EOF or EPIPE.
 func withErrno(c any, cause Cause, err error) error {
 	if !cause.Silent() && cause != PeerStalled || Classify(err) != PeerClosed {
 		return err

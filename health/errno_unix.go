@@ -8,13 +8,14 @@ import (
 )
 
 // errnoCauses is what each error of a connected socket says on its own.
-// EPIPE is a write after the peer closed (or after a death that was reported
-// before), ENOTCONN what is left of an MPTCP connection whose subflows died.
+// EPIPE is a write after the peer closed, or after a death that was reported
+// before. ENOTCONN is what is left of an MPTCP connection when its subflows
+// have died of silence; the kernel keeps no trace of which silence it was.
 var errnoCauses = map[syscall.Errno]Cause{
 	syscall.ETIMEDOUT:    KeepAliveTimeout,
 	syscall.ECONNRESET:   Reset,
 	syscall.EPIPE:        PeerClosed,
-	syscall.ENOTCONN:     PeerClosed,
+	syscall.ENOTCONN:     KeepAliveTimeout,
 	syscall.EHOSTUNREACH: Unreachable,
 	syscall.ENETUNREACH:  Unreachable,
 	syscall.EHOSTDOWN:    Unreachable,

@@ -490,3 +490,34 @@ func keepIdle(t *testing.T, c *net.TCPConn) (seconds int) {
 	}
 	return seconds
 }
+
+func TestAnEventForAPredecessorInTheTableFindsNobody(t *testing.T) {
+	t.Parallel()
+	w, err := startWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.epoll.Close()
+	join := func() *watched {
+		client, _ := testnet.Pair(t)
+		raw, err := client.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &watched{raw: raw, conn: client, subject: make(notebook, 10)}
+		if err := w.add(c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	old := join()
+	w.remove(old)
+	young := join()
+	defer w.remove(young)
+	if old.place.slot != young.place.slot || w.at(young.place) != young {
+		t.Fatalf("%+v, then %+v", old.place, young.place)
+	}
+	if c := w.at(old.place); c != nil {
+		t.Errorf("%+v finds %+v", old.place, c.place)
+	}
+}
