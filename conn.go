@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"example.com/hale/health"
 	"example.com/hale/sockopt"
@@ -27,11 +28,13 @@ import (
 type Conn struct {
 	*net.TCPConn
 
-	report   sockopt.Report
+	report   unique.Handle[sockopt.Report] // most connections share one
 	observer *Observer
 	opened   time.Time
 	verdict  verdict
 	suspect  atomic.Bool
+
+	faults, written atomic.Uint64
 
 	wroteFIN  atomic.Bool // CloseWrite was called
 	closed    atomic.Bool // Close was called
@@ -41,19 +44,18 @@ type Conn struct {
 
 var _ net.Conn = (*Conn)(nil)
 
-// newConn applies the plan, wraps tcp and has it watched. The Conn is usable
-// even if there is an error, which then says what could not be set up.
+// newConn applies the plan and wraps tcp; it is not watched yet. The Conn is
+// usable even if there is an error, which then says that no option could be set.
 func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
 	c := &Conn{TCPConn: tcp, observer: o, opened: time.Now()}
 	c.verdict.done = make(chan struct{})
+	var report sockopt.Report
 	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return c, err
+	if err == nil {
+		report, err = plan.Apply(raw)
 	}
-	if c.report, err = plan.Apply(raw); err != nil {
-		return c, err
-	}
-	return c, c.startWatch()
+	c.report = unique.Make(report)
+	return c, err
 }
 
 // From returns the Conn that c is, or that lies under it: it looks through
@@ -77,7 +79,7 @@ func (c *Conn) NetConn() net.Conn { return c.TCPConn }
 
 // Report says which options were asked for and what the operating system made
 // of them. It was taken when the connection was made.
-func (c *Conn) Report() sockopt.Report { return c.report }
+func (c *Conn) Report() sockopt.Report { return c.report.Value() }
 
 // Info returns what the kernel knows about the connection now; see
 // [health.Inspect].
@@ -105,11 +107,21 @@ func (c *Conn) Read(b []byte) (int, error) {
 // A nil error means that the kernel took the data, not that the peer has it.
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.TCPConn.Write(b)
+	c.written.Add(uint64(max(n, 0)))
 	if err != nil {
 		err = c.fail(err)
 	}
 	return n, err
 }
+
+// Faults counts the calls on this connection that failed: deaths, deadlines and
+// io.EOF. With Written it tells a pool what happened while somebody had the
+// connection.
+func (c *Conn) Faults() uint64 { return c.faults.Load() }
+
+// Written counts the bytes that the kernel took from Write and ReadFrom. It
+// does not see what [net.Buffers] writes, nor what is written to NetConn.
+func (c *Conn) Written() uint64 { return c.written.Load() }
 
 // CloseWrite shuts down the writing side: the peer reads io.EOF, and can still
 // send.

@@ -136,7 +136,10 @@ func controlOf(nd *net.Dialer) control {
 func (d *Dialer) adopt(tcp *net.TCPConn, plan sockopt.Plan) (net.Conn, error) {
 	c, err := newConn(tcp, plan, d.Observer)
 	if err == nil && d.Strict {
-		err = c.report.Err()
+		err = c.Report().Err()
+	}
+	if err == nil {
+		err = c.startWatch()
 	}
 	if err != nil {
 		tcp.Close()

@@ -99,5 +99,6 @@ func (l *listener) Accept() (net.Conn, error) {
 	// A client that is gone already is no reason for Accept to fail: the
 	// connection's Report and its first Read tell.
 	c, _ := newConn(tcp, l.plan, l.observer)
+	_ = c.startWatch()
 	return c, nil
 }

@@ -111,6 +111,7 @@ func (c *Conn) State() health.State {
 
 // fail turns an error of the socket into the one to return.
 func (c *Conn) fail(err error) error {
+	c.faults.Add(1)
 	if c.missedIt(err) {
 		c.awaitVerdict()
 	}

@@ -16,7 +16,15 @@ import (
 // Once stop has returned, dead is not running and will not be called (unless
 // stop was called by dead).
 func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
-	call := notify.New(dead)
+	over := false
+	call := notify.New(func(e *health.DeadError) {
+		// Two goroutines may come with the two events, in either order.
+		if over {
+			return
+		}
+		over = c.verdict.final() == e
+		dead(e)
+	})
 	if missed := c.verdict.watch(call); missed != nil {
 		call.Fire(missed)
 	}
@@ -34,7 +42,7 @@ type watch struct {
 
 // startWatch has the connection watched until it is closed.
 func (c *Conn) startWatch() error {
-	remove, err := health.Supervise(c.TCPConn, limitsOf(c.report), (*subject)(c))
+	remove, err := health.Supervise(c.TCPConn, limitsOf(c.Report()), (*subject)(c))
 	if err != nil {
 		return err
 	}

@@ -204,24 +204,41 @@ func TestAWatchOfAConnTellsAtOnceWhatItHasMissed(t *testing.T) {
 	}
 }
 
+// Two goroutines come with the two events, and the one with the FIN, which came
+// first, is held up.
 func TestAWatchOfAConnNeverTellsTheFinAfterTheDeath(t *testing.T) {
 	t.Parallel()
+	client, _ := connect(t, new(Dialer))
+	got := make(told, 10)
+	defer client.Watch(got.tell)()
 	fin := &health.DeadError{Cause: health.PeerClosed, Err: io.EOF}
 	dead := &health.DeadError{Cause: health.Reset, Err: errors.New("reset")}
-	for range 2000 {
-		c := &Conn{}
-		c.verdict.done = make(chan struct{})
-		var last atomic.Pointer[health.DeadError]
-		var calls atomic.Int32
-		var wg sync.WaitGroup
-		wg.Go(func() { c.peerClosed(fin) })
-		wg.Go(func() { c.end(dead) })
-		c.Watch(func(e *health.DeadError) { last.Store(e); calls.Add(1) })
-		wg.Wait()
-		if last.Load() != dead || calls.Load() > 2 {
-			t.Fatalf("%d calls, the last of them %v", calls.Load(), last.Load())
-		}
+	why, tell := client.verdict.note(fin)
+	client.end(dead)
+	for _, call := range tell {
+		call.Fire(why)
 	}
+	if len(tell) != 1 || got.next(t) != dead {
+		t.Error("the death is not what was told")
+	}
+	got.empty(t)
+}
+
+// The death is known already, and its goroutine is held up before it tells.
+func TestAWatchOfAConnIsNotToldWhatWasUnderWayAtStop(t *testing.T) {
+	t.Parallel()
+	client, _ := connect(t, new(Dialer))
+	got := make(told, 10)
+	stop := client.Watch(got.tell)
+	_, first, tell := client.verdict.settle(&health.DeadError{Cause: health.Reset, Err: errors.New("reset")})
+	stop()
+	for _, call := range tell {
+		call.Fire(client.verdict.final())
+	}
+	if !first || len(tell) != 1 {
+		t.Errorf("first %v, %d to tell", first, len(tell))
+	}
+	got.empty(t)
 }
 
 func TestAWatchOfAConnIsSilentAfterStop(t *testing.T) {

@@ -75,6 +75,29 @@ func TestADeathAfterAFinIsTold(t *testing.T) {
 	}
 }
 
+func TestTheEndOfAConnectionThatBothSidesClosedIsNotTold(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	w := watchOver(t, client)
+	server.Close()
+	if dead := w.next(t); dead.Cause != PeerClosed {
+		t.Errorf("%v", dead)
+	}
+	client.CloseWrite()
+	// The first watch ends by itself; then there can be another one.
+	deadline := time.Now().Add(10 * time.Second)
+	stop, err := Watch(client, func(*DeadError) {})
+	for errors.Is(err, ErrWatched) && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+		stop, err = Watch(client, func(*DeadError) {})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	w.silent(t)
+}
+
 func TestADeathThatAReaderMetIsToldToo(t *testing.T) {
 	t.Parallel()
 	client, server := testnet.Pair(t)

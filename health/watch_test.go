@@ -163,6 +163,28 @@ func TestStopWithinDeadDoesNotWaitForItself(t *testing.T) {
 	}
 }
 
+func TestStopWaitsForACallThatRuns(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	running, finish := make(chan struct{}), make(chan struct{})
+	var done atomic.Bool
+	stop, err := Watch(client, func(*DeadError) {
+		close(running)
+		<-finish
+		done.Store(true)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reset(server)
+	<-running
+	time.AfterFunc(10*time.Millisecond, func() { close(finish) })
+	stop()
+	if !done.Load() {
+		t.Error("stop returned in the middle of a call")
+	}
+}
+
 func TestStopRacesWithDeath(t *testing.T) {
 	t.Parallel()
 	var tooLate atomic.Int32

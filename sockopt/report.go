@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Report is what became of a plan on a real socket.
+// Report is what became of a plan on a real socket. It is comparable: sockets
+// with which the same happened have equal reports.
 type Report struct {
 	// Platform and Path are those of the plan, unless Apply had to fall back
 	// to an older way.
@@ -25,7 +26,7 @@ type Report struct {
 	Got KeepAlive
 
 	// Options has one entry for each field, in the order of the fields.
-	Options []OptionReport
+	Options [len(fields)]OptionReport
 }
 
 // OptionReport is what became of one field.
@@ -142,8 +143,8 @@ func (p Plan) report(s socket, errs map[Op]error) Report {
 		got.Disabled = p.Effective.Disabled // it cannot be told: no ground for a complaint
 	}
 	r := Report{Platform: p.Platform, Path: p.Path, Asked: p.Asked, Effective: p.Effective, Got: got}
-	for _, f := range fields {
-		r.Options = append(r.Options, p.option(f, got, errs))
+	for i, f := range fields {
+		r.Options[i] = p.option(f, got, errs)
 	}
 	return r
 }

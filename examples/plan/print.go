@@ -14,7 +14,7 @@ func printText(out io.Writer, p sockopt.Plan, held *sockopt.Report) {
 	fmt.Fprintf(out, "effective   %s\nwindow      %s\n", p.Effective, window(p.Effective, p.Window))
 	printList(out, "unsupported, or not as it reads", p.Unsupported)
 	if held != nil {
-		printList(out, "set on a real connection, and read back", held.Options)
+		printList(out, "set on a real connection, and read back", held.Options[:])
 		fmt.Fprintf(out, "held        %s\nwindow      %s\n", held.Got, window(held.Got, held.Window))
 	}
 }
