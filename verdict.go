@@ -87,7 +87,7 @@ func (c *Conn) Err() error {
 	if why := c.verdict.why.Load(); why != nil {
 		return why
 	}
-	if health.Instant {
+	if health.Instant && c.watch.on {
 		return nil
 	}
 	return c.look()

@@ -38,12 +38,15 @@ func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
 type watch struct {
 	mu     sync.Mutex // guards remove
 	remove func()
+	on     bool // set before anybody has the connection
 }
 
 // startWatch has the connection watched until it is closed.
 func (c *Conn) startWatch() error {
+	c.watch.on = true
 	remove, err := health.Supervise(c.TCPConn, limitsOf(c.Report()), (*subject)(c))
 	if err != nil {
+		c.watch.on = false
 		return err
 	}
 	c.watch.mu.Lock()

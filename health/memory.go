@@ -6,8 +6,9 @@ const (
 	// pauseLeast is the shortest time between two looks at a connection.
 	pauseLeast = 250 * time.Millisecond
 	// probeGrace is how long a probe may be under way, beyond two round
-	// trips, before it counts as unanswered.
-	probeGrace = 200 * time.Millisecond
+	// trips, before it counts as unanswered: long enough for a processor that
+	// its hypervisor has taken away for a moment, ours or the peer's.
+	probeGrace = 400 * time.Millisecond
 	// suspectPart of Limits.Silence is how long sent data may stay
 	// unacknowledged before the peer is suspect; it is looked for twice as
 	// often.

@@ -57,18 +57,19 @@ func TestJudgement(t *testing.T) {
 			{at: 4.1, silence: 2.05, probes: 1},
 			{at: 6.2, silence: 2.05, probes: 1},
 		}},
-		{"a probe unanswered at the second look, then answered", short, 0, []look{
+		{"a probe unanswered at the third look, then answered", short, 0, []look{
 			{at: 2.1, silence: 2.1, probes: 1},
-			{at: 2.35, silence: 2.35, probes: 1, want: suspect},
+			{at: 2.35, silence: 2.35, probes: 1},
 			{at: 2.6, silence: 2.6, probes: 1, want: suspect},
 			{at: 2.85, silence: 0.1},
 			{at: 4.9, silence: 2.1, probes: 1},
-			{at: 5.2, silence: 2.4, probes: 1, want: suspect},
+			{at: 5.2, silence: 2.4, probes: 1},
+			{at: 5.4, silence: 2.6, probes: 1, want: suspect},
 		}},
 		{"a peer far away has two round trips more", within30, 600 * time.Millisecond, []look{
 			{at: 13.1, silence: 13.1, probes: 1},
-			{at: 14.4, silence: 14.4, probes: 1},
-			{at: 14.6, silence: 14.6, probes: 1, want: suspect},
+			{at: 14.6, silence: 14.6, probes: 1},
+			{at: 14.8, silence: 14.8, probes: 1, want: suspect},
 		}},
 		{"two probes are enough at first sight", short, 0, []look{
 			{at: 3.1, silence: 3.1, probes: 2, want: suspect},
