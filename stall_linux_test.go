@@ -1,3 +1,5 @@
+//go:build !hale_sweep
+
 package hale
 
 import (
