@@ -169,7 +169,7 @@ func TestTheUserTimeoutTakesTheCountsPlace(t *testing.T) {
 		{"cuts nine probes short", timers{1, 1, 9, 2500}, 3 * time.Second},
 		{"outlasts two probes", timers{1, 1, 2, 5000}, 5 * time.Second},
 		{"is looked at from the second tick on", timers{1, 1, 3, 500}, 2 * time.Second},
-		{"a little above the window costs an interval", timers{1, 1, 2, 3200}, 4 * time.Second},
+		{"a little above the window costs an interval", timers{1, 1, 2, 3500}, 4 * time.Second},
 		{"a little above the tick before costs a probe", timers{1, 1, 3, 3001}, 3 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
