@@ -1,0 +1,69 @@
+// Package loadtest puts a pool of connections under a load that can tell
+// whether anything went wrong: every request has a number of its own, every
+// reply repeats it, and the servers count what reaches them twice. A [Server]
+// can be frozen in the middle of it.
+//
+// A request is a number of 8 bytes. Its reply is 64 bytes: the number, eight
+// times, so that one pieced together of two replies does not pass.
+package loadtest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+)
+
+const (
+	requestSize = 8
+	replySize   = 64
+)
+
+// A CrossedError is a reply to another request.
+type CrossedError struct{ Asked, Got uint64 }
+
+func (e *CrossedError) Error() string {
+	return fmt.Sprintf("loadtest: asked %d, got the reply to %d", e.Asked, e.Got)
+}
+
+// Exchange sends a request over c and reads its reply. The error is the
+// connection's, or a *[CrossedError].
+func Exchange(c net.Conn, number uint64) error {
+	var b [replySize]byte
+	request := b[:requestSize]
+	binary.BigEndian.PutUint64(request, number)
+	if _, err := c.Write(request); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(c, b[:]); err != nil {
+		return err
+	}
+	for i := 0; i < replySize; i += requestSize {
+		if got := binary.BigEndian.Uint64(b[i:]); got != number {
+			return &CrossedError{Asked: number, Got: got}
+		}
+	}
+	return nil
+}
+
+// answer runs the requests that come by c, until c fails.
+func (s *Server) answer(c net.Conn) {
+	for s.answerOne(c) == nil {
+	}
+}
+
+func (s *Server) answerOne(c net.Conn) error {
+	var b [replySize]byte
+	request := b[:requestSize]
+	if _, err := io.ReadFull(c, request); err != nil {
+		return err
+	}
+	s.running.RLock()
+	defer s.running.RUnlock()
+	s.ledger.enter(binary.BigEndian.Uint64(request))
+	for i := requestSize; i < replySize; i += requestSize {
+		copy(b[i:], request)
+	}
+	_, err := c.Write(b[:])
+	return err
+}

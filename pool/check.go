@@ -1,0 +1,183 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"example.com/hale/health"
+)
+
+// passes takes a closer look at a slot that a caller has come upon. If it does
+// not pass, it is on its way out, aside or being checked when passes returns.
+func (p *Pool[T]) passes(ctx context.Context, s *slot[T], mayCheck *bool) bool {
+	reason, dead := p.unfitness(s)
+	switch {
+	case reason != "":
+		p.discard(s, reason, dead)
+		return false
+	case s.dubious():
+		p.putAside(s)
+		return false
+	case s.vital == nil && s.late(): // a look at the socket was due anyway
+		p.discard(s, ReasonUnread, nil)
+		return false
+	case !p.needsCheck(s):
+		return true
+	case p.config.Check == nil:
+		s.doubt.Store(false)
+		return true
+	case !*mayCheck:
+		// One check has failed this caller already. Those that are left are
+		// checked beside each other, and it waits like everybody.
+		p.background(s, p.config.Check, ReasonSuspect)
+		return false
+	}
+	*mayCheck = false
+	return p.checkFor(ctx, s)
+}
+
+func (p *Pool[T]) needsCheck(s *slot[T]) bool {
+	return s.doubt.Load() || p.config.CheckAfter > 0 && s.unproved() > p.config.CheckAfter
+}
+
+// dubious reports whether the kernel waits for the peer.
+func (s *slot[T]) dubious() bool { return s.suspect() || s.doubt.Load() && s.unanswered() }
+
+// late reports whether a reply has come too late for the last user.
+func (s *slot[T]) late() bool { return s.used.Load() && s.peek.unread() }
+
+// unanswered asks the kernel whether the peer leaves anything unanswered.
+func (s *slot[T]) unanswered() bool {
+	i, ok := find[interface{ Info() (health.Info, error) }](s.conn)
+	if !ok {
+		return false
+	}
+	info, err := i.Info()
+	return err == nil && (info.Probes > 0 || info.Retransmits > 0)
+}
+
+// checkFor checks s for a caller, who leaves when half of his time is over:
+// the other half is for what a hung check does not tell.
+func (p *Pool[T]) checkFor(ctx context.Context, s *slot[T]) bool {
+	patience := p.config.CheckTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(deadline)/2)
+	}
+	waiting, leave := context.WithTimeout(ctx, patience)
+	defer leave()
+	passed := make(chan bool)
+	p.wg.Go(func() {
+		ok := p.probe(s, p.config.Check, ReasonSuspect)
+		select {
+		case passed <- ok:
+		case <-waiting.Done():
+			if ok {
+				p.offer(s, unused)
+			}
+		}
+	})
+	select {
+	case ok := <-passed:
+		return ok
+	case <-waiting.Done():
+		return false
+	}
+}
+
+// background checks s with nobody waiting for it.
+func (p *Pool[T]) background(s *slot[T], check func(context.Context, T) error, why Reason) {
+	p.wg.Go(func() {
+		if p.probe(s, check, why) {
+			p.offer(s, unused)
+		}
+	})
+}
+
+// reset has Config.Reset vouch for a slot that was released after a fault.
+func (p *Pool[T]) reset(s *slot[T]) {
+	p.wg.Go(func() {
+		if !p.probe(s, p.config.Reset, ReasonFault) {
+			return
+		}
+		if s.peek.unread() {
+			p.discard(s, ReasonUnread, nil)
+			return
+		}
+		p.config.Observer.release()
+		p.offer(s, used)
+	})
+}
+
+// probe runs check on a slot that the caller owns, and discards the slot if it
+// fails.
+func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
+	ctx, cancel := context.WithTimeout(p.life, p.config.CheckTimeout)
+	defer cancel()
+	start := time.Now()
+	err := within(ctx, s.conn, func() error { return check(ctx, s.value) })
+	if err == nil {
+		s.doubt.Store(false)
+		s.proved = time.Now()
+		s.begin() // faults up to here are forgiven
+		return true
+	}
+	p.discard(s, why, p.deathOf(s, why, err, time.Since(start)))
+	return false
+}
+
+// longPast is a deadline that ends every call on a connection.
+var longPast = time.Unix(1, 0)
+
+// within runs f, and has every call on conn fail once ctx, which has a
+// deadline, has ended.
+func within(ctx context.Context, conn net.Conn, f func() error) error {
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longPast) })
+	err := f()
+	if !stop() {
+		return cmp.Or(err, ctx.Err())
+	}
+	_ = conn.SetDeadline(time.Time{})
+	return err
+}
+
+// deathOf says what a failed check means: the connection's own death if there
+// was one, or else that its application does not answer.
+func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, took time.Duration) *health.DeadError {
+	if dead := lookAt(s); dead != nil {
+		return dead
+	}
+	if why != ReasonSuspect || p.life.Err() != nil {
+		return nil
+	}
+	var dead *health.DeadError
+	if errors.As(err, &dead) {
+		return dead
+	}
+	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: took, Detected: time.Now(), Err: err}
+}
+
+// putAside keeps a slot from everybody, until maintenance sees it recovered or
+// dead.
+func (p *Pool[T]) putAside(s *slot[T]) {
+	s.doubt.Store(true)
+	if !p.asideAgain(s) {
+		p.discard(s, ReasonShutdown, nil)
+	}
+	p.nudge()
+}
+
+// asideAgain is false if the pool is closed.
+func (p *Pool[T]) asideAgain(s *slot[T]) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.aside = append(p.aside, s)
+	return true
+}

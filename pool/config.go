@@ -1,0 +1,179 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// The defaults of a [Config].
+const (
+	DefaultMaxDials    = 4
+	DefaultDialTimeout = 10 * time.Second
+	// DefaultCheckTimeout is short because a caller may be waiting.
+	DefaultCheckTimeout = time.Second
+	// DefaultLifetimeJitter spreads the ends of connections that were made
+	// together over a tenth of their lifetime.
+	DefaultLifetimeJitter = 0.1
+	// DefaultStableAfter is how long a new connection has to live before the
+	// pauses between reconnects begin from the shortest again.
+	DefaultStableAfter = 10 * time.Second
+)
+
+// Config says what is pooled and how. Dial and MaxConns are required;
+// elsewhere zero is the documented default. A negative number is an error
+// unless it says otherwise.
+type Config[T any] struct {
+	// Name tells pools apart in traces and metrics. It may be empty.
+	Name string
+
+	// Dial connects to the endpoint; the DialContext of a hale.Dialer is what
+	// it is made for. It is called again for each attempt, so names are
+	// resolved anew. ctx ends after DialTimeout and carries the values of the
+	// Acquire that caused the dial, if one did.
+	Dial func(ctx context.Context) (net.Conn, error)
+
+	// Open makes a T of a new connection: logs in, wraps. DialTimeout bounds
+	// Dial and Open together. If it fails, the pool closes the connection. It
+	// may be nil if T is net.Conn.
+	Open func(ctx context.Context, conn net.Conn) (T, error)
+
+	// Close ends a T in good order and closes its connection. Nil closes the
+	// connection. It is not called for a connection that is known to be dead:
+	// nobody is there to say goodbye to, and the connection is just closed. It
+	// may be slow: it holds up nobody.
+	Close func(T) error
+
+	// Check asks the endpoint whether a connection that nobody uses still
+	// works, as by a ping. Nil asks only the kernel. ctx ends after
+	// CheckTimeout, which is also the connection's deadline then.
+	Check func(ctx context.Context, value T) error
+
+	// Reset vouches for a connection on which a deadline passed: it is called
+	// after Release, and the connection is kept if it returns nil. ctx and the
+	// deadline are as for Check. Nil discards such a connection.
+	Reset func(ctx context.Context, value T) error
+
+	MaxConns     int // the most connections at a time; required
+	MinConns     int // how many to keep, idle or in use; 0 opens them on demand
+	MinIdleConns int // how many to keep idle beyond those in use, within MaxConns
+	MaxWaiters   int // the most callers that may wait for one; 0 is no limit
+	MaxDials     int // the most dials at a time; 0 is DefaultMaxDials
+
+	MaxConnLifetime time.Duration // 0 is for ever
+	LifetimeJitter  float64       // part of MaxConnLifetime, 0 to 1, by which it is shortened at random; 0 is DefaultLifetimeJitter, negative is none
+	MaxConnIdleTime time.Duration // 0 is for ever; connections that MinConns needs are kept
+
+	DialTimeout  time.Duration // for Dial and Open; 0 is DefaultDialTimeout
+	CheckAfter   time.Duration // idle time after which Acquire calls Check first; 0 is never
+	CheckTimeout time.Duration // for one Check or Reset; 0 is DefaultCheckTimeout
+	Heartbeat    time.Duration // how often to call Check on an idle connection; 0 is never
+
+	// Backoff makes the pauses between attempts to reconnect; it is called
+	// once, and the result is used by one goroutine at a time. The pool never
+	// gives up: where NextBackOff says Stop, the last pause is repeated. Nil is
+	// an exponential backoff from 50 ms to 15 s with a jitter of one half.
+	Backoff     func() backoff.BackOff
+	StableAfter time.Duration // 0 is DefaultStableAfter
+
+	// FailFast makes Acquire return an error that matches [ErrUnavailable] at
+	// once while the endpoint is down, instead of waiting for its ctx.
+	FailFast bool
+
+	// KeepUnread allows unread bytes on a connection that is released: set it
+	// for protocols in which the peer speaks unasked. Otherwise such a
+	// connection is discarded, so that a late reply cannot reach the next
+	// caller. It cannot be known under TLS.
+	KeepUnread bool
+
+	// LeakAfter is how long a connection may be held before the Observer is
+	// told who holds it; 0 is never. It costs a stack trace for each Acquire.
+	LeakAfter time.Duration
+
+	// Observer is told what happens; nil is nobody.
+	Observer *Observer
+}
+
+// withDefaults returns c with its zero fields filled in, or what is wrong.
+func (c Config[T]) withDefaults() (Config[T], error) {
+	if err := c.validate(); err != nil {
+		return c, err
+	}
+	c.MaxDials = cmp.Or(c.MaxDials, DefaultMaxDials)
+	c.DialTimeout = cmp.Or(c.DialTimeout, DefaultDialTimeout)
+	c.CheckTimeout = cmp.Or(c.CheckTimeout, DefaultCheckTimeout)
+	c.StableAfter = cmp.Or(c.StableAfter, DefaultStableAfter)
+	c.LifetimeJitter = max(0, cmp.Or(c.LifetimeJitter, DefaultLifetimeJitter))
+	if c.Backoff == nil {
+		c.Backoff = defaultBackoff
+	}
+	return c, nil
+}
+
+func defaultBackoff() backoff.BackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(50*time.Millisecond),
+		backoff.WithMaxInterval(15*time.Second),
+		backoff.WithRandomizationFactor(0.5),
+		backoff.WithMaxElapsedTime(0), // the default gives up after a quarter of an hour
+	)
+}
+
+func (c Config[T]) validate() error {
+	for _, n := range []struct {
+		field string
+		value int
+	}{
+		{"MinConns", c.MinConns}, {"MinIdleConns", c.MinIdleConns},
+		{"MaxWaiters", c.MaxWaiters}, {"MaxDials", c.MaxDials},
+	} {
+		if n.value < 0 {
+			return configError(n.field, n.value, "must not be negative")
+		}
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"MaxConnLifetime", c.MaxConnLifetime}, {"MaxConnIdleTime", c.MaxConnIdleTime},
+		{"DialTimeout", c.DialTimeout}, {"CheckAfter", c.CheckAfter}, {"CheckTimeout", c.CheckTimeout},
+		{"Heartbeat", c.Heartbeat}, {"StableAfter", c.StableAfter}, {"LeakAfter", c.LeakAfter},
+	} {
+		if d.value < 0 {
+			return configError(d.field, d.value, "must not be negative")
+		}
+	}
+	return c.contradiction()
+}
+
+func (c Config[T]) contradiction() error {
+	_, plain := any((*T)(nil)).(*net.Conn)
+	switch {
+	case c.Dial == nil:
+		return configError("Dial", "nil", "a pool needs a way to connect")
+	case c.Open == nil && !plain:
+		return configError("Open", "nil", "only a pool of net.Conn can do without")
+	case c.MaxConns < 1:
+		return configError("MaxConns", c.MaxConns, "must be at least 1")
+	case c.MaxConns > math.MaxInt32:
+		return configError("MaxConns", c.MaxConns, "above "+strconv.Itoa(math.MaxInt32))
+	case c.MinConns > c.MaxConns:
+		return configError("MinConns", c.MinConns, "above MaxConns, "+strconv.Itoa(c.MaxConns))
+	case c.MinIdleConns > c.MaxConns:
+		return configError("MinIdleConns", c.MinIdleConns, "above MaxConns, "+strconv.Itoa(c.MaxConns))
+	case !(c.LifetimeJitter <= 1):
+		return configError("LifetimeJitter", c.LifetimeJitter, "must be at most 1, the whole lifetime")
+	case c.MaxConnLifetime > 0 && c.MaxConnIdleTime > c.MaxConnLifetime:
+		return configError("MaxConnIdleTime", c.MaxConnIdleTime, "above MaxConnLifetime, "+c.MaxConnLifetime.String())
+	case c.CheckAfter > 0 && c.Check == nil:
+		return configError("CheckAfter", c.CheckAfter, "set, but Check is nil")
+	case c.Heartbeat > 0 && c.Check == nil:
+		return configError("Heartbeat", c.Heartbeat, "set, but Check is nil")
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package pool
+
+// A Conn is an acquired connection, for one use. It is a small value; all
+// copies of it mean the same use, and once that has ended, by Release, Close
+// or Hijack of any of them, none can do anything any more. All methods may be
+// called by any goroutine, more than once and in any order; they are safe to
+// defer. The zero Conn has ended.
+type Conn[T any] struct {
+	pool *Pool[T]
+	slot *slot[T]
+	turn uint64
+}
+
+// Value returns what was pooled, or the zero T after the use has ended.
+func (c Conn[T]) Value() T {
+	if c.slot == nil || c.slot.turn.Load() != c.turn {
+		var zero T
+		return zero
+	}
+	if !c.slot.used.Load() {
+		c.slot.used.Store(true)
+	}
+	return c.slot.value
+}
+
+// Untouched reports whether not a byte of this use can have been sent, so that
+// a request which failed can safely be sent on another connection. It is
+// always false for a connection that does not count what it writes, once Value
+// was called, and after the use has ended.
+func (c Conn[T]) Untouched() bool {
+	return c.slot != nil && c.slot.turn.Load() == c.turn && c.slot.untouched()
+}
+
+// Release gives the connection back. It is kept for the next caller unless it
+// died, a read or write on it failed (see Config.Reset), or it has unread
+// bytes. Release never blocks on the network.
+func (c Conn[T]) Release() {
+	if c.end() {
+		c.pool.putBack(c.slot, c.slot.faulty())
+	}
+}
+
+// abandon is a Release of a connection on which a reply may still be under way.
+func (c Conn[T]) abandon() {
+	if c.end() {
+		c.pool.putBack(c.slot, true)
+	}
+}
+
+// broken reports whether the connection has failed; only the holder may ask.
+func (c Conn[T]) broken() bool { return c.slot != nil && c.slot.broken() }
+
+// Close takes the connection out of the pool and closes it, in the background.
+func (c Conn[T]) Close() {
+	if c.end() {
+		c.pool.discard(c.slot, ReasonClosed, nil)
+	}
+}
+
+// Hijack takes the connection out of the pool and returns it; it is the
+// caller's to close. After the use has ended it returns the zero T.
+func (c Conn[T]) Hijack() T {
+	if !c.end() {
+		var zero T
+		return zero
+	}
+	value := c.slot.value
+	c.pool.letGo(c.slot)
+	return value
+}
+
+// end ends the use, for the first who asks.
+func (c Conn[T]) end() bool {
+	if c.slot == nil || !c.slot.giveUp(c.turn) {
+		return false
+	}
+	c.pool.leave()
+	return true
+}

@@ -1,0 +1,73 @@
+package pool
+
+import (
+	"context"
+
+	"example.com/hale/health"
+)
+
+type idempotentKey struct{}
+
+// Idempotent returns a context that gives the caller's word that what Do runs
+// under it may run twice.
+func Idempotent(ctx context.Context) context.Context {
+	return context.WithValue(ctx, idempotentKey{}, true)
+}
+
+// Do acquires a connection, runs fn on it, and releases it. If the connection
+// turns out to be dead before a byte of fn's request was given to the kernel,
+// fn is run again on another; under [Idempotent], also if bytes were. A
+// request is never sent again in any other case. fn runs at most MaxConns+1
+// times, and the wait for a connection ends with ctx.
+//
+// The error is Acquire's or fn's; see [SafeToRetry]. fn must not keep the value
+// beyond its return.
+func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) error) error {
+	word, _ := ctx.Value(idempotentKey{}).(bool)
+	for tries := 0; ; tries++ {
+		conn, err := p.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		end, err := doOn(ctx, conn, fn)
+		switch {
+		case err == nil:
+			return nil
+		case end.dead && (end.untouched || word) && ctx.Err() == nil && tries < p.config.MaxConns:
+			p.countRetry()
+		default:
+			return end.mark(err)
+		}
+	}
+}
+
+// doEnd is what became of the connection on which fn failed.
+type doEnd struct {
+	dead      bool // it died, and fn's error says so
+	untouched bool // before a byte was written
+}
+
+// mark makes SafeToRetry tell the truth of fn's error.
+func (e doEnd) mark(err error) error {
+	if SafeToRetry(err) == e.untouched {
+		return err
+	}
+	return &markedError{err: err, safe: e.untouched}
+}
+
+// doOn runs fn on conn and releases it. A panic of fn closes it.
+func doOn[T any](ctx context.Context, conn Conn[T], fn func(context.Context, T) error) (end doEnd, err error) {
+	defer conn.Close() // does nothing after Release
+	if err = fn(ctx, conn.Value()); err == nil {
+		conn.Release()
+		return end, nil
+	}
+	end.untouched = conn.Untouched()
+	end.dead = health.IsDead(err) && conn.broken()
+	if ctx.Err() != nil && !end.untouched {
+		conn.abandon()
+		return end, err
+	}
+	conn.Release()
+	return end, err
+}

@@ -1,0 +1,235 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/hale/health"
+)
+
+// ask sends a request of one byte, which the far end of c takes.
+func ask(c *fakeConn) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = c.far.Read(make([]byte, 1))
+	}()
+	_, err := c.Write([]byte{1})
+	if err != nil {
+		c.far.SetDeadline(longPast)
+	}
+	<-done
+	c.far.SetDeadline(time.Time{})
+	return err
+}
+
+func TestDoRepeatsOnlyWhatWasNotSent(t *testing.T) {
+	t.Parallel()
+	errReply := errors.New("reply: no such key")
+	for name, test := range map[string]struct {
+		fn    func(c *fakeConn) error
+		word  bool
+		runs  int
+		err   error // what Do returns
+		safe  bool
+		cause health.Cause
+	}{
+		"all well": {fn: ask, runs: 1},
+		"an answer that is an error": {fn: func(c *fakeConn) error {
+			_ = ask(c)
+			return errReply
+		}, runs: 1, err: errReply},
+		"an error before anything was sent": {fn: func(*fakeConn) error { return errReply }, runs: 1, err: errReply, safe: true},
+		"dead before anything was sent": {fn: func(c *fakeConn) error {
+			if c.id == 1 {
+				c.kill(health.Reset)
+			}
+			return ask(c)
+		}, runs: 2},
+		"dead after something was sent": {fn: func(c *fakeConn) error {
+			if err := ask(c); err != nil {
+				return err
+			}
+			c.kill(health.Reset)
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, runs: 1, cause: health.Reset},
+		"dead after something was sent, idempotent": {fn: func(c *fakeConn) error {
+			if err := ask(c); err != nil || c.id > 1 {
+				return err
+			}
+			c.kill(health.Reset)
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, word: true, runs: 2},
+		"always dead before anything was sent": {fn: func(c *fakeConn) error {
+			c.kill(health.Reset)
+			return ask(c)
+		}, runs: 5, cause: health.Reset, safe: true},
+		"always dead, idempotent": {fn: func(c *fakeConn) error {
+			_ = ask(c)
+			c.kill(health.Reset)
+			return c.Err()
+		}, word: true, runs: 5, cause: health.Reset},
+		"the death of something else": {fn: func(*fakeConn) error { return fmt.Errorf("upstream: %w", io.EOF) }, runs: 1, err: io.EOF, safe: true},
+		"another pool is closed, but something was sent": {fn: func(c *fakeConn) error {
+			_ = ask(c)
+			return fmt.Errorf("inner: %w", ErrClosed)
+		}, runs: 1, err: ErrClosed},
+		"wrapped": {fn: func(c *fakeConn) error {
+			if c.id == 1 {
+				c.kill(health.SendTimeout)
+			}
+			if err := ask(c); err != nil {
+				return fmt.Errorf("query: %w", err)
+			}
+			return nil
+		}, runs: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, nil)
+				ctx := t.Context()
+				if test.word {
+					ctx = Idempotent(ctx)
+				}
+				runs := 0
+				err := p.Do(ctx, func(_ context.Context, c *fakeConn) error {
+					runs++
+					return test.fn(c)
+				})
+				if runs != test.runs {
+					t.Errorf("ran %d times", runs)
+				}
+				wantErr := test.err != nil || test.cause != health.Unknown
+				if (err != nil) != wantErr || test.err != nil && !errors.Is(err, test.err) || test.cause != health.Unknown && health.Classify(err) != test.cause {
+					t.Errorf("%v", err)
+				}
+				if SafeToRetry(err) != test.safe {
+					t.Errorf("safe to retry: %v", !test.safe)
+				}
+				if st := p.Stats(); st.Retries != int64(runs-1) || st.InUse != 0 {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}
+
+func TestDoStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) { c.StableAfter = 1 })
+		ctx, cancel := context.WithCancel(t.Context())
+		runs := 0
+		err := p.Do(ctx, func(_ context.Context, c *fakeConn) error {
+			runs++
+			c.kill(health.Reset)
+			cancel()
+			return ask(c)
+		})
+		if runs != 1 || health.Classify(err) != health.Reset {
+			t.Errorf("%d runs, %v", runs, err)
+		}
+		err = p.Do(ctx, func(context.Context, *fakeConn) error { t.Error("ran"); return nil })
+		if !errors.Is(err, context.Canceled) || !SafeToRetry(err) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDoDoesNotRepeatAnAcquireThatFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		e.setRefuse(io.ErrUnexpectedEOF) // which looks like a death
+		p := newPool(t, e, func(c *Config[*fakeConn]) { c.FailFast = true })
+		err := p.Do(Idempotent(t.Context()), func(context.Context, *fakeConn) error { return nil })
+		if !errors.Is(err, ErrUnavailable) || !SafeToRetry(err) {
+			t.Error(err)
+		}
+		if st := p.Stats(); st.Retries != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestARequestThatWasAbandonedTakesItsConnectionWithIt(t *testing.T) {
+	t.Parallel()
+	for name, reset := range map[string]bool{"without Reset": false, "with Reset": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, func(c *Config[*fakeConn]) {
+					if reset {
+						c.Reset = e.wipe
+					}
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				err := p.Do(ctx, func(ctx context.Context, c *fakeConn) error {
+					_ = ask(c)
+					cancel() // and does not wait for the reply
+					return ctx.Err()
+				})
+				if !errors.Is(err, context.Canceled) || SafeToRetry(err) {
+					t.Error(err)
+				}
+				synctest.Wait()
+				if _, wipes := e.asked(); e.all()[0].closed.Load() == reset || (wipes == 1) != reset {
+					t.Errorf("closed: %v, %d resets", e.all()[0].closed.Load(), wipes)
+				}
+			})
+		})
+	}
+}
+
+func TestAPanicInDoClosesTheConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		p := newPool(t, e, nil)
+		func() {
+			defer func() {
+				if recover() != "oops" {
+					t.Error("no panic")
+				}
+			}()
+			_ = p.Do(t.Context(), func(context.Context, *fakeConn) error { panic("oops") })
+		}()
+		synctest.Wait()
+		if st := p.Stats(); st.Conns != 0 || st.Recycled[ReasonClosed] != 1 || !e.all()[0].closed.Load() {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestWhatSafeToRetrySays(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{io.EOF, false},
+		{context.Canceled, false},
+		{ErrClosed, true},
+		{ErrTooManyWaiters, true},
+		{fmt.Errorf("wrapped: %w", ErrClosed), true},
+		{&unavailableError{dial: errRefused}, true},
+		{fmt.Errorf("wrapped: %w", &unavailableError{dial: errRefused}), true},
+		{unsent(io.EOF), true},
+		{&markedError{err: ErrClosed}, false},
+		{&health.DeadError{Cause: health.Reset}, false},
+	} {
+		if got := SafeToRetry(test.err); got != test.want {
+			t.Errorf("%v: %v", test.err, got)
+		}
+	}
+}

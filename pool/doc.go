@@ -1,0 +1,22 @@
+// Package pool keeps connections to one endpoint and never hands out a dead
+// one.
+//
+// It pools values of any type T that are opened on a network connection: a
+// database session, an RPC client, or the connection itself. It is built on
+// github.com/jackc/puddle/v2, which holds the idle values and lets callers
+// wait in turn; what this package adds is knowing the state of the connection
+// under each value, and acting on it at once:
+//
+//   - a connection that dies is closed and replaced within milliseconds, idle
+//     or in use, and whoever acquires next gets another;
+//   - a death by silence casts doubt on the other connections to the same
+//     address: they are checked before anybody gets them;
+//   - while the endpoint is down, one dial at a time tries to reach it, with
+//     growing and jittered pauses, and everybody waits for its result;
+//   - a request is sent again only if not a byte of the first attempt can have
+//     left, or if the caller says that it is idempotent.
+//
+// Connections of package hale tell all that by themselves, and then Acquire
+// makes no system call to verify one. Any other net.Conn is looked at when it
+// is acquired ([health.Check]).
+package pool

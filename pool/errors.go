@@ -1,0 +1,78 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrClosed is returned by a pool that was closed or is shutting down.
+	ErrClosed = errors.New("pool: closed")
+
+	// ErrTooManyWaiters is returned by Acquire when MaxWaiters callers are
+	// waiting already.
+	ErrTooManyWaiters = errors.New("pool: too many callers are waiting")
+
+	// ErrUnavailable is matched by the error of an Acquire that got nothing
+	// because the endpoint cannot be reached. The last dial's error is under
+	// the same error.
+	ErrUnavailable = errors.New("pool: endpoint unavailable")
+)
+
+// errCheckFailed is a heartbeat that the end of the pool cut short.
+var errCheckFailed = errors.New("pool: check failed")
+
+// unavailableError is an Acquire that failed while the endpoint was down.
+type unavailableError struct {
+	dial error // the last dial's
+	ctx  error // the caller's, if that ended the wait
+}
+
+func (e *unavailableError) Error() string {
+	if e.ctx != nil {
+		return fmt.Sprintf("%v: %v: last dial: %v", ErrUnavailable, e.ctx, e.dial)
+	}
+	return fmt.Sprintf("%v: last dial: %v", ErrUnavailable, e.dial)
+}
+
+func (e *unavailableError) Unwrap() []error {
+	errs := []error{ErrUnavailable, e.dial}
+	if e.ctx != nil {
+		errs = append(errs, e.ctx)
+	}
+	return errs
+}
+
+// SafeToRetry is true: nothing was sent.
+func (e *unavailableError) SafeToRetry() bool { return true }
+
+// markedError is an error that does not say itself whether anything was sent,
+// or says it of something else.
+type markedError struct {
+	err  error
+	safe bool
+}
+
+func (e *markedError) Error() string     { return e.err.Error() }
+func (e *markedError) Unwrap() error     { return e.err }
+func (e *markedError) SafeToRetry() bool { return e.safe }
+
+// unsent marks an error that came before anything was sent.
+func unsent(err error) error { return &markedError{err: err, safe: true} }
+
+// SafeToRetry reports whether err, returned by Acquire or Do (or wrapping what
+// was), means that not a byte of the request can have been sent, so that
+// sending it again cannot run it twice. It is false for an error that does not
+// say; for a request run on an acquired connection, ask [Conn.Untouched].
+func SafeToRetry(err error) bool {
+	var safe interface{ SafeToRetry() bool }
+	if errors.As(err, &safe) {
+		return safe.SafeToRetry()
+	}
+	return errors.Is(err, ErrClosed) || errors.Is(err, ErrTooManyWaiters)
+}
+
+// configError names the field of a Config that is wrong.
+func configError(field string, value any, why string) error {
+	return fmt.Errorf("pool: %s %v: %s", field, value, why)
+}

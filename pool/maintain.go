@@ -1,0 +1,305 @@
+package pool
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// asideEvery is how often slots that were put aside are looked at.
+	asideEvery = 100 * time.Millisecond
+	// roundEvery bounds the time between two rounds of a pool whose
+	// connections have limits.
+	roundEvery = time.Second
+	// roundLeast is the shortest time to the next round.
+	roundLeast = time.Millisecond
+)
+
+// maintain is the pool's own goroutine: it runs a round whenever something has
+// happened or is due.
+func (p *Pool[T]) maintain() {
+	timer := time.NewTimer(roundEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-p.life.Done():
+			return
+		case <-p.wake:
+		case <-timer.C:
+		}
+		timer.Reset(p.round())
+	}
+}
+
+// round does everything that is due, and returns when something will be.
+func (p *Pool[T]) round() time.Duration {
+	p.lookAside()
+	next := p.tidyIdle()
+	next = min(next, p.refill())
+	p.endOutage()
+	next = min(next, p.reportLeaks())
+	return max(min(next, p.comingUp()), roundLeast)
+}
+
+// comingUp is when there will be something to do that no idle slot tells of:
+// slots that are in use now may be released just before.
+func (p *Pool[T]) comingUp() (next time.Duration) {
+	next = roundEvery
+	for _, d := range []time.Duration{p.config.MaxConnIdleTime, p.config.Heartbeat} {
+		if d > 0 {
+			next = min(next, d)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.aside) > 0 {
+		next = min(next, asideEvery)
+	}
+	if p.config.MaxConnLifetime > 0 {
+		now := time.Now()
+		for s := range p.filled {
+			if s.expiry.After(now) {
+				next = min(next, s.expiry.Sub(now))
+			}
+		}
+	}
+	return next
+}
+
+// lookAside gives those that were put aside back, or up.
+func (p *Pool[T]) lookAside() {
+	p.mu.Lock()
+	aside := p.aside
+	p.aside = nil
+	p.mu.Unlock()
+	for _, s := range aside {
+		reason, _ := p.unfitness(s)
+		if reason != "" || !s.dubious() || !p.asideAgain(s) {
+			p.consider(s)
+		}
+	}
+}
+
+// consider decides about a slot that the pool holds itself.
+func (p *Pool[T]) consider(s *slot[T]) {
+	reason, dead := p.unfitness(s)
+	switch {
+	case reason != "":
+		p.discard(s, reason, dead)
+	case s.dubious():
+		p.putAside(s)
+	case s.late():
+		p.discard(s, ReasonUnread, nil)
+	case p.config.Check != nil && (s.doubt.Load() || p.queued.Load() > 0 && p.needsCheck(s)):
+		p.background(s, p.config.Check, ReasonSuspect)
+	default:
+		s.doubt.Store(false)
+		p.offer(s, unused)
+	}
+}
+
+// tidyIdle looks at every idle slot: closes those whose time is over, checks
+// those in doubt, and lets the others be. It returns when the next is due.
+func (p *Pool[T]) tidyIdle() (next time.Duration) {
+	next = roundEvery
+	p.sweep(func(s *slot[T]) { next = min(next, p.tidy(s)) })
+	return next
+}
+
+func (p *Pool[T]) tidy(s *slot[T]) (next time.Duration) {
+	idle := s.res.IdleDuration()
+	switch {
+	case p.config.MaxConnIdleTime > 0 && idle >= p.config.MaxConnIdleTime && p.spare():
+		p.discard(s, ReasonIdle, nil)
+	case p.config.Heartbeat > 0 && s.unproved() >= s.beat && s.fit(p.epoch.Load()):
+		p.heartbeat(s)
+	default:
+		next = p.nextFor(s, idle)
+		p.consider(s)
+		return next
+	}
+	return roundEvery
+}
+
+// nextFor is when s is due for something.
+func (p *Pool[T]) nextFor(s *slot[T], idle time.Duration) time.Duration {
+	next := roundEvery
+	if p.config.MaxConnIdleTime > 0 {
+		next = min(next, max(p.config.MaxConnIdleTime-idle, roundEvery/10))
+	}
+	if p.config.Heartbeat > 0 {
+		next = min(next, s.beat-s.unproved())
+	}
+	return next
+}
+
+// spare reports whether the pool can do without one of its idle connections.
+func (p *Pool[T]) spare() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fit, idle := p.tally()
+	return fit > p.config.MinConns && idle > p.config.MinIdleConns
+}
+
+// tally counts the connections that are not on their way out, and of them
+// those that nobody uses. The caller holds p.mu.
+func (p *Pool[T]) tally() (fit, idle int) {
+	for s := range p.filled {
+		if s.unfit.Load() {
+			continue
+		}
+		fit++
+		if !s.held() {
+			idle++
+		}
+	}
+	return fit, idle
+}
+
+// nextBeat is the pause before a heartbeat. Each is drawn anew, within a tenth,
+// so that connections made together are not checked together.
+func (p *Pool[T]) nextBeat() time.Duration {
+	return time.Duration((0.9 + 0.2*rand.Float64()) * float64(p.config.Heartbeat))
+}
+
+// heartbeat checks an idle connection.
+func (p *Pool[T]) heartbeat(s *slot[T]) {
+	s.beat = p.nextBeat()
+	p.wg.Go(func() {
+		start := time.Now()
+		passed := p.probe(s, p.config.Check, ReasonSuspect)
+		info := HeartbeatInfo{Duration: time.Since(start)}
+		if !passed {
+			info.Err = p.deathNoted(s)
+		}
+		p.config.Observer.heartbeat(info)
+		if passed {
+			p.offer(s, unused)
+		}
+	})
+}
+
+func (p *Pool[T]) deathNoted(s *slot[T]) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.death == nil {
+		return errCheckFailed
+	}
+	return s.death
+}
+
+// wanted is how many connections are missing, for the minima, for the end of an
+// outage, and for callers whose place was used up for nothing. The caller holds
+// p.mu.
+func (p *Pool[T]) wanted() int {
+	waiters := p.waiters.len()
+	fit, idle := p.tally()
+	want := max(p.config.MinConns-fit-p.dialing, waiters-p.dialing-len(p.free))
+	if p.config.MinIdleConns > 0 {
+		want = max(want, p.config.MinIdleConns-idle-p.dialing+waiters)
+	}
+	if p.outages.current != nil && fit+p.dialing == 0 {
+		want = max(want, 1) // somebody has to find out when it is over
+	}
+	return min(want, p.config.MaxConns-len(p.filled)-p.dialing-len(p.free))
+}
+
+// refill opens what is missing, in the background, and returns when to look
+// again if there was no place just now.
+func (p *Pool[T]) refill() (next time.Duration) {
+	p.mu.Lock()
+	n := 0
+	crowded := time.Since(p.crowded) < roundLeast
+	for !p.closed && !p.down && !crowded && p.dialing < p.config.MaxDials && p.wanted() > 0 {
+		n++
+		p.dialing++
+		p.refills++
+		p.wg.Go(func() {
+			_ = p.dialMore(p.life, p.open) // a failure has begun an outage
+			p.nudge()
+		})
+	}
+	p.mu.Unlock()
+	if n > 0 {
+		p.config.Observer.refill(RefillInfo{Conns: n})
+	}
+	if crowded {
+		return roundLeast
+	}
+	return roundEvery
+}
+
+// endOutage closes the account when the pool is whole again.
+func (p *Pool[T]) endOutage() {
+	p.mu.Lock()
+	if p.outages.current == nil || !p.whole() {
+		p.mu.Unlock()
+		return
+	}
+	p.stats.outage(p.outages.end(true))
+	p.mu.Unlock()
+	p.tellOutages()
+}
+
+// whole: the endpoint is reached, nobody waits, nothing is missing, and no
+// connection is in doubt, for its death would be one more of the same outage.
+// The caller holds p.mu.
+func (p *Pool[T]) whole() bool {
+	if p.down || p.waiters.len() > 0 || p.wanted() > 0 || len(p.filled) == 0 {
+		return false
+	}
+	for s := range p.filled {
+		if s.doubt.Load() || s.suspect() {
+			return false
+		}
+	}
+	return true
+}
+
+// tellOutages tells the Observer of the outages that have begun and ended, one
+// after the other.
+func (p *Pool[T]) tellOutages() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.telling {
+		return // whoever does it will see ours
+	}
+	p.telling = true
+	for o, ok := p.outages.news(); ok; o, ok = p.outages.news() {
+		p.mu.Unlock()
+		if o.Ended.IsZero() {
+			p.config.Observer.outageBegin(o)
+		} else {
+			p.config.Observer.outageEnd(o)
+		}
+		p.mu.Lock()
+	}
+	p.telling = false
+}
+
+// reportLeaks tells of connections that are held for too long, and returns when
+// the next may be.
+func (p *Pool[T]) reportLeaks() (next time.Duration) {
+	next = roundEvery
+	if p.config.LeakAfter == 0 {
+		return next
+	}
+	p.mu.Lock()
+	var held []*slot[T]
+	for s := range p.filled {
+		if s.held() {
+			held = append(held, s)
+		}
+	}
+	p.mu.Unlock()
+	for _, s := range held {
+		info, left := s.holder.leak(p.config.LeakAfter)
+		switch {
+		case info.Stack != "":
+			p.config.Observer.leak(info)
+		case left > 0:
+			next = min(next, left)
+		}
+	}
+	return next
+}

@@ -1,0 +1,196 @@
+package pool
+
+import (
+	"context"
+	"time"
+
+	"example.com/hale/health"
+)
+
+// An Observer is told what a pool does. Every field may be nil, and so may the
+// Observer. A hook has no say in what happens; it runs on the goroutine that
+// acts, so it must be quick, must not block and must not call the pool.
+// Hooks run concurrently with each other.
+type Observer struct {
+	// AcquireStart is called when an Acquire has to wait, for a connection in
+	// use or for a dial; one that is served at once makes no call. The context
+	// that it returns is the one that AcquireDone gets and that a dial on its
+	// behalf runs under.
+	AcquireStart func(ctx context.Context, info AcquireStartInfo) context.Context
+	// AcquireDone is called once for every AcquireStart.
+	AcquireDone func(ctx context.Context, info AcquireDoneInfo)
+	// Release is called when a connection that was used has come back and is
+	// kept.
+	Release func()
+	// Evict is called once for every connection that leaves the pool.
+	Evict func(EvictInfo)
+	// OutageBegin and OutageEnd are called once for each outage.
+	OutageBegin func(Outage)
+	OutageEnd   func(Outage)
+	// ReconnectStart is called before each attempt to reconnect during an
+	// outage; the dial runs under the context that it returns, and
+	// ReconnectDone gets the same.
+	ReconnectStart func(ctx context.Context, info ReconnectStartInfo) context.Context
+	ReconnectDone  func(ctx context.Context, info ReconnectDoneInfo)
+	// Refill is called when connections are opened that nobody waits for.
+	Refill func(RefillInfo)
+	// Leak is called once for a connection that is held for LeakAfter.
+	Leak func(LeakInfo)
+	// Heartbeat is called after each Check that nobody's Acquire asked for.
+	Heartbeat func(HeartbeatInfo)
+	// Closed is called when the pool is closed and everything in it gone.
+	Closed func()
+}
+
+// AcquireStartInfo is an Acquire that has to wait.
+type AcquireStartInfo struct {
+	Waiting int  // callers that wait, this one included
+	Outage  bool // the endpoint is down
+}
+
+// AcquireDoneInfo is how it ended.
+type AcquireDoneInfo struct {
+	Wait   time.Duration
+	Outage uint64 // the ID of the outage that it waited for, or 0
+	Err    error
+}
+
+// A Reason says why a connection left the pool.
+type Reason string
+
+// The reasons; the list is closed.
+const (
+	ReasonDead     Reason = "dead"      // it died; EvictInfo.Err says why
+	ReasonSuspect  Reason = "suspect"   // in doubt, and the check did not clear it
+	ReasonFault    Reason = "fault"     // a read or write failed during its use
+	ReasonUnread   Reason = "unread"    // released with unread bytes
+	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
+	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
+	ReasonInvalid  Reason = "invalid"   // Invalidate
+	ReasonClosed   Reason = "closed"    // Conn.Close
+	ReasonHijacked Reason = "hijacked"  // Conn.Hijack
+	ReasonShutdown Reason = "shutdown"  // Shutdown or Close of the pool
+)
+
+// EvictInfo is a connection that leaves the pool.
+type EvictInfo struct {
+	Reason Reason
+	Err    *health.DeadError // for ReasonDead and ReasonSuspect; else nil
+	InUse  bool              // somebody held it
+	Age    time.Duration
+	// Context is the one of the Acquire that holds it, if somebody does.
+	Context context.Context
+	Detail  string // what Invalidate was told
+}
+
+// ReconnectStartInfo is an attempt that is about to be made.
+type ReconnectStartInfo struct {
+	Outage  uint64
+	Attempt int           // from 1
+	Pause   time.Duration // that came before it
+}
+
+// ReconnectDoneInfo is how it ended.
+type ReconnectDoneInfo struct {
+	Outage   uint64
+	Attempt  int
+	Duration time.Duration
+	Err      error
+}
+
+// RefillInfo is how many connections are opened in the background.
+type RefillInfo struct{ Conns int }
+
+// LeakInfo is a connection held for too long.
+type LeakInfo struct {
+	Held  time.Duration
+	Stack string // of the Acquire
+}
+
+// HeartbeatInfo is a Check of an idle connection.
+type HeartbeatInfo struct {
+	Duration time.Duration
+	Err      error
+}
+
+func (o *Observer) acquireStart(ctx context.Context, info AcquireStartInfo) context.Context {
+	if o == nil || o.AcquireStart == nil {
+		return ctx
+	}
+	return o.AcquireStart(ctx, info)
+}
+
+func (o *Observer) reconnectStart(ctx context.Context, info ReconnectStartInfo) context.Context {
+	if o == nil || o.ReconnectStart == nil {
+		return ctx
+	}
+	return o.ReconnectStart(ctx, info)
+}
+
+func (o *Observer) acquireDone(ctx context.Context, info AcquireDoneInfo) {
+	if o != nil && o.AcquireDone != nil {
+		o.AcquireDone(ctx, info)
+	}
+}
+
+func (o *Observer) reconnectDone(ctx context.Context, info ReconnectDoneInfo) {
+	if o != nil && o.ReconnectDone != nil {
+		o.ReconnectDone(ctx, info)
+	}
+}
+
+func (o *Observer) closed() {
+	if o != nil && o.Closed != nil {
+		o.Closed()
+	}
+}
+
+// wantsWaits reports whether anybody asks who waits.
+func (o *Observer) wantsWaits() bool {
+	return o != nil && (o.AcquireStart != nil || o.AcquireDone != nil)
+}
+
+// wantsHolder reports whether anybody asks who holds a connection.
+func (o *Observer) wantsHolder() bool { return o != nil && (o.Evict != nil || o.Leak != nil) }
+
+func (o *Observer) release() {
+	if o != nil && o.Release != nil {
+		o.Release()
+	}
+}
+
+func (o *Observer) evict(info EvictInfo) {
+	if o != nil && o.Evict != nil {
+		o.Evict(info)
+	}
+}
+
+func (o *Observer) outageBegin(info Outage) {
+	if o != nil && o.OutageBegin != nil {
+		o.OutageBegin(info)
+	}
+}
+
+func (o *Observer) outageEnd(info Outage) {
+	if o != nil && o.OutageEnd != nil {
+		o.OutageEnd(info)
+	}
+}
+
+func (o *Observer) refill(info RefillInfo) {
+	if o != nil && o.Refill != nil {
+		o.Refill(info)
+	}
+}
+
+func (o *Observer) leak(info LeakInfo) {
+	if o != nil && o.Leak != nil {
+		o.Leak(info)
+	}
+}
+
+func (o *Observer) heartbeat(info HeartbeatInfo) {
+	if o != nil && o.Heartbeat != nil {
+		o.Heartbeat(info)
+	}
+}

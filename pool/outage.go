@@ -1,0 +1,141 @@
+package pool
+
+import (
+	"time"
+
+	"example.com/hale/health"
+)
+
+// An Outage is the time in which the endpoint could not be reached, from its
+// first sign to its end.
+type Outage struct {
+	ID       uint64            // counts the outages of the pool, from 1
+	Began    time.Time         // the silence that led to it, not only its detection
+	Detected time.Time         // when the pool took notice
+	Ended    time.Time         // when the pool was whole again, or closed; zero before
+	Healed   bool              // the pool was whole again: a dial had succeeded, and nobody waited or was in doubt
+	Death    *health.DeadError // the death that was the first sign; nil if a dial failed first
+	Dial     error             // the last dial's error, or nil
+	Attempts int               // dials, the successful one included
+	Lost     int               // connections lost to it
+	Waiters  int               // most callers that waited at a time
+}
+
+// deathIsNews is how long a death explains a dial that fails after it.
+const deathIsNews = 5 * time.Second
+
+// outages is the pool's account of them. Its user holds the pool's mutex.
+type outages struct {
+	count   uint64
+	current *Outage   // nil while all is well
+	dialled bool      // a dial succeeded since the current began
+	healed  time.Time // when the last one ended
+	last    *health.DeadError
+	recent  int      // deaths up to last that came shortly after each other
+	untold  []Outage // that have begun or ended since
+}
+
+// death takes note of a death, and reports whether an outage begins with it.
+// One that was silent already when the last outage ended is a latecomer of
+// that, and begins none.
+func (o *outages) death(dead *health.DeadError, waiters int) (begun bool) {
+	if o.last == nil || dead.Detected.Sub(o.last.Detected) > deathIsNews {
+		o.recent = 0
+	}
+	o.last = dead
+	o.recent++
+	if o.current == nil {
+		if !dead.Cause.Silent() || dead.Since().Before(o.healed) {
+			return false
+		}
+		o.begin(dead, nil, waiters)
+		begun = true
+	} else {
+		o.current.Lost++
+	}
+	if sign := firstSign(dead); sign.Before(o.current.Began) {
+		o.current.Began = sign
+	}
+	return begun
+}
+
+// firstSign is when a death could have been known: when the silence began, or,
+// for a peer that said it was going, when it did.
+func firstSign(dead *health.DeadError) time.Time {
+	if dead.Cause.Silent() {
+		return dead.Since()
+	}
+	return dead.Detected
+}
+
+// failed takes note of a dial that failed, and reports whether an outage
+// begins with it.
+func (o *outages) failed(err error, waiters int) (begun bool) {
+	if o.current == nil {
+		death := o.last
+		if death != nil && time.Since(death.Detected) > deathIsNews {
+			death, o.recent = nil, 0
+		}
+		o.begin(death, err, waiters)
+		begun = true
+	}
+	o.current.Dial = err
+	o.current.Attempts++
+	return begun
+}
+
+// succeeded takes note of a dial that succeeded.
+func (o *outages) succeeded() {
+	if o.current != nil {
+		o.current.Attempts++
+		o.dialled = true
+	}
+}
+
+// reached reports whether the endpoint has been reached since it was not.
+func (o *outages) reached() bool { return o.current == nil || o.dialled }
+
+func (o *outages) begin(death *health.DeadError, dial error, waiters int) {
+	now := time.Now()
+	o.count++
+	o.dialled = false
+	o.current = &Outage{ID: o.count, Began: now, Detected: now, Death: death, Dial: dial, Waiters: waiters, Lost: o.recent}
+	if death != nil {
+		o.current.Began = firstSign(death)
+	}
+	o.untold = append(o.untold, *o.current)
+}
+
+// news returns what nobody has been told yet.
+func (o *outages) news() (next Outage, ok bool) {
+	if len(o.untold) == 0 {
+		return Outage{}, false
+	}
+	next = o.untold[0]
+	o.untold = o.untold[1:]
+	return next, true
+}
+
+// id names the current outage; it is 0 while all is well.
+func (o *outages) id() uint64 {
+	if o.current == nil {
+		return 0
+	}
+	return o.current.ID
+}
+
+func (o *outages) waiting(n int) {
+	if o.current != nil {
+		o.current.Waiters = max(o.current.Waiters, n)
+	}
+}
+
+// end closes the account of the current outage.
+func (o *outages) end(healed bool) Outage {
+	over := *o.current
+	over.Ended, over.Healed = time.Now(), healed
+	o.healed = over.Ended
+	o.current, o.last, o.recent = nil, nil, 0
+	o.untold = append(o.untold, over)
+	return over
+}

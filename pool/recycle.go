@@ -1,0 +1,230 @@
+package pool
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"github.com/jackc/puddle/v2"
+
+	"example.com/hale/health"
+)
+
+// died is told of a connection's death by the connection itself, or that its
+// peer has closed it, on a goroutine that must not be held up.
+func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
+	if !p.condemn(s, ReasonDead, dead) {
+		return
+	}
+	if !s.held() {
+		p.closeSlot(s, nil)
+	}
+	p.nudge()
+}
+
+// condemn makes s unfit, tells the Observer, and does what a death entails. It
+// reports whether s was not condemned before.
+func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) bool {
+	p.mu.Lock()
+	if s.unfit.Load() {
+		p.mu.Unlock()
+		return false
+	}
+	s.reason, s.death = reason, dead
+	s.unfit.Store(true)
+	info := EvictInfo{Reason: reason, Err: dead, InUse: s.held(), Age: s.age()}
+	if !info.InUse {
+		delete(p.filled, s)
+	}
+	p.stats.recycle(reason, dead)
+	if reason == ReasonInvalid {
+		info.Detail = p.invalid
+	}
+	begun := dead != nil && dead.Cause != health.LocalClosed && !p.closed && p.mourn(s, dead)
+	p.mu.Unlock()
+	if info.InUse {
+		info.Context = s.holder.context()
+	}
+	p.config.Observer.evict(info)
+	if begun {
+		p.tellOutages()
+	}
+	return true
+}
+
+// mourn draws the consequences of a death, and reports whether an outage begins
+// with it. The caller holds p.mu.
+func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError) (begun bool) {
+	begun = p.outages.death(dead, p.waiters.len())
+	young := s.age() < p.config.StableAfter
+	if young && p.stable.Equal(s.opened.Add(p.config.StableAfter)) {
+		p.stable = time.Time{} // it has not proved stable, and never will
+	}
+	if begun || young && p.wanted() > 0 {
+		p.startLeader()
+	}
+	if !dead.Cause.Silent() {
+		return begun
+	}
+	for sibling := range p.filled {
+		if sibling.remote == s.remote && !sibling.held() {
+			sibling.doubt.Store(true)
+		}
+	}
+	return begun
+}
+
+// discard takes a slot that the caller owns out of the pool.
+func (p *Pool[T]) discard(s *slot[T], reason Reason, dead *health.DeadError) {
+	p.condemn(s, reason, dead)
+	p.closeSlot(s, s.res)
+}
+
+// letGo takes a slot out of the pool without closing its connection.
+func (p *Pool[T]) letGo(s *slot[T]) {
+	s.closing.Store(true) // so that a death leaves it alone
+	p.unwatch(s)
+	p.condemn(s, ReasonHijacked, nil)
+	p.forget(s)
+	p.leavePlace(s.res)
+	p.nudge()
+}
+
+// forget ends the account of a slot.
+func (p *Pool[T]) forget(s *slot[T]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.filled, s)
+}
+
+func (p *Pool[T]) unwatch(s *slot[T]) {
+	p.mu.Lock()
+	stop := s.unwatch
+	p.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// closeSlot closes the connection in the background, once: abortively if it is
+// known to be dead, else as the Config says. The place, if the caller has it to
+// give, comes free when the connection is closed, or before that if closing it
+// may take its time.
+func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
+	if s.closing.Swap(true) {
+		p.vacate(place)
+		return
+	}
+	p.forget(s)
+	p.mu.Lock()
+	dead := s.death != nil
+	p.mu.Unlock()
+	quick := dead || s.quick && p.config.Close == nil
+	if !quick {
+		p.vacate(place)
+	}
+	p.wg.Go(func() {
+		p.unwatch(s)
+		if dead || p.config.Close == nil {
+			abort(s.conn, dead)
+		} else {
+			_ = p.config.Close(s.value) // there is nobody to tell
+		}
+		if quick {
+			p.vacate(place)
+		}
+	})
+}
+
+// vacate gives a place back, if there is one, and has it filled again.
+func (p *Pool[T]) vacate(place *puddle.Resource[*slot[T]]) {
+	if place == nil {
+		return
+	}
+	p.leavePlace(place)
+	p.mu.Lock()
+	p.crowded = time.Time{}
+	p.mu.Unlock()
+	p.nudge()
+}
+
+// abort closes conn. A dead peer is sent no more than a RST, what is left to
+// send is forgotten, and the socket goes before those who would say goodbye on
+// it, as TLS does.
+func abort(conn net.Conn, dead bool) {
+	type socket interface {
+		SetLinger(sec int) error
+		Close() error
+	}
+	if c, ok := find[socket](conn); ok && dead {
+		_ = c.SetLinger(0)
+		_ = c.Close()
+	}
+	_ = conn.Close()
+}
+
+// destruct is what puddle calls for an idle slot when the pool is closed.
+func (p *Pool[T]) destruct(s *slot[T]) {
+	if s.conn == nil {
+		return
+	}
+	p.condemn(s, ReasonShutdown, nil)
+	p.closeSlot(s, nil)
+}
+
+// putBack returns a slot after its use, which may have been faulty.
+func (p *Pool[T]) putBack(s *slot[T], faulty bool) {
+	reason, dead := p.unfitness(s)
+	switch {
+	case reason != "":
+		p.discard(s, reason, dead)
+	case faulty && p.config.Reset != nil:
+		p.reset(s)
+	case faulty:
+		p.discard(s, ReasonFault, nil)
+	case s.late():
+		p.discard(s, ReasonUnread, nil)
+	default:
+		p.config.Observer.release()
+		p.offer(s, used)
+	}
+}
+
+// unfitness says why a slot must not be handed out, if it must not.
+func (p *Pool[T]) unfitness(s *slot[T]) (Reason, *health.DeadError) {
+	switch {
+	case s.unfit.Load():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return s.reason, s.death
+	case p.epoch.Load()&shut != 0:
+		return ReasonShutdown, nil
+	case s.epoch != p.epoch.Load():
+		return ReasonInvalid, nil
+	case s.expired():
+		return ReasonLifetime, nil
+	}
+	if dead := lookAt(s); dead != nil {
+		return ReasonDead, dead
+	}
+	return "", nil
+}
+
+// lookAt asks the connection whether it is dead, and the kernel if the
+// connection does not know.
+func lookAt[T any](s *slot[T]) *health.DeadError {
+	var err error
+	if s.vital != nil {
+		err = s.vital.Err()
+	} else {
+		err = health.Check(s.conn)
+	}
+	if err == nil {
+		return nil
+	}
+	var dead *health.DeadError
+	errors.As(err, &dead)
+	return dead
+}
+
+func (s *slot[T]) age() time.Duration { return time.Since(s.opened) }

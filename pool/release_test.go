@@ -1,0 +1,355 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/hale/health"
+	"example.com/hale/internal/testnet"
+)
+
+func TestAUseEndsOnceHoweverItIsEnded(t *testing.T) {
+	t.Parallel()
+	ends := map[string]func(Conn[*fakeConn]){
+		"Release": Conn[*fakeConn].Release,
+		"Close":   Conn[*fakeConn].Close,
+		"Hijack":  func(c Conn[*fakeConn]) { _ = c.Hijack() },
+	}
+	for first, end := range ends {
+		for second, again := range ends {
+			t.Run(first+" then "+second, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := new(endpoint)
+					p := newPool(t, e, func(c *Config[*fakeConn]) { c.MaxConns, c.MaxWaiters = 1, 1 })
+					c := acquire(t, p)
+					value, stale := c.Value(), c
+					end(c)
+					again(stale)
+					synctest.Wait()
+					next := acquire(t, p)
+					again(stale)
+					end(stale)
+					if stale.Value() != nil || stale.Untouched() || stale.Hijack() != nil {
+						t.Error("a stale copy can still do something")
+					}
+					if st := p.Stats(); st.InUse != 1 {
+						t.Errorf("a stale copy ended the next use: %+v", st)
+					}
+					next.Release()
+					if first == "Hijack" {
+						if value.closed.Load() {
+							t.Error("what was hijacked was closed")
+						}
+						value.Close()
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestTheZeroConnHasEnded(t *testing.T) {
+	t.Parallel()
+	var c Conn[*fakeConn]
+	c.Release()
+	c.Close()
+	if c.Value() != nil || c.Hijack() != nil || c.Untouched() {
+		t.Error("it can do something")
+	}
+}
+
+func TestOneOfManyWhoEndAUseEndsIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		var evicted int
+		p := newPool(t, e, func(c *Config[*fakeConn]) {
+			c.Observer = &Observer{Evict: func(EvictInfo) { evicted++ }}
+			c.MaxConns = 1
+		})
+		for range 200 {
+			c := acquire(t, p)
+			before := evicted
+			var hijacked []*fakeConn
+			var mu sync.Mutex
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() { c.Value(); c.Release() })
+				wg.Go(func() { c.Untouched(); c.Close() })
+				wg.Go(func() {
+					if v := c.Hijack(); v != nil {
+						mu.Lock()
+						defer mu.Unlock()
+						hijacked = append(hijacked, v)
+					}
+				})
+			}
+			wg.Wait()
+			synctest.Wait()
+			if len(hijacked) > 1 || evicted > before+1 {
+				t.Fatalf("hijacked %d times, evicted %d times", len(hijacked), evicted-before)
+			}
+			for _, v := range hijacked {
+				v.Close()
+			}
+		}
+	})
+}
+
+func TestHijackMeetsDeathWithoutADeadlock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) { c.StableAfter = 1 })
+		for range 300 {
+			c := acquire(t, p)
+			v := c.Value()
+			var wg sync.WaitGroup
+			wg.Go(func() { v.kill(health.Reset) })
+			wg.Go(func() { c.Hijack() })
+			wg.Wait()
+			v.Close()
+		}
+		synctest.Wait()
+		if st := p.Stats(); st.Conns != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestAFaultDiscardsUnlessResetVouches(t *testing.T) {
+	t.Parallel()
+	deadline := func(c *fakeConn) error {
+		c.SetDeadline(time.Now().Add(-time.Second))
+		_, err := c.Read(make([]byte, 1))
+		c.SetDeadline(time.Time{})
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		return nil
+	}
+	for name, test := range map[string]struct {
+		reset  bool
+		change func(*fakeConn) // before the release
+		reason Reason          // why it was discarded, if it was
+		wipes  int
+	}{
+		"no reset":     {false, func(*fakeConn) {}, ReasonFault, 0},
+		"reset passes": {true, func(*fakeConn) {}, "", 1},
+		"reset fails":  {true, func(c *fakeConn) { c.sick.Store(true) }, ReasonFault, 1},
+		"reset hangs":  {true, func(c *fakeConn) { c.hangs.Store(true) }, ReasonFault, 1},
+		"dead":         {true, func(c *fakeConn) { c.kill(health.Reset) }, ReasonDead, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				released := 0
+				p := newPool(t, e, func(c *Config[*fakeConn]) {
+					if test.reset {
+						c.Reset = e.wipe
+					}
+					c.Observer = &Observer{Release: func() { released++ }}
+				})
+				c := acquire(t, p)
+				v := c.Value()
+				if err := deadline(v); err != nil {
+					t.Fatal(err)
+				}
+				test.change(v)
+				start := time.Now()
+				c.Release()
+				if time.Since(start) != 0 {
+					t.Error("Release blocked")
+				}
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				kept := test.reason == ""
+				if st := p.Stats(); v.closed.Load() == kept || !kept && st.Recycled[test.reason] != 1 || kept && st.Idle != 1 {
+					t.Errorf("%+v", st)
+				}
+				if _, n := e.asked(); n != test.wipes {
+					t.Errorf("%d resets", n)
+				}
+				if kept != (released == 1) {
+					t.Errorf("%d releases told", released)
+				}
+				if kept { // the fault is forgiven
+					acquire(t, p).Release()
+					synctest.Wait()
+					if _, n := e.asked(); n != 1 {
+						t.Errorf("%d resets after a use without fault", n)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAReplyThatComesLateNeverReachesTheNextCaller(t *testing.T) {
+	t.Parallel()
+	if readableUnknown {
+		t.Skip("cannot be known on this system")
+	}
+	for name, test := range map[string]struct {
+		keep  bool
+		vital bool
+		late  bool // after the release
+		want  bool // that it is discarded
+	}{
+		"before release":             {vital: true, want: true},
+		"before release, plain":      {want: true},
+		"after release, plain":       {late: true, want: true},
+		"after release, at a round":  {late: true, vital: true, want: true},
+		"the peer may speak unasked": {keep: true, vital: true},
+		"unasked, plain":             {keep: true, late: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, server := testnet.Pair(t)
+			dialled := false
+			p, err := New(Config[net.Conn]{
+				Dial: func(context.Context) (net.Conn, error) {
+					if dialled {
+						return nil, errRefused
+					}
+					dialled = true
+					if test.vital {
+						return &vitalConn{TCPConn: client}, nil
+					}
+					return client, nil
+				},
+				MaxConns: 1, KeepUnread: test.keep,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			c, err := p.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(c.Value(), "request")
+			if test.late {
+				c.Release()
+			}
+			io.WriteString(server, "reply")
+			awaitReadable(t, client)
+			if test.late && test.vital {
+				p.sweep(p.consider) // what maintenance does every second
+			}
+			c.Release()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			next, err := p.Acquire(ctx)
+			next.Release()
+			if discarded := err != nil; discarded != test.want || p.Stats().Recycled[ReasonUnread] == 1 != test.want {
+				t.Errorf("%v, %+v", err, p.Stats())
+			}
+		})
+	}
+}
+
+// awaitReadable waits for data to arrive.
+func awaitReadable(t *testing.T, c net.Conn) {
+	t.Helper()
+	var look peeker
+	look.at(c)
+	for deadline := time.Now().Add(10 * time.Second); !look.unread(); time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing arrives")
+		}
+	}
+}
+
+func TestASlowCloseHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		closing := 0
+		p := newPool(t, e, func(c *Config[*fakeConn]) {
+			c.MaxConns = 1
+			c.Close = func(c *fakeConn) error {
+				closing++
+				time.Sleep(time.Hour)
+				return c.Conn.Close()
+			}
+		})
+		start := time.Now()
+		for range 5 {
+			c := acquire(t, p)
+			c.Close()
+			synctest.Wait()
+		}
+		c := acquire(t, p)
+		c.Value().kill(health.Reset) // nobody to say goodbye to
+		c.Release()
+		acquire(t, p).Close()
+		synctest.Wait()
+		if took := time.Since(start); took != 0 && took > time.Second {
+			t.Errorf("took %v", took)
+		}
+		if closing != 6 {
+			t.Errorf("%d closed in good order", closing)
+		}
+		shut := time.Now()
+		p.Close()
+		if took := time.Since(shut); took < time.Hour-time.Second {
+			t.Errorf("Close did not wait for Config.Close: %v", took)
+		}
+	})
+}
+
+func TestACloseFreesThePlaceOnceTheConnectionIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) { c.MaxConns = 2 })
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 50 {
+					acquire(t, p).Close()
+				}
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		if _, open, most := e.counts(); open != 0 || most > 2 {
+			t.Errorf("%d open, %d at most", open, most)
+		}
+	})
+}
+
+func TestARemovedConnectionIsReplacedUpToMinConns(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(Conn[*fakeConn]){
+		"Close":  Conn[*fakeConn].Close,
+		"Hijack": func(c Conn[*fakeConn]) { c.Hijack().Close() },
+		"death":  func(c Conn[*fakeConn]) { c.Value().kill(health.PeerClosed); c.Release() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, func(c *Config[*fakeConn]) { c.MaxConns, c.MinConns, c.StableAfter = 2, 2, time.Second })
+				time.Sleep(2 * time.Second)
+				end(acquire(t, p))
+				start := time.Now()
+				synctest.Wait()
+				if st := p.Stats(); st.Idle != 2 {
+					time.Sleep(roundLeast)
+					synctest.Wait()
+				}
+				if st := p.Stats(); st.Idle != 2 || time.Since(start) > roundLeast {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}

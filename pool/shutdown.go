@@ -1,0 +1,100 @@
+package pool
+
+import "context"
+
+// Invalidate makes the pool part with every connection that it has now: idle
+// ones at once, those in use when they are released. Call it when they lead to
+// the wrong place, as after a failover. reason reaches the Observer.
+func (p *Pool[T]) Invalidate(reason string) {
+	p.mu.Lock()
+	p.invalid = reason
+	p.mu.Unlock()
+	p.epoch.Add(1)
+	p.sweep(p.consider)
+	p.nudge() // for those that are aside
+}
+
+// Shutdown closes the pool in good order: it hands nothing out any more, ends
+// every wait with [ErrClosed], waits until what is in use was released or ctx
+// ends, and then aborts what is left, which it counts. When it returns, every
+// connection is closed (Config.Close included) and every goroutine has ended.
+// The error is ctx.Err() if anything was aborted.
+func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
+	first := p.shutDown()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		p.slots.Close()
+	}()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		aborted, err = p.abortHeld(), ctx.Err()
+		<-gone
+	}
+	p.wg.Wait()
+	if first {
+		p.config.Observer.closed()
+	}
+	if aborted == 0 {
+		err = nil
+	}
+	return aborted, err
+}
+
+// Close shuts the pool down at once: what is in use is aborted.
+func (p *Pool[T]) Close() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, _ = p.Shutdown(ctx)
+}
+
+// shutDown ends all waiting and dialling; it reports whether this was the first
+// call.
+func (p *Pool[T]) shutDown() (first bool) {
+	p.mu.Lock()
+	first = !p.closed
+	p.closed = true
+	aside := p.aside
+	p.aside = nil
+	if p.outages.current != nil {
+		p.outages.end(false)
+	}
+	p.mu.Unlock()
+	p.tellOutages()
+	p.epoch.Or(shut)
+	p.end()
+	p.failWaiters(ErrClosed)
+	for _, s := range aside {
+		p.discard(s, ReasonShutdown, nil)
+	}
+	return first
+}
+
+// abortHeld closes what is in use under its users' hands.
+func (p *Pool[T]) abortHeld() (aborted int) {
+	p.mu.Lock()
+	var held []*slot[T]
+	for s := range p.filled {
+		held = append(held, s)
+	}
+	p.mu.Unlock()
+	for _, s := range held {
+		turn := s.turn.Load()
+		if turn&inUse == 0 {
+			continue
+		}
+		p.condemn(s, ReasonShutdown, nil)
+		if !s.giveUp(turn) {
+			continue // released at the last moment
+		}
+		aborted++
+		p.leave()
+		s.closing.Store(true)
+		p.forget(s)
+		p.unwatch(s)
+		abort(s.conn, true)
+		p.leavePlace(s.res)
+	}
+	return aborted
+}

@@ -1,0 +1,235 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jackc/puddle/v2"
+
+	"example.com/hale/health"
+)
+
+// slot is one place in the pool, and the connection in it once it is filled.
+// What holds it in puddle is a resource; a slot is filled once.
+type slot[T any] struct {
+	res    *puddle.Resource[*slot[T]]
+	value  T
+	conn   net.Conn
+	vital  vital   // nil if the connection does not tell of itself
+	counts counter // nil if it counts nothing
+	opened time.Time
+	expiry time.Time // zero is never
+	epoch  uint64    // of the pool when the dial began
+	remote string
+	peek   peeker
+	quick  bool // closing it takes no time
+
+	// Of whoever owns it.
+	proved time.Time     // when a check last passed
+	beat   time.Duration // the pause until the next heartbeat
+	faults uint64        // what the connection had counted before this use
+
+	// turn is the generation of the slot's use, shifted, and whether it is in
+	// use. A Conn carries the turn that it was made for; whoever moves the slot
+	// on from there owns it, and all other copies of the Conn are stale.
+	turn atomic.Uint64
+	// unfit is set once the slot must not be handed out again, with reason
+	// and death under the pool's mutex; doubt, that it must be checked first.
+	unfit atomic.Bool
+	doubt atomic.Bool
+
+	// Under the pool's mutex.
+	reason  Reason
+	death   *health.DeadError
+	unwatch func()
+
+	// Set by the owner before a use.
+	used    atomic.Bool   // Value was called
+	written atomic.Uint64 // what the connection had counted before
+
+	holder  holder      // kept only for an Observer
+	closing atomic.Bool // somebody has taken it on him to close it, or to let it go
+}
+
+// vital is a connection that knows its own state, without a system call, as
+// hale.Conn does.
+type vital interface {
+	Err() error
+	State() health.State
+}
+
+// counter is a connection that counts its failed reads and writes, and the
+// bytes it has written.
+type counter interface {
+	Faults() uint64
+	Written() uint64
+}
+
+// watchable is a connection that calls back when it dies.
+type watchable interface {
+	Watch(dead func(*health.DeadError)) (stop func())
+}
+
+// find returns the first of the connections under c, by NetConn, that is an I.
+func find[I any](c net.Conn) (found I, ok bool) {
+	for c != nil {
+		if found, ok = c.(I); ok {
+			return found, true
+		}
+		w, wraps := c.(interface{ NetConn() net.Conn })
+		if !wraps {
+			break
+		}
+		c = w.NetConn()
+	}
+	return found, false
+}
+
+const inUse = 1
+
+// take makes a free slot the caller's and returns the turn.
+func (s *slot[T]) take() uint64 { return s.turn.Add(inUse) }
+
+// giveUp ends the turn; only one caller can, and only with the turn's number.
+func (s *slot[T]) giveUp(turn uint64) bool { return s.turn.CompareAndSwap(turn, turn+inUse) }
+
+func (s *slot[T]) held() bool { return s.turn.Load()&inUse != 0 }
+
+// fit reports whether nothing speaks against handing the slot out. It makes no
+// system call.
+func (s *slot[T]) fit(epoch uint64) bool {
+	if s.unfit.Load() || s.doubt.Load() || s.epoch != epoch || s.expired() {
+		return false
+	}
+	return s.vital == nil || s.vital.Err() == nil && s.vital.State() == health.Alive
+}
+
+func (s *slot[T]) expired() bool { return !s.expiry.IsZero() && !time.Now().Before(s.expiry) }
+
+// unproved is how long nothing has shown that the slot works: neither its use
+// nor a check.
+func (s *slot[T]) unproved() time.Duration {
+	return min(s.res.IdleDuration(), time.Since(s.proved))
+}
+
+// suspect reports whether the connection may be about to die.
+func (s *slot[T]) suspect() bool { return s.vital != nil && s.vital.State() == health.Suspect }
+
+// begin notes what a use starts from.
+func (s *slot[T]) begin() {
+	if s.used.Load() {
+		s.used.Store(false)
+	}
+	if s.counts != nil {
+		s.faults = s.counts.Faults()
+		if written := s.counts.Written(); written != s.written.Load() {
+			s.written.Store(written)
+		}
+	}
+}
+
+// faulty reports whether a read or write failed during the use.
+func (s *slot[T]) faulty() bool { return s.counts != nil && s.counts.Faults() != s.faults }
+
+// untouched reports whether no byte can have been written during the use. The
+// kernel is asked, too: what the connection has not seen (net.Buffers writes
+// past it) may have been written at any time, so then it is false.
+func (s *slot[T]) untouched() bool {
+	if !s.used.Load() {
+		return true
+	}
+	if s.counts == nil || s.counts.Written() != s.written.Load() {
+		return false
+	}
+	taken, err := s.taken()
+	return errors.Is(err, errors.ErrUnsupported) || err == nil && taken <= s.counts.Written()
+}
+
+// taken is how many bytes the kernel has taken since the connection was made.
+func (s *slot[T]) taken() (uint64, error) {
+	sc, ok := find[syscall.Conn](s.conn)
+	if !ok {
+		return 0, errors.ErrUnsupported
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	info, err := health.Inspect(raw)
+	return info.BytesSent - info.BytesRetransmitted + uint64(info.Unsent), err
+}
+
+// broken reports whether the connection itself has failed during the use.
+func (s *slot[T]) broken() bool {
+	return s.unfit.Load() || s.faulty() || lookAt(s) != nil
+}
+
+// holder is who holds a slot, for those who report on it.
+type holder struct {
+	mu     sync.Mutex // guards what follows
+	ctx    context.Context
+	since  time.Time
+	stack  []uintptr
+	leaked bool // reported
+}
+
+func (h *holder) set(ctx context.Context, leaks bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ctx, h.leaked = ctx, false
+	if leaks {
+		h.since = time.Now()
+		h.stack = append(h.stack[:0], make([]uintptr, 32)...)
+		h.stack = h.stack[:runtime.Callers(2, h.stack)]
+	}
+}
+
+func (h *holder) context() context.Context {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ctx
+}
+
+// leak returns who has held the slot for longer than after, once, and before
+// that how much time is left.
+func (h *holder) leak(after time.Duration) (info LeakInfo, left time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := time.Since(h.since)
+	switch {
+	case h.leaked || h.since.IsZero():
+		return LeakInfo{}, 0
+	case held < after:
+		return LeakInfo{}, after - held
+	}
+	h.leaked = true
+	return LeakInfo{Held: held, Stack: stackText(h.stack)}, 0
+}
+
+// stackText writes a stack as a panic does, from the caller of the pool on.
+func stackText(pcs []uintptr) string {
+	var b strings.Builder
+	for frames := runtime.CallersFrames(pcs); ; {
+		f, more := frames.Next()
+		if b.Len() > 0 || !isOwn(f.Function) {
+			fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+		}
+		if !more {
+			return b.String()
+		}
+	}
+}
+
+// isOwn reports whether a function in a stack is a method of the pool's own.
+func isOwn(function string) bool {
+	const pkg = "example.com/hale/pool."
+	return strings.HasPrefix(function, pkg+"(*Pool[") || strings.HasPrefix(function, pkg+"(*seeker[")
+}
