@@ -1,0 +1,98 @@
+package otelhale
+
+import (
+	"context"
+	"testing"
+
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"example.com/hale/pool"
+)
+
+// costs is how an Acquire may be observed.
+var costs = []struct {
+	name string
+	opts []Option // nil for no observer
+}{
+	{"none", nil},
+	{"no-provider", []Option{WithTracerProvider(noop.NewTracerProvider()), WithMeterProvider(metricnoop.NewMeterProvider())}},
+	{"never-sampled", []Option{
+		WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))),
+		WithMeterProvider(metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()))),
+	}},
+	{"sampled", []Option{
+		WithTracerProvider(sdktrace.NewTracerProvider()),
+		WithMeterProvider(metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()))),
+	}},
+}
+
+// hit returns what acquires and releases an idle connection.
+func hit(t testing.TB, opts []Option) func() {
+	telemetry, err := New(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := newPool(t, telemetry, new(endpoint), func(c *pool.Config[*fakeConn]) {
+		if opts == nil {
+			c.Observer = nil
+		}
+	})
+	acquire(t, t.Context(), p).Release()
+	ctx := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
+	return func() {
+		c, err := p.Acquire(ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		c.Release()
+	}
+}
+
+func TestAnAcquireThatHitsAllocatesNothingMore(t *testing.T) {
+	without := testing.AllocsPerRun(1000, hit(t, nil))
+	for _, c := range costs[1:] {
+		if with := testing.AllocsPerRun(1000, hit(t, c.opts)); with > without {
+			t.Errorf("%s: %v allocations, %v without an observer", c.name, with, without)
+		}
+	}
+}
+
+// BenchmarkAcquireRelease is an Acquire that hits and its Release, with and
+// without observers.
+//
+//	go test -run '^$' -bench AcquireRelease -count 10 ./otel | benchstat -col /telemetry -
+func BenchmarkAcquireRelease(b *testing.B) {
+	for _, c := range costs {
+		b.Run("telemetry="+c.name, func(b *testing.B) {
+			use := hit(b, c.opts)
+			b.ReportAllocs()
+			for b.Loop() {
+				use()
+			}
+		})
+	}
+}
+
+// BenchmarkRecording is the recording of one wait and of one release that
+// evicts, without spans.
+func BenchmarkRecording(b *testing.B) {
+	telemetry, err := New(costs[2].opts...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	orders, err := telemetry.Pool("orders")
+	if err != nil {
+		b.Fatal(err)
+	}
+	o, ctx := orders.Observer(), context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		o.AcquireDone(ctx, pool.AcquireDoneInfo{Wait: 1})
+		o.Evict(pool.EvictInfo{Reason: pool.ReasonIdle, Age: 1})
+		o.Heartbeat(pool.HeartbeatInfo{})
+	}
+}

@@ -1,0 +1,124 @@
+// Package otelhale records in OpenTelemetry what connections and pools of
+// hale go through: which peer died, when it really went silent, how long
+// nobody knew, why, what it cost, and when it was healed.
+//
+//	telemetry, err := otelhale.New()
+//	...
+//	orders, err := telemetry.Pool("orders")
+//	...
+//	dialer := &hale.Dialer{Observer: orders.Dialer()}
+//	p, err := pool.New(pool.Config[net.Conn]{
+//		Name:     orders.Name(),
+//		Dial:     func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) },
+//		MaxConns: 8,
+//		Observer: orders.Observer(),
+//	})
+//	...
+//	err = orders.Register(p)
+//
+// A [hale.Dialer] outside of pools takes [Telemetry.Dialer].
+//
+// # Spans
+//
+// "connect {host:port}", of kind client, is one dial: a child of the acquire
+// or the reconnect that caused it, or of the span in the dial's context; a
+// root for a connection that the pool opens unasked.
+//
+// "outage {pool}" is a trace of its own: the time from the peer's last sign of
+// life (not from its detection) until the pool was whole again. It has links
+// to the spans that were using the connections which died. It is exported when
+// it ends; until then the metrics tell. Its status is Error, healed or not:
+// hale.outage.healed tells which. Its start is what was known when it was
+// noticed; hale.outage.duration is the final account, which a connection that
+// was found dead later may have moved.
+//
+// "reconnect {pool}" inside it goes from the first attempt to the first that
+// succeeds, with one connect per attempt and a hale.reconnect.attempt event
+// for each, which has the pause before it.
+//
+// "acquire {pool}" is an Acquire that had to wait, with a link to the outage
+// during which it did. One that is served at once makes no span, and calls
+// nothing at all.
+//
+// Nothing is made for a probe or for a read or write.
+//
+// # Events
+//
+// hale.detected is the moment in which a death became known, on the outage and
+// on the span of the request that was using the connection, if that still
+// records. hale.lost, on the outage, is one connection that died.
+// hale.suspect and hale.recovered, on the outage, are a peer that leaves
+// something unanswered, and answers after all; doubts that are settled without
+// an outage are only counted. An outage tells of a hundred at most; its
+// attributes have the numbers. With [WithLoggerProvider] all of them are log
+// records of the same names, correlated with the same spans.
+//
+// # Attributes
+//
+// Besides server.address, server.port, network.transport, network.type,
+// network.peer.address and network.peer.port of the semantic conventions:
+//
+//	error.type                    a cause of package health, or one of the words below
+//	hale.cause                    why a connection died: health.Cause
+//	hale.silence                  how long the peer had been silent, seconds
+//	hale.pool.name
+//	hale.path                     connect: how the keepalive options were set
+//	hale.keepalive.asked.*        connect: enabled, idle, interval, user_timeout (seconds), count
+//	hale.keepalive.got.*          connect: the same, as the kernel holds it
+//	hale.refused                  connect: the options that the kernel does not hold as asked
+//	hale.window.earliest          connect, outage: the earliest time after a death that it can be noticed, predicted, seconds
+//	hale.window.latest            connect, outage: the latest
+//	hale.detection.duration       outage: how long nobody knew, seconds
+//	hale.outage.id                outage, acquire: counts the outages of the pool
+//	hale.outage.lost              outage: connections lost to it
+//	hale.outage.waiters           outage: most callers that waited at a time
+//	hale.outage.attempts          outage: dials
+//	hale.outage.healed            outage: false if the pool was closed before
+//	hale.outage.duration          outage: seconds
+//	hale.reconnect.attempts       reconnect: dials
+//	hale.reconnect.backoff        reconnect: the pauses between them, seconds in all
+//	hale.reconnect.attempt        event: which one, from 1
+//	hale.reconnect.pause          event: before it, seconds
+//	hale.reconnect.duration       event: of it, seconds
+//	hale.acquire.wait             acquire: seconds
+//	hale.acquire.waiting          acquire: how many waited when it began
+//	hale.connection.in_use        event: whether somebody was using the connection that died
+//	hale.probes                   event: keepalive probes that are unanswered
+//	hale.retransmits              event: retransmissions that are unanswered
+//	hale.link                     link: "victim", "outage"
+//
+// error.type is from a closed list: the causes of [health.Cause], and
+// canceled, timeout, dns, connection_refused, address_not_available,
+// too_many_open_files, permission_denied, unsupported, invalid_keepalive,
+// unavailable, pool_closed and _OTHER. Errors are never recorded as exceptions.
+//
+// # Metrics
+//
+// Times are in seconds. Those of a pool and of the dialer from its Dialer
+// method have hale.pool.name; those of [Telemetry.Dialer] do not. No attribute
+// is unbounded unless [WithPeerAddress] makes it so.
+//
+//	hale.connect.duration              histogram  error.type if it failed
+//	hale.connection.duration           histogram  hale.close.reason, with hale.cause for a dead one
+//	hale.detection.duration            histogram  hale.cause; of silent deaths: from the last sign of life to its detection
+//	hale.deaths                        counter    hale.cause
+//	hale.suspects, hale.recoveries     counters
+//	hale.acquire.duration              histogram  error.type if it failed; only of those that waited
+//	hale.acquires                      counter    hale.acquire.waited: all that got a connection
+//	hale.connection.count              gauge      hale.connection.state: idle, used, aside
+//	hale.connection.limit              gauge
+//	hale.connection.pending_acquires   gauge
+//	hale.outage.active                 gauge      1 while the endpoint cannot be reached
+//	hale.outage.duration               histogram  error.type
+//	hale.reconnect.duration            histogram  from the first attempt to success; error.type if there was none
+//	hale.reconnect.attempts            counter    error.type if it failed
+//	hale.heartbeats                    counter    hale.heartbeat.outcome: passed, failed
+//
+// The gauges are UpDownCounters, so that pools add up. What belongs to an
+// outage is recorded in its trace, and exemplars lead there.
+//
+// [WithDBClientMetrics] adds db.client.connection.count, idle.max, max,
+// pending_requests, timeouts, create_time and wait_time of the semantic
+// conventions. wait_time is only of those that waited, and use_time is not
+// there: either would make every Acquire pay.
+package otelhale

@@ -1,0 +1,136 @@
+package otelhale
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/hale/health"
+	"example.com/hale/pool"
+)
+
+const (
+	// pendingMost bounds the deaths that wait for an outage to explain them.
+	pendingMost = 128
+	// pendingLongest is how long before a dial that fails a death was the
+	// beginning of the same outage.
+	pendingLongest = 5 * time.Second
+)
+
+// loss is a connection that died.
+type loss struct {
+	dead    *health.DeadError
+	inUse   bool
+	victim  trace.SpanContext // of the request that was using it, if it was in one
+	counted bool
+}
+
+func (l loss) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{keyCause.String(l.dead.Cause.String()), seconds(keySilence, l.dead.Silence), keyInUse.Bool(l.inUse)}
+}
+
+// evict is told of every connection that leaves. The pool tells of a death
+// before it tells of the outage that begins with it.
+func (p *PoolTelemetry) evict(info pool.EvictInfo) {
+	holder := p.holder(info.Context)
+	ctx := holder
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	p.t.instruments.connectionDuration.Record(ctx, info.Age.Seconds(), p.labels.end(info.Reason, info.Err).record...)
+	if info.Err == nil || info.Err.Cause == health.LocalClosed {
+		return
+	}
+	l := loss{dead: info.Err, inUse: info.InUse, victim: trace.SpanContextFromContext(ctx)}
+	if holder != nil {
+		p.tellHolder(holder, l.dead)
+	}
+	p.mu.Lock()
+	o, dropped := p.current(), loss{}
+	late := o == nil && (p.closed || p.last != nil && !l.dead.Detected.After(p.last.ended))
+	if o == nil && !late {
+		l.counted = !l.dead.Cause.Silent()
+		dropped = p.keep(l)
+	}
+	p.mu.Unlock()
+	switch {
+	case o != nil:
+		p.lose(o, l)
+	case late || l.counted:
+		p.count(ctx, loss{dead: l.dead})
+	}
+	if dropped.dead != nil {
+		p.count(context.Background(), dropped)
+	}
+}
+
+// keep remembers l for an outage that may begin with it: one that does for
+// sure if the peer fell silent, and the next dial decides otherwise. It returns
+// what there is no room for. The caller holds p.mu.
+func (p *PoolTelemetry) keep(l loss) (dropped loss) {
+	if len(p.pending) == pendingMost {
+		dropped, p.pending = p.pending[0], p.pending[1:]
+	}
+	p.pending = append(p.pending, l)
+	return dropped
+}
+
+// explain takes the deaths that belong to an outage which begins. The caller
+// holds p.mu.
+func (p *PoolTelemetry) explain(info pool.Outage) []loss {
+	mine := p.pending
+	p.pending = nil
+	return slices.DeleteFunc(mine, func(l loss) bool {
+		return l.counted && l.dead != info.Death && info.Detected.Sub(l.dead.Detected) > pendingLongest
+	})
+}
+
+// count counts a death, once.
+func (p *PoolTelemetry) count(ctx context.Context, l loss) {
+	if l.counted {
+		return
+	}
+	labels := p.labels.cause(l.dead.Cause)
+	if p.t.peerAddress {
+		if found, ok := p.t.obituaries.find(l.dead); ok {
+			labels = labels.at(found.peer)
+		}
+	}
+	p.t.died(ctx, labels, l.dead)
+}
+
+// lose books a death to an outage, with a link to the span that it hit.
+func (p *PoolTelemetry) lose(o *outage, l loss) {
+	p.count(o.ctx, l)
+	p.tell(o, eventLost, l.dead.Detected, l.attributes()...)
+	id := spanID{l.victim.TraceID(), l.victim.SpanID()}
+	p.mu.Lock()
+	o.lost++
+	_, linked := o.linked[id]
+	if linked = linked || len(o.linked) == linksMost; !linked {
+		o.linked[id] = struct{}{}
+	}
+	p.mu.Unlock()
+	if !linked {
+		link(o.span, l.victim, "victim")
+	}
+}
+
+// tellHolder leaves an event on the span of the request that the connection
+// died under.
+func (p *PoolTelemetry) tellHolder(ctx context.Context, dead *health.DeadError) {
+	attrs := []attribute.KeyValue{
+		keyPoolName.String(p.name),
+		semconv.ErrorTypeKey.String(dead.Cause.String()),
+		keyCause.String(dead.Cause.String()),
+		seconds(keySilence, dead.Silence),
+	}
+	if found, ok := p.t.obituaries.find(dead); ok {
+		attrs = append(attrs, peerAttributes(found.peer)...)
+	}
+	p.t.event(ctx, eventDetected, dead.Detected, attrs...)
+}

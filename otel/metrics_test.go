@@ -1,0 +1,255 @@
+package otelhale
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/dbconv"
+
+	"example.com/hale"
+	"example.com/hale/health"
+	"example.com/hale/pool"
+)
+
+// everything records each metric at least once.
+func everything(t *testing.T, r *recorder) {
+	t.Helper()
+	outageThatHeals(t, r, health.KeepAliveTimeout)
+	other, err := r.telemetry.Pool("other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Observer().Heartbeat(pool.HeartbeatInfo{})
+	other.Observer().Heartbeat(pool.HeartbeatInfo{Err: context.DeadlineExceeded})
+	other.Observer().AcquireDone(t.Context(), pool.AcquireDoneInfo{Wait: time.Second, Err: context.DeadlineExceeded})
+	alone := r.telemetry.Dialer()
+	alone.Suspect(hale.SuspectInfo{})
+	alone.Recovered(hale.RecoveredInfo{})
+}
+
+// kinds lists units and kinds of metrics by name.
+func kinds(all map[string]metricdata.Metrics) map[string]string {
+	got := make(map[string]string)
+	for name, m := range all {
+		kind := "histogram"
+		if sum, ok := m.Data.(metricdata.Sum[int64]); ok {
+			kind = map[bool]string{true: "counter", false: "gauge"}[sum.IsMonotonic]
+		}
+		got[name] = m.Unit + " " + kind
+	}
+	return got
+}
+
+func TestMetricsHaveTheirNamesUnitsAndKinds(t *testing.T) {
+	own := map[string]string{
+		"hale.connect.duration":            "s histogram",
+		"hale.connection.duration":         "s histogram",
+		"hale.detection.duration":          "s histogram",
+		"hale.acquire.duration":            "s histogram",
+		"hale.outage.duration":             "s histogram",
+		"hale.reconnect.duration":          "s histogram",
+		"hale.deaths":                      "{death} counter",
+		"hale.suspects":                    "{suspicion} counter",
+		"hale.recoveries":                  "{recovery} counter",
+		"hale.reconnect.attempts":          "{attempt} counter",
+		"hale.heartbeats":                  "{heartbeat} counter",
+		"hale.acquires":                    "{acquire} counter",
+		"hale.connection.count":            "{connection} gauge",
+		"hale.connection.limit":            "{connection} gauge",
+		"hale.connection.pending_acquires": "{acquire} gauge",
+		"hale.outage.active":               "{outage} gauge",
+	}
+	both := map[string]string{
+		dbconv.ClientConnectionCount{}.Name():           dbconv.ClientConnectionCount{}.Unit() + " gauge",
+		dbconv.ClientConnectionIdleMax{}.Name():         dbconv.ClientConnectionIdleMax{}.Unit() + " gauge",
+		dbconv.ClientConnectionMax{}.Name():             dbconv.ClientConnectionMax{}.Unit() + " gauge",
+		dbconv.ClientConnectionPendingRequests{}.Name(): dbconv.ClientConnectionPendingRequests{}.Unit() + " gauge",
+		dbconv.ClientConnectionTimeouts{}.Name():        dbconv.ClientConnectionTimeouts{}.Unit() + " counter",
+		dbconv.ClientConnectionCreateTime{}.Name():      dbconv.ClientConnectionCreateTime{}.Unit() + " histogram",
+		dbconv.ClientConnectionWaitTime{}.Name():        dbconv.ClientConnectionWaitTime{}.Unit() + " histogram",
+	}
+	for name, kind := range own {
+		both[name] = kind
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t)
+		everything(t, r)
+		if diff := cmp.Diff(own, kinds(r.metrics())); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t, WithDBClientMetrics())
+		everything(t, r)
+		if diff := cmp.Diff(both, kinds(r.metrics())); diff != "" {
+			t.Errorf("with those of the conventions (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestMetricsAreDocumented(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t)
+		everything(t, r)
+		for name := range r.metrics() {
+			if !regexp.MustCompile(`(?m)^//\t(hale\.\w+, )*` + regexp.QuoteMeta(name) + `\b`).MatchString(packageDoc(t)) {
+				t.Errorf("%s is not in the package's documentation", name)
+			}
+		}
+	})
+}
+
+func TestTheNumbersOfAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t, WithDBClientMetrics())
+		everything(t, r)
+		for _, want := range []struct {
+			name, attrs string
+			value       float64 // of a histogram the sum
+			count       uint64
+		}{
+			{"hale.connect.duration", "hale.pool.name=orders", 0.02, 4},
+			{"hale.connect.duration", "error.type=connection_refused hale.pool.name=orders", 0.03, 3},
+			{"hale.connection.duration", "hale.cause=keepalive_timeout hale.close.reason=dead hale.pool.name=orders", 120, 2},
+			{"hale.deaths", "hale.cause=keepalive_timeout hale.pool.name=orders", 2, 0},
+			{"hale.detection.duration", "hale.cause=keepalive_timeout hale.pool.name=orders", 6, 2},
+			{"hale.outage.duration", "error.type=keepalive_timeout hale.pool.name=orders", 7.05, 1},
+			{"hale.reconnect.duration", "hale.pool.name=orders", 3.04, 1},
+			{"hale.reconnect.attempts", "hale.pool.name=orders", 1, 0},
+			{"hale.reconnect.attempts", "error.type=connection_refused hale.pool.name=orders", 3, 0},
+			{"hale.acquire.duration", "hale.pool.name=orders", 4.04, 1},
+			{"hale.acquire.duration", "error.type=timeout hale.pool.name=other", 1, 1},
+			{"hale.acquires", "hale.acquire.waited=false hale.pool.name=orders", 1, 0},
+			{"hale.acquires", "hale.acquire.waited=true hale.pool.name=orders", 1, 0},
+			{"hale.heartbeats", "hale.heartbeat.outcome=passed hale.pool.name=other", 1, 0},
+			{"hale.heartbeats", "hale.heartbeat.outcome=failed hale.pool.name=other", 1, 0},
+			{"hale.suspects", "", 1, 0},
+			{"hale.recoveries", "", 1, 0},
+			{"hale.connection.count", "hale.connection.state=idle hale.pool.name=orders", 2, 0},
+			{"hale.connection.count", "hale.connection.state=used hale.pool.name=orders", 0, 0},
+			{"hale.connection.count", "hale.connection.state=aside hale.pool.name=orders", 0, 0},
+			{"hale.connection.limit", "hale.pool.name=orders", 2, 0},
+			{"hale.connection.pending_acquires", "hale.pool.name=orders", 0, 0},
+			{"hale.outage.active", "hale.pool.name=orders", 0, 0},
+
+			{"db.client.connection.count", "db.client.connection.pool.name=orders db.client.connection.state=idle", 2, 0},
+			{"db.client.connection.count", "db.client.connection.pool.name=orders db.client.connection.state=used", 0, 0},
+			{"db.client.connection.max", "db.client.connection.pool.name=orders", 2, 0},
+			{"db.client.connection.idle.max", "db.client.connection.pool.name=orders", 2, 0},
+			{"db.client.connection.pending_requests", "db.client.connection.pool.name=orders", 0, 0},
+			{"db.client.connection.timeouts", "db.client.connection.pool.name=other", 1, 0},
+			{"db.client.connection.create_time", "db.client.connection.pool.name=orders", 0.02, 4},
+			{"db.client.connection.wait_time", "db.client.connection.pool.name=orders", 4.04, 1},
+		} {
+			got := r.series(want.name, want.attrs)
+			if diff := got.value - want.value; diff > 0.011 || diff < -0.011 || got.count != want.count {
+				t.Errorf("%s{%s} is %v (%d), want %v (%d)", want.name, want.attrs, got.value, got.count, want.value, want.count)
+			}
+		}
+	})
+}
+
+func TestExemplarsLeadToTheOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t)
+		outageThatHeals(t, r, health.KeepAliveTimeout)
+		want := r.one("outage orders").SpanContext.TraceID()
+		for name, attrs := range map[string]string{
+			"hale.deaths":             "hale.cause=keepalive_timeout hale.pool.name=orders",
+			"hale.detection.duration": "hale.cause=keepalive_timeout hale.pool.name=orders",
+			"hale.outage.duration":    "error.type=keepalive_timeout hale.pool.name=orders",
+			"hale.reconnect.duration": "hale.pool.name=orders",
+			"hale.reconnect.attempts": "error.type=connection_refused hale.pool.name=orders",
+			"hale.connect.duration":   "error.type=connection_refused hale.pool.name=orders",
+		} {
+			found := false
+			for _, id := range r.series(name, attrs).traced {
+				found = found || string(id) == string(want[:])
+			}
+			if !found {
+				t.Errorf("%s has no exemplar in the outage's trace", name)
+			}
+		}
+	})
+}
+
+func TestDetectionsOfTwoHoursHaveTheirBucket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t)
+		outageThatHeals(t, r, health.KeepAliveTimeout)
+		bounds := r.series("hale.detection.duration", "hale.cause=keepalive_timeout hale.pool.name=orders").bounds
+		if bounds[len(bounds)-1] != (2 * time.Hour).Seconds() {
+			t.Errorf("%v", bounds)
+		}
+	})
+}
+
+func TestTheGaugesGoWithThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t, WithDBClientMetrics())
+		p, orders := newPool(t, r.telemetry, new(endpoint), nil)
+		defer acquire(t, t.Context(), p).Release()
+		if n := r.series("hale.connection.count", "hale.connection.state=used hale.pool.name=orders").value; n != 1 {
+			t.Errorf("%v in use", n)
+		}
+		if err := orders.Register(p); err == nil {
+			t.Error("registered twice")
+		}
+		p.Close()
+		for name := range r.metrics() {
+			for _, gauge := range []string{"hale.connection.count", "hale.connection.limit", "hale.acquires", "db.client.connection.count"} {
+				if name == gauge {
+					t.Errorf("%s is still there", name)
+				}
+			}
+		}
+		if err := orders.Register(p); err == nil {
+			t.Error("registered after the end")
+		}
+	})
+}
+
+func TestEveryReasonHasItsSeries(t *testing.T) {
+	r := record(t)
+	orders, err := r.telemetry.Pool("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range reasons {
+		orders.Observer().Evict(pool.EvictInfo{Reason: reason, Age: time.Second})
+		r.series("hale.connection.duration", "hale.close.reason="+string(reason)+" hale.pool.name=orders")
+	}
+	for c := health.Unknown; c <= health.LocalClosed; c++ {
+		orders.Observer().Evict(pool.EvictInfo{Reason: pool.ReasonSuspect, Err: &health.DeadError{Cause: c}})
+		r.series("hale.connection.duration", "hale.cause="+c.String()+" hale.close.reason=suspect hale.pool.name=orders")
+	}
+	for _, p := range points(r.metrics()["hale.deaths"]) {
+		if strings.Contains(p.attrs, health.LocalClosed.String()) {
+			t.Errorf("counted as a death: %+v", p)
+		}
+	}
+}
+
+// The attributes that are not hale's are the conventions' own constants.
+func TestNamesOfTheConventionsAreTheirs(t *testing.T) {
+	for _, attrs := range [][]string{
+		{string(semconv.ServerAddressKey), "server.address"},
+		{string(semconv.ServerPortKey), "server.port"},
+		{string(semconv.NetworkPeerAddressKey), "network.peer.address"},
+		{string(semconv.NetworkPeerPortKey), "network.peer.port"},
+		{string(semconv.NetworkTransportKey), "network.transport"},
+		{string(semconv.NetworkTypeKey), "network.type"},
+		{string(semconv.ErrorTypeKey), "error.type"},
+	} {
+		if attrs[0] != attrs[1] {
+			t.Errorf("%s is %s by now", attrs[1], attrs[0])
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package otelhale
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"example.com/hale"
+)
+
+// ScopeName is the name of the instrumentation scope of all that this package
+// records, and Version its version.
+const (
+	ScopeName = "example.com/hale/otel"
+	Version   = "0.1.0"
+)
+
+// Telemetry gives observers for dialers and pools. It is safe for concurrent
+// use.
+type Telemetry struct {
+	tracers     [spanKinds]trace.Tracer
+	logger      log.Logger // nil for span events
+	instruments *instruments
+	base        []attribute.KeyValue
+	peerAddress bool
+	db          bool
+
+	obituaries obituaries
+
+	mu    sync.Mutex // guards pools
+	pools map[string]struct{}
+}
+
+// New resolves the providers, the global ones unless options say otherwise,
+// and makes the instruments. The error is a meter's.
+func New(opts ...Option) (*Telemetry, error) {
+	c := config{}
+	for _, o := range opts {
+		o(&c)
+	}
+	if c.tracers == nil {
+		c.tracers = otel.GetTracerProvider()
+	}
+	if c.meters == nil {
+		c.meters = otel.GetMeterProvider()
+	}
+	t := &Telemetry{base: c.attributes, peerAddress: c.peerAddress, db: c.db, pools: make(map[string]struct{})}
+	tracer := c.tracers.Tracer(ScopeName, trace.WithInstrumentationVersion(Version), trace.WithSchemaURL(semconv.SchemaURL))
+	for kind := range t.tracers {
+		t.tracers[kind] = tracer
+		if c.off[kind] {
+			// Passes the parent on, so that children have somewhere to hang.
+			t.tracers[kind] = noop.NewTracerProvider().Tracer(ScopeName)
+		}
+	}
+	if c.loggers != nil {
+		t.logger = c.loggers.Logger(ScopeName, log.WithInstrumentationVersion(Version), log.WithSchemaURL(semconv.SchemaURL))
+	}
+	meter := c.meters.Meter(ScopeName, metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(semconv.SchemaURL))
+	var err error
+	t.instruments, err = newInstruments(meter, c.db)
+	if err != nil {
+		return nil, fmt.Errorf("otelhale: %w", err)
+	}
+	return t, nil
+}
+
+// Dialer returns an observer for any number of dialers whose connections are
+// in no pool of this Telemetry; for those that are, [PoolTelemetry.Dialer]
+// knows the pool. The hooks of next, observers of the caller's own, are called
+// after its hooks.
+func (t *Telemetry) Dialer(next ...*hale.Observer) *hale.Observer {
+	d := &dials{t: t, labels: newLabels(t.base)}
+	return joinDialers(d.observer(), next)
+}
+
+// Pool returns the telemetry of one pool. name must not be empty and is
+// refused while another pool that is not closed has it: their numbers would be
+// added up.
+func (t *Telemetry) Pool(name string) (*PoolTelemetry, error) {
+	if name == "" {
+		return nil, errors.New("otelhale: a pool needs a name")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, taken := t.pools[name]; taken {
+		return nil, fmt.Errorf("otelhale: there is a pool named %q already", name)
+	}
+	t.pools[name] = struct{}{}
+	return newPoolTelemetry(t, name), nil
+}
+
+// release makes a pool's name free again.
+func (t *Telemetry) release(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.pools, name)
+}
+
+// with returns the attributes that everything has, and more.
+func (t *Telemetry) with(attrs ...attribute.KeyValue) []attribute.KeyValue {
+	return append(t.base[:len(t.base):len(t.base)], attrs...)
+}
