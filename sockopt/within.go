@@ -36,7 +36,8 @@ const (
 // unacknowledged, with Linux' late timers allowed for.
 //
 // On Linux the first write into a peer's silence ends keepalive's clock and
-// starts the user timeout's: d then counts from that write.
+// starts the user timeout's: d then counts from that write. (A hale.Conn's
+// watch goes on counting from the beginning of the silence.)
 //
 // The rule: d less half a second (the retransmission that starts the user
 // timeout's clock), of that eight ninths (a Linux timer is late by up to an
