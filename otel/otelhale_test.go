@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,9 +122,14 @@ func TestAttributesAreOnEverything(t *testing.T) {
 }
 
 // logs keeps log records in memory.
-type logs struct{ records []sdklog.Record }
+type logs struct {
+	mu      sync.Mutex // guards records
+	records []sdklog.Record
+}
 
 func (l *logs) OnEmit(_ context.Context, r *sdklog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.records = append(l.records, r.Clone())
 	return nil
 }
