@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -19,12 +20,13 @@ type constructor[T any] func(ctx context.Context) (*slot[T], error)
 
 type constructKey struct{}
 
-// construct makes an empty place, unless its context knows better.
+// construct makes a slot as its context says.
 func (p *Pool[T]) construct(ctx context.Context) (*slot[T], error) {
-	if make, ok := ctx.Value(constructKey{}).(constructor[T]); ok {
-		return make(ctx)
+	make, ok := ctx.Value(constructKey{}).(constructor[T])
+	if !ok {
+		return nil, errNoSlot
 	}
-	return new(slot[T]), nil
+	return make(ctx)
 }
 
 var errNoSlot = errors.New("pool: nothing is idle")
@@ -33,85 +35,66 @@ func noSlot[T any](context.Context) (*slot[T], error) { return nil, errNoSlot }
 
 // startDials dials for those who wait. The caller holds p.mu.
 func (p *Pool[T]) startDials() {
-	for !p.closed && !p.down && p.sweeping == 0 && p.dialing < p.config.MaxDials && len(p.free) > 0 {
-		forWaiters := p.dialing - p.refills
-		if forWaiters >= p.waiters.len() {
-			return
-		}
-		ctx, place := p.waiters.queue[forWaiters].ctx, p.reserve()
-		p.wg.Go(func() { _ = p.dialInto(ctx, place, p.open) }) // a failure has begun an outage
+	for !p.closed && !p.down && p.sweeping == 0 && p.dialing < p.waiters.len() && p.reserve() {
+		ctx := p.waiters.at(p.dialing - 1).ctx
+		p.wg.Go(func() { _ = p.dialInto(ctx, p.open) }) // a failure has begun an outage
 	}
 }
 
-// reserve takes a place for a dial, or nil. The caller holds p.mu.
-func (p *Pool[T]) reserve() *puddle.Resource[*slot[T]] {
-	if len(p.free) == 0 {
-		return nil
+// dialForWaiters is startDials for who does not hold p.mu.
+func (p *Pool[T]) dialForWaiters() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.startDials()
+}
+
+// reserve takes a place for a dial, if there is room and are not too many under
+// way. The caller holds p.mu.
+func (p *Pool[T]) reserve() bool {
+	if p.places >= p.config.MaxConns || p.dialing >= p.config.MaxDials {
+		return false
 	}
-	place := p.free[0]
-	p.free = p.free[1:]
+	p.places++
 	p.dialing++
-	return place
+	return true
 }
 
 // opener is open, or something around it.
 type opener[T any] func(ctx context.Context, s *slot[T]) error
 
-// dialInto fills a place that somebody who waits has brought, and that reserve
-// has taken.
-func (p *Pool[T]) dialInto(ctx context.Context, place *puddle.Resource[*slot[T]], open opener[T]) error {
-	s := place.Value()
-	s.res = place
-	err := open(ctx, s)
-	p.mu.Lock()
-	p.dialing--
-	if err != nil {
-		p.free = append(p.free, place)
-		p.dropSurplus()
-	}
-	p.mu.Unlock()
-	signal(p.room)
+// dialInto makes a connection for a place that was reserved, and gives it to
+// whoever waits.
+func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
+	s, err := p.create(ctx, open)
 	if err != nil {
 		p.dialFailed(err)
 		return err
 	}
 	p.dialed(s)
-	p.consider(s)
+	p.feed()
+	p.mu.Lock()
+	p.dialing-- // only now, or else another would be dialled for the same caller
+	p.startDials()
+	p.mu.Unlock()
+	signal(p.room)
+	p.nudge()
 	return nil
 }
 
-// errNoRoom is a dial that was not made: all places are taken, or enough dials
-// under way.
-var errNoRoom = errors.New("pool: no room for a dial")
-
-// dialMore opens a connection without a place that somebody has brought; the
-// caller has counted it as a refill. puddle keeps a place for it meanwhile.
-func (p *Pool[T]) dialMore(ctx context.Context, open opener[T]) error {
-	var fresh *slot[T]
-	err := p.slots.CreateResource(context.WithValue(p.life, constructKey{}, constructor[T](func(context.Context) (*slot[T], error) {
-		fresh = new(slot[T])
-		return fresh, open(ctx, fresh)
-	})))
-	p.mu.Lock()
-	p.dialing--
-	p.refills--
-	if fresh == nil {
-		p.crowded = time.Now()
+// create has puddle keep a place while the connection is made. There is one:
+// but for a moment, a caller who finds nothing idle may hold it.
+func (p *Pool[T]) create(ctx context.Context, open opener[T]) (s *slot[T], err error) {
+	ours := context.WithValue(p.life, constructKey{}, constructor[T](func(context.Context) (*slot[T], error) {
+		s = new(slot[T])
+		return s, open(ctx, s)
+	}))
+	for range 1000 {
+		if err = p.slots.CreateResource(ours); s != nil || err != puddle.ErrNotAvailable {
+			break
+		}
+		runtime.Gosched()
 	}
-	p.startDials()
-	p.mu.Unlock()
-	switch {
-	case fresh == nil:
-		return errNoRoom
-	case errors.Is(err, puddle.ErrClosedPool):
-		return err
-	case err != nil:
-		p.dialFailed(err)
-		return err
-	}
-	p.dialed(fresh)
-	p.feed()
-	return nil
+	return s, err
 }
 
 // open dials and fills s.
@@ -196,15 +179,17 @@ func (p *Pool[T]) dialed(s *slot[T]) {
 	if p.down {
 		signal(p.reached)
 	}
-	p.startDials()
 	p.mu.Unlock()
-	p.nudge()
 }
 
 // dialFailed takes note of one that was not.
 func (p *Pool[T]) dialFailed(err error) {
+	defer p.nudge()
+	defer signal(p.room)
 	p.mu.Lock()
-	if p.closed {
+	p.dialing--
+	p.places--
+	if p.closed || err == puddle.ErrNotAvailable {
 		p.mu.Unlock()
 		return
 	}
@@ -304,31 +289,26 @@ func (p *Pool[T]) attempt(n int, pause time.Duration) (over bool) {
 	}
 }
 
+// errNoRoom is an attempt that was not made: all places are taken, or enough
+// dials under way.
+var errNoRoom = errors.New("pool: no room for a dial")
+
 func (p *Pool[T]) leaderDial(n int, pause time.Duration) error {
 	p.mu.Lock()
-	if p.dialing >= p.config.MaxDials {
+	if !p.reserve() {
 		p.mu.Unlock()
 		return errNoRoom
 	}
 	ctx, info := p.life, ReconnectStartInfo{Outage: p.outages.id(), Attempt: n, Pause: pause}
-	if p.waiters.len() > 0 {
-		ctx = p.waiters.queue[0].ctx
-	}
-	place := p.reserve()
-	if place == nil {
-		p.dialing++
-		p.refills++
+	if w := p.waiters.first; w != nil {
+		ctx = w.ctx
 	}
 	p.mu.Unlock()
-	open := func(ctx context.Context, s *slot[T]) error {
+	return p.dialInto(ctx, func(ctx context.Context, s *slot[T]) error {
 		ctx = p.config.Observer.reconnectStart(ctx, info)
 		start := time.Now()
 		err := p.open(ctx, s)
 		p.config.Observer.reconnectDone(ctx, ReconnectDoneInfo{Outage: info.Outage, Attempt: n, Duration: time.Since(start), Err: err})
 		return err
-	}
-	if place != nil {
-		return p.dialInto(ctx, place, open)
-	}
-	return p.dialMore(ctx, open)
+	})
 }

@@ -35,7 +35,7 @@ func (p *Pool[T]) maintain() {
 func (p *Pool[T]) round() time.Duration {
 	p.lookAside()
 	next := p.tidyIdle()
-	next = min(next, p.refill())
+	p.refill()
 	p.endOutage()
 	next = min(next, p.reportLeaks())
 	return max(min(next, p.comingUp()), roundLeast)
@@ -188,45 +188,33 @@ func (p *Pool[T]) deathNoted(s *slot[T]) error {
 	return s.death
 }
 
-// wanted is how many connections are missing, for the minima, for the end of an
-// outage, and for callers whose place was used up for nothing. The caller holds
-// p.mu.
+// wanted is how many connections are missing, for the minima and for the end of
+// an outage. The caller holds p.mu.
 func (p *Pool[T]) wanted() int {
-	waiters := p.waiters.len()
 	fit, idle := p.tally()
-	want := max(p.config.MinConns-fit-p.dialing, waiters-p.dialing-len(p.free))
+	want := p.config.MinConns - fit - p.dialing
 	if p.config.MinIdleConns > 0 {
-		want = max(want, p.config.MinIdleConns-idle-p.dialing+waiters)
+		want = max(want, p.config.MinIdleConns-idle-p.dialing+p.waiters.len())
 	}
 	if p.outages.current != nil && fit+p.dialing == 0 {
 		want = max(want, 1) // somebody has to find out when it is over
 	}
-	return min(want, p.config.MaxConns-len(p.filled)-p.dialing-len(p.free))
+	return min(want, p.config.MaxConns-p.places)
 }
 
-// refill opens what is missing, in the background, and returns when to look
-// again if there was no place just now.
-func (p *Pool[T]) refill() (next time.Duration) {
+// refill opens what is missing, in the background.
+func (p *Pool[T]) refill() {
 	p.mu.Lock()
+	p.startDials()
 	n := 0
-	crowded := time.Since(p.crowded) < roundLeast
-	for !p.closed && !p.down && !crowded && p.dialing < p.config.MaxDials && p.wanted() > 0 {
+	for !p.closed && !p.down && p.wanted() > 0 && p.reserve() {
 		n++
-		p.dialing++
-		p.refills++
-		p.wg.Go(func() {
-			_ = p.dialMore(p.life, p.open) // a failure has begun an outage
-			p.nudge()
-		})
+		p.wg.Go(func() { _ = p.dialInto(p.life, p.open) }) // a failure has begun an outage
 	}
 	p.mu.Unlock()
 	if n > 0 {
 		p.config.Observer.refill(RefillInfo{Conns: n})
 	}
-	if crowded {
-		return roundLeast
-	}
-	return roundEvery
 }
 
 // endOutage closes the account when the pool is whole again.

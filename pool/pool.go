@@ -20,11 +20,7 @@ type Pool[T any] struct {
 	epoch   atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
 	callers atomic.Int64  // in Acquire or holding a connection; kept only for MaxWaiters
 
-	acquires atomic.Int64 // that got a connection
-	waits    atomic.Int64 // of them, those that waited
-	waitTime atomic.Int64 // of those, in nanoseconds
-	waiting  atomic.Int64 // callers that wait
-	queued   atomic.Int64 // of them, those in waiters
+	queued atomic.Int64 // callers in waiters
 
 	// life ends when the pool is closed, and with it the dials. only is the
 	// context in which construct makes nothing, so that TryAcquire gives what
@@ -32,10 +28,18 @@ type Pool[T any] struct {
 	life    context.Context
 	end     context.CancelFunc
 	only    context.Context
+	idlers  sync.Pool      // waiters to use again
 	wg      sync.WaitGroup // goroutines of the pool: maintenance, dials, closers
 	wake    chan struct{}  // has maintenance look around; never blocks
 	reached chan struct{}  // tells the leader that somebody else's dial succeeded
 	room    chan struct{}  // tells the leader that a place or a dial has come free
+
+	_        [64]byte     // what every caller writes is apart from what every caller reads
+	acquires atomic.Int64 // that got a connection
+	waits    atomic.Int64 // of them, those that waited
+	waitTime atomic.Int64 // of all, in nanoseconds
+	waiting  atomic.Int64 // callers that wait
+	_        [64]byte
 
 	// mu guards what follows. No call-out and no I/O under it.
 	mu       sync.Mutex
@@ -43,13 +47,11 @@ type Pool[T any] struct {
 	invalid  string                // what Invalidate was told last
 	filled   map[*slot[T]]struct{} // every slot with a connection
 	waiters  waitList[T]
-	aside    []*slot[T]                   // suspect, and kept from everybody until they recover or die
-	free     []*puddle.Resource[*slot[T]] // reserved places that no dial has taken yet
-	dialing  int                          // dials under way
-	refills  int                          // of them, those without a caller's place
-	sweeping int                          // who holds every idle slot for a moment
-	crowded  time.Time                    // when a refill last found no place
-	down     bool                         // the leader is at work, and the only one to dial
+	aside    []*slot[T] // suspect, and kept from everybody until they recover or die
+	places   int        // taken, of MaxConns: by slots with a connection that is not closed, and by dials
+	dialing  int        // dials under way
+	sweeping int        // who holds every idle slot for a moment
+	down     bool       // the leader is at work, and the only one to dial
 	backoff  backoff.BackOff
 	stable   time.Time // when the newest connection will have proved stable
 	outages  outages
@@ -132,16 +134,10 @@ func (p *Pool[T]) acquire(ctx context.Context) (s *slot[T], turn uint64, err err
 	if err := ctx.Err(); err != nil {
 		return nil, 0, unsent(err)
 	}
-	if p.waiting.Load() > 0 { // everybody in turn
-		return p.choose(ctx, nil)
+	if p.queued.Load() == 0 { // or else everybody in turn
+		s = p.takeIdle()
 	}
-	res, err := p.slots.TryAcquire(p.only)
-	if err != nil {
-		return p.choose(ctx, nil)
-	}
-	s = res.Value()
-	s.res = res
-	if s.vital != nil && p.config.CheckAfter == 0 {
+	if s != nil && s.vital != nil && p.config.CheckAfter == 0 {
 		if turn, err = p.claim(ctx, s); err != errUnfit {
 			return s, turn, err
 		}

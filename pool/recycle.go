@@ -86,8 +86,7 @@ func (p *Pool[T]) letGo(s *slot[T]) {
 	p.unwatch(s)
 	p.condemn(s, ReasonHijacked, nil)
 	p.forget(s)
-	p.leavePlace(s.res)
-	p.nudge()
+	p.vacate(s.res)
 }
 
 // forget ends the account of a slot.
@@ -141,10 +140,12 @@ func (p *Pool[T]) vacate(place *puddle.Resource[*slot[T]]) {
 	if place == nil {
 		return
 	}
-	p.leavePlace(place)
+	place.Hijack() // unlike Destroy it is done with on return
 	p.mu.Lock()
-	p.crowded = time.Time{}
+	p.places--
+	p.startDials()
 	p.mu.Unlock()
+	signal(p.room)
 	p.nudge()
 }
 
@@ -165,9 +166,6 @@ func abort(conn net.Conn, dead bool) {
 
 // destruct is what puddle calls for an idle slot when the pool is closed.
 func (p *Pool[T]) destruct(s *slot[T]) {
-	if s.conn == nil {
-		return
-	}
 	p.condemn(s, ReasonShutdown, nil)
 	p.closeSlot(s, nil)
 }

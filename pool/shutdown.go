@@ -94,7 +94,7 @@ func (p *Pool[T]) abortHeld() (aborted int) {
 		p.forget(s)
 		p.unwatch(s)
 		abort(s.conn, true)
-		p.leavePlace(s.res)
+		p.vacate(s.res)
 	}
 	return aborted
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"github.com/jackc/puddle/v2"
 )
 
 // A seeker is one caller's way to a connection.
@@ -15,7 +13,8 @@ type seeker[T any] struct {
 	ctx      context.Context
 	tried    bool      // nothing was idle a moment ago
 	mayCheck bool      // no check has failed this caller yet
-	began    time.Time // of its wait; zero while it had no need to
+	waits    bool      // it has had to wait
+	began    time.Time // of its wait, if anybody asks
 	outage   uint64    // that it waits for, or 0
 }
 
@@ -23,12 +22,10 @@ type seeker[T any] struct {
 func (k *seeker[T]) seek(s *slot[T]) (_ *slot[T], turn uint64, err error) {
 	for p := k.pool; ; s = nil {
 		if s == nil {
-			if s, err = k.next(); err != nil {
-				return nil, 0, err
-			}
+			s = k.idle()
 		}
-		if s.conn == nil {
-			if s, err = k.queueUp(s.res); err != nil {
+		if s == nil {
+			if s, err = k.queueUp(); err != nil {
 				return nil, 0, err
 			}
 		} else if !p.passes(k.ctx, s, &k.mayCheck) {
@@ -41,43 +38,49 @@ func (k *seeker[T]) seek(s *slot[T]) (_ *slot[T], turn uint64, err error) {
 	}
 }
 
-// next returns an idle slot at once, or waits for one or for room for another.
-func (k *seeker[T]) next() (*slot[T], error) {
-	p := k.pool
-	if err := k.ctx.Err(); err != nil {
-		return nil, p.waitError(err)
-	}
-	res, err := (*puddle.Resource[*slot[T]])(nil), error(nil)
-	if !k.tried {
-		res, err = p.slots.TryAcquire(p.only)
-	}
-	if k.tried || err != nil {
-		k.wait()
-		if err := p.failsFast(); err != nil {
-			return nil, err
-		}
-		res, err = p.takePlace(k.ctx)
-	}
+// idle returns an idle slot, or nil if there is none, or others wait for it.
+func (k *seeker[T]) idle() *slot[T] {
+	tried := k.tried
 	k.tried = false
-	switch ctxErr := k.ctx.Err(); {
-	case err == nil:
-		s := res.Value()
-		s.res = res
-		return s, nil
-	case ctxErr != nil:
-		return nil, p.waitError(ctxErr)
+	if tried || k.ctx.Err() != nil || k.pool.queued.Load() > 0 {
+		return nil
 	}
-	return nil, ErrClosed
+	return k.pool.takeIdle()
+}
+
+// queueUp waits for the next connection that comes free in turn.
+func (k *seeker[T]) queueUp() (*slot[T], error) {
+	again := k.waits // then what it had waited for died on the way
+	k.wait()
+	p, start := k.pool, time.Now()
+	w, err := p.enqueue(k.ctx, again)
+	if err != nil {
+		return nil, err
+	}
+	p.feed() // somebody may have released one before we stood in the queue
+	p.dialForWaiters()
+	select {
+	case d := <-w.ready:
+		p.idlers.Put(w)
+		p.waitTime.Add(int64(time.Since(start)))
+		k.outage = cmp.Or(k.outage, d.outage)
+		return d.slot, d.err
+	case <-k.ctx.Done():
+		p.waitTime.Add(int64(time.Since(start)))
+		k.outage = cmp.Or(k.outage, p.outageID())
+		return nil, p.giveUp(w, k.ctx.Err())
+	}
 }
 
 // wait notes that the caller has to wait, and tells the Observer, once.
 func (k *seeker[T]) wait() {
-	if !k.began.IsZero() {
+	if k.waits {
 		return
 	}
-	k.began = time.Now()
+	k.waits = true
 	n := k.pool.waiting.Add(1)
 	if o := k.pool.config.Observer; o.wantsWaits() {
+		k.began = time.Now()
 		k.outage = k.pool.outageID()
 		k.ctx = o.acquireStart(k.ctx, AcquireStartInfo{Waiting: int(n), Outage: k.outage != 0})
 	}
@@ -85,27 +88,16 @@ func (k *seeker[T]) wait() {
 
 // done ends the wait, if there was one.
 func (k *seeker[T]) done(err error) {
-	if k.began.IsZero() {
+	if !k.waits {
 		return
 	}
-	p, took := k.pool, time.Since(k.began)
-	p.waiting.Add(-1)
+	k.pool.waiting.Add(-1)
 	if err == nil {
-		p.waits.Add(1)
-		p.waitTime.Add(int64(took))
+		k.pool.waits.Add(1)
 	}
-	p.config.Observer.acquireDone(k.ctx, AcquireDoneInfo{Wait: took, Outage: k.outage, Err: err})
-}
-
-// takePlace takes its turn with puddle, until ctx or the pool ends.
-func (p *Pool[T]) takePlace(ctx context.Context) (*puddle.Resource[*slot[T]], error) {
-	if ctx.Done() == nil {
-		return p.slots.Acquire(p.life)
+	if o := k.pool.config.Observer; o.wantsWaits() {
+		o.acquireDone(k.ctx, AcquireDoneInfo{Wait: time.Since(k.began), Outage: k.outage, Err: err})
 	}
-	joined, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(p.life, cancel)()
-	return p.slots.Acquire(joined)
 }
 
 // waitError is why a caller's wait ended in nothing.
@@ -118,35 +110,23 @@ func (p *Pool[T]) waitError(ctxErr error) error {
 	return unsent(ctxErr)
 }
 
-// failsFast is why nobody needs to wait, with FailFast.
-func (p *Pool[T]) failsFast() error {
-	if !p.config.FailFast {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if o := p.outages.current; p.down && o != nil && o.Dial != nil {
-		return &unavailableError{dial: o.Dial}
-	}
-	return nil
-}
-
 func (p *Pool[T]) outageID() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.outages.id()
 }
 
-// A caller that finds no idle connection brings an empty place and waits for
-// the first connection that comes free: released by another, or dialled by
-// whoever dials. That is how nobody depends on the dial that was started for
-// him. Dials take the places that the waiting callers brought; a place that
-// neither needs any more goes back.
+// A caller that finds no idle connection waits for the first one that comes
+// free: released by another, or dialled by whoever dials. That is how nobody
+// depends on the dial that was started for him. puddle's own queue is not used:
+// it ends with the caller's context only, and a dial would block a place in it.
 
 // waiter is a caller that waits.
 type waiter[T any] struct {
-	ctx   context.Context // for the dial on its behalf
-	ready chan delivery[T]
+	ctx        context.Context // for the dial on its behalf
+	ready      chan delivery[T]
+	prev, next *waiter[T]
+	listed     bool
 }
 
 // delivery is the end of a wait.
@@ -157,67 +137,88 @@ type delivery[T any] struct {
 }
 
 // waitList is the waiting callers, in turn.
-type waitList[T any] struct{ queue []*waiter[T] }
+type waitList[T any] struct {
+	first, last *waiter[T]
+	count       int
+}
 
-func (l *waitList[T]) push(w *waiter[T]) { l.queue = append(l.queue, w) }
+func (l *waitList[T]) len() int { return l.count }
 
-func (l *waitList[T]) pop() *waiter[T] {
-	if len(l.queue) == 0 {
-		return nil
+// at returns the waiter with n others before it.
+func (l *waitList[T]) at(n int) *waiter[T] {
+	w := l.first
+	for ; n > 0; n-- {
+		w = w.next
 	}
-	w := l.queue[0]
-	l.queue[0] = nil
-	l.queue = l.queue[1:]
 	return w
 }
 
+// push puts w at the end, or at the head if it has waited already.
+func (l *waitList[T]) push(w *waiter[T], head bool) {
+	l.count++
+	w.listed = true
+	switch {
+	case l.count == 1:
+		l.first, l.last = w, w
+	case head:
+		w.next, l.first.prev = l.first, w
+		l.first = w
+	default:
+		w.prev, l.last.next = l.last, w
+		l.last = w
+	}
+}
+
+// remove takes w out, and reports whether it was in.
 func (l *waitList[T]) remove(w *waiter[T]) bool {
-	i := slices.Index(l.queue, w)
-	if i < 0 {
+	if w == nil || !w.listed {
 		return false
 	}
-	l.queue = slices.Delete(l.queue, i, i+1)
+	l.count--
+	if w.prev == nil {
+		l.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		l.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next, w.ctx, w.listed = nil, nil, nil, false
 	return true
 }
 
-func (l *waitList[T]) len() int { return len(l.queue) }
-
-// queueUp waits for a connection, with an empty place to offer.
-func (k *seeker[T]) queueUp(place *puddle.Resource[*slot[T]]) (*slot[T], error) {
-	k.wait()
-	p := k.pool
-	err := p.failsFast()
-	w := (*waiter[T])(nil)
-	if err == nil {
-		w, err = p.enqueue(k.ctx, place)
+// enqueue has the caller wait, at the head if it has waited already.
+func (p *Pool[T]) enqueue(ctx context.Context, head bool) (*waiter[T], error) {
+	if err := ctx.Err(); err != nil {
+		return nil, p.waitError(err)
 	}
-	if err != nil {
-		p.leavePlace(place)
-		return nil, err
+	w, _ := p.idlers.Get().(*waiter[T])
+	if w == nil {
+		w = &waiter[T]{ready: make(chan delivery[T], 1)}
 	}
-	p.feed() // somebody may have released one before we stood in the queue
-	select {
-	case d := <-w.ready:
-		k.outage = cmp.Or(k.outage, d.outage)
-		return d.slot, d.err
-	case <-k.ctx.Done():
-		k.outage = cmp.Or(k.outage, p.outageID())
-		return nil, p.giveUp(w, k.ctx.Err())
-	}
-}
-
-func (p *Pool[T]) enqueue(ctx context.Context, place *puddle.Resource[*slot[T]]) (*waiter[T], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	switch o := p.outages.current; {
+	case p.closed:
 		return nil, ErrClosed
+	case p.config.FailFast && p.down && o != nil && o.Dial != nil:
+		return nil, &unavailableError{dial: o.Dial}
 	}
-	w := &waiter[T]{ctx: ctx, ready: make(chan delivery[T], 1)}
-	p.waiters.push(w)
-	p.free = append(p.free, place)
+	w.ctx = ctx
+	p.waiters.push(w, head)
 	p.queued.Store(int64(p.waiters.len()))
 	p.outages.waiting(p.waiters.len())
 	return w, nil
+}
+
+// dequeue takes a waiter out of the queue, and reports whether it was in. The
+// caller holds p.mu.
+func (p *Pool[T]) dequeue(w *waiter[T]) bool {
+	removed := p.waiters.remove(w)
+	p.queued.Store(int64(p.waiters.len()))
+	return removed
 }
 
 // giveUp ends the wait of a caller whose ctx has ended. A connection that was
@@ -225,14 +226,14 @@ func (p *Pool[T]) enqueue(ctx context.Context, place *puddle.Resource[*slot[T]])
 func (p *Pool[T]) giveUp(w *waiter[T], ctxErr error) error {
 	err := p.waitError(ctxErr)
 	p.mu.Lock()
-	waiting := p.waiters.remove(w)
-	p.dropSurplus()
+	waiting := p.dequeue(w)
 	p.mu.Unlock()
 	if !waiting {
 		if d := <-w.ready; d.slot != nil {
 			p.consider(d.slot)
 		}
 	}
+	p.idlers.Put(w)
 	p.nudge() // an outage may end when nobody waits any more
 	return err
 }
@@ -241,17 +242,35 @@ func (p *Pool[T]) giveUp(w *waiter[T], ctxErr error) error {
 // anybody did.
 func (p *Pool[T]) deliver(s *slot[T]) bool {
 	p.mu.Lock()
-	w := p.waiters.pop()
-	outage := p.outages.id()
-	if w != nil {
-		p.dropSurplus()
-	}
+	w, outage := p.waiters.first, p.outages.id()
+	found := p.dequeue(w)
 	p.mu.Unlock()
-	if w == nil {
-		return false
+	if found {
+		w.ready <- delivery[T]{slot: s, outage: outage}
 	}
-	w.ready <- delivery[T]{slot: s, outage: outage}
-	return true
+	return found
+}
+
+// takeIdle returns an idle slot, which is then the caller's, or nil.
+func (p *Pool[T]) takeIdle() *slot[T] {
+	res, err := p.slots.TryAcquire(p.only)
+	if err != nil {
+		return nil
+	}
+	s := res.Value()
+	s.res = res
+	return s
+}
+
+// feed gives idle connections to those who wait.
+func (p *Pool[T]) feed() {
+	for p.queued.Load() > 0 {
+		s := p.takeIdle()
+		if s == nil {
+			return
+		}
+		p.consider(s)
+	}
 }
 
 // sweep has f deal with every idle slot, those that were used last in the end:
@@ -263,10 +282,6 @@ func (p *Pool[T]) sweep(f func(s *slot[T])) {
 	p.mu.Unlock()
 	for _, res := range slices.Backward(p.slots.AcquireAllIdle()) {
 		s := res.Value()
-		if s.conn == nil {
-			p.leavePlace(res)
-			continue
-		}
 		s.res = res
 		f(s)
 	}
@@ -275,10 +290,6 @@ func (p *Pool[T]) sweep(f func(s *slot[T])) {
 	p.startDials()
 	p.mu.Unlock()
 }
-
-// feed gives idle connections to those who wait for a dial, who may dial if
-// there are none.
-func (p *Pool[T]) feed() { p.sweep(p.consider) }
 
 // offer gives a free slot to whoever waits, or else to everybody.
 func (p *Pool[T]) offer(s *slot[T], after afterwards) {
@@ -295,9 +306,7 @@ func (p *Pool[T]) offer(s *slot[T], after afterwards) {
 	if s.unfit.Load() || s.doubt.Load() {
 		p.nudge()
 	}
-	if p.queued.Load() > 0 {
-		p.feed()
-	}
+	p.feed()
 }
 
 // afterwards says whether a slot's idle time begins anew.
@@ -308,32 +317,13 @@ const (
 	unused afterwards = false
 )
 
-// leavePlace gives an empty place back, or that of a slot which is done with.
-// Unlike puddle's Destroy it is done with on return.
-func (p *Pool[T]) leavePlace(place *puddle.Resource[*slot[T]]) {
-	place.Hijack()
-	signal(p.room)
-}
-
-// dropSurplus gives back the places that more dials than callers would need.
-// The caller holds p.mu and has changed the number of callers.
-func (p *Pool[T]) dropSurplus() {
-	p.queued.Store(int64(p.waiters.len()))
-	for len(p.free) > 0 && len(p.free)+p.dialing-p.refills > p.waiters.len() {
-		place := p.free[len(p.free)-1]
-		p.free = p.free[:len(p.free)-1]
-		p.leavePlace(place)
-	}
-}
-
 // failWaiters ends every wait.
 func (p *Pool[T]) failWaiters(err error) {
 	p.mu.Lock()
-	queue, outage := p.waiters.queue, p.outages.id()
-	p.waiters.queue = nil
-	p.dropSurplus()
-	p.mu.Unlock()
-	for _, w := range queue {
+	defer p.mu.Unlock()
+	for outage := p.outages.id(); p.waiters.len() > 0; {
+		w := p.waiters.first
+		p.dequeue(w)
 		w.ready <- delivery[T]{err: err, outage: outage}
 	}
 }
