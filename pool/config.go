@@ -39,47 +39,60 @@ type Config[T any] struct {
 	Dial func(ctx context.Context) (net.Conn, error)
 
 	// Open makes a T of a new connection: logs in, wraps. DialTimeout bounds
-	// Dial and Open together. If it fails, the pool closes the connection. It
-	// may be nil if T is net.Conn.
+	// Dial and Open together: ctx ends then, and so do calls on conn, whose
+	// deadline it is meanwhile. If Open fails, the pool closes the connection.
+	// It may be nil if T is net.Conn. A conn that does not count what goes wrong
+	// on it, as a hale.Conn does, comes in something that does; NetConn of that
+	// returns what Dial did.
 	Open func(ctx context.Context, conn net.Conn) (T, error)
 
 	// Close ends a T in good order and closes its connection. Nil closes the
-	// connection. It is not called for a connection that is known to be dead:
-	// nobody is there to say goodbye to, and the connection is just closed. It
-	// may be slow: it holds up nobody.
+	// connection. It is not called for a connection that is known to be dead, or
+	// aborted by Shutdown: nobody is there to say goodbye to, and the connection
+	// is just closed. It may be slow: it runs on a goroutine of its own and
+	// holds up nobody but Shutdown, and the connection that it closes is not
+	// one of MaxConns any more.
 	Close func(T) error
 
 	// Check asks the endpoint whether a connection that nobody uses still
 	// works, as by a ping. Nil asks only the kernel. ctx ends after
-	// CheckTimeout, which is also the connection's deadline then.
+	// CheckTimeout, which is also the connection's deadline then; afterwards
+	// the connection has none. An error discards the connection as one whose
+	// peer is silent, [health.HeartbeatFailed], unless it is or tells of
+	// another death.
+	// It is called for several connections at a time.
 	Check func(ctx context.Context, value T) error
 
 	// Reset vouches for a connection on which a deadline passed: it is called
 	// after Release, and the connection is kept if it returns nil. ctx and the
-	// deadline are as for Check. Nil discards such a connection.
+	// deadline are as for Check. Nil discards such a connection. It has to get
+	// rid of a reply that is still under way.
 	Reset func(ctx context.Context, value T) error
 
-	MaxConns     int // the most connections at a time; required
+	MaxConns     int // the most connections at a time, those being dialled included; required, at most 2^31-1
 	MinConns     int // how many to keep, idle or in use; 0 opens them on demand
 	MinIdleConns int // how many to keep idle beyond those in use, within MaxConns
-	MaxWaiters   int // the most callers that may wait for one; 0 is no limit
+	MaxWaiters   int // the most callers, beyond MaxConns that hold or wait for one each, that may wait; 0 is no limit
 	MaxDials     int // the most dials at a time; 0 is DefaultMaxDials
 
 	MaxConnLifetime time.Duration // 0 is for ever
 	LifetimeJitter  float64       // part of MaxConnLifetime, 0 to 1, by which it is shortened at random; 0 is DefaultLifetimeJitter, negative is none
-	MaxConnIdleTime time.Duration // 0 is for ever; connections that MinConns needs are kept
+	MaxConnIdleTime time.Duration // 0 is for ever; connections that MinConns or MinIdleConns needs are kept
 
 	DialTimeout  time.Duration // for Dial and Open; 0 is DefaultDialTimeout
-	CheckAfter   time.Duration // idle time after which Acquire calls Check first; 0 is never
+	CheckAfter   time.Duration // idle time after which Acquire calls Check first, and waits for it at most half of its own time; 0 is never
 	CheckTimeout time.Duration // for one Check or Reset; 0 is DefaultCheckTimeout
-	Heartbeat    time.Duration // how often to call Check on an idle connection; 0 is never
+	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; 0 is never
 
 	// Backoff makes the pauses between attempts to reconnect; it is called
 	// once, and the result is used by one goroutine at a time. The pool never
 	// gives up: where NextBackOff says Stop, the last pause is repeated. Nil is
 	// an exponential backoff from 50 ms to 15 s with a jitter of one half.
-	Backoff     func() backoff.BackOff
-	StableAfter time.Duration // 0 is DefaultStableAfter
+	Backoff func() backoff.BackOff
+	// StableAfter is how long a new connection has to live before the pauses
+	// begin from the shortest again. One that dies sooner is not redialled
+	// before a pause. 0 is DefaultStableAfter.
+	StableAfter time.Duration
 
 	// FailFast makes Acquire return an error that matches [ErrUnavailable] at
 	// once while the endpoint is down, instead of waiting for its ctx.
@@ -88,7 +101,11 @@ type Config[T any] struct {
 	// KeepUnread allows unread bytes on a connection that is released: set it
 	// for protocols in which the peer speaks unasked. Otherwise such a
 	// connection is discarded, so that a late reply cannot reach the next
-	// caller. It cannot be known under TLS.
+	// caller. It cannot be known under TLS, nor on systems other than Unix; set
+	// it too if Open puts TLS on the connection inside of a T that is no
+	// net.Conn, for then there may be unread records. Whoever abandons a
+	// request has to Close the connection: a reply that arrives only after the
+	// release is seen at the latest a second later, but not before.
 	KeepUnread bool
 
 	// LeakAfter is how long a connection may be held before the Observer is

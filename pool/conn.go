@@ -11,7 +11,8 @@ type Conn[T any] struct {
 	turn uint64
 }
 
-// Value returns what was pooled, or the zero T after the use has ended.
+// Value returns what was pooled, or the zero T after the use has ended. It must
+// not be used beyond that.
 func (c Conn[T]) Value() T {
 	if c.slot == nil || c.slot.turn.Load() != c.turn {
 		var zero T
@@ -25,15 +26,19 @@ func (c Conn[T]) Value() T {
 
 // Untouched reports whether not a byte of this use can have been sent, so that
 // a request which failed can safely be sent on another connection. It is
-// always false for a connection that does not count what it writes, once Value
-// was called, and after the use has ended.
+// always false after the use has ended. Bytes count once the kernel has them;
+// those that bypass the connection's Write, as net.Buffers does, are seen on
+// Linux and Android only.
 func (c Conn[T]) Untouched() bool {
 	return c.slot != nil && c.slot.turn.Load() == c.turn && c.slot.untouched()
 }
 
 // Release gives the connection back. It is kept for the next caller unless it
 // died, a read or write on it failed (see Config.Reset), or it has unread
-// bytes. Release never blocks on the network.
+// bytes. Its deadlines stay as they are. Release never blocks on the network.
+//
+// It cannot know of a reply that is still under way: whoever has sent a request
+// and does not wait for the reply calls Close.
 func (c Conn[T]) Release() {
 	if c.end() {
 		c.pool.putBack(c.slot, c.slot.faulty())
@@ -50,7 +55,8 @@ func (c Conn[T]) abandon() {
 // broken reports whether the connection has failed; only the holder may ask.
 func (c Conn[T]) broken() bool { return c.slot != nil && c.slot.broken() }
 
-// Close takes the connection out of the pool and closes it, in the background.
+// Close takes the connection out of the pool and closes it, in the background
+// and by Config.Close. It never blocks on the network.
 func (c Conn[T]) Close() {
 	if c.end() {
 		c.pool.discard(c.slot, ReasonClosed, nil)
@@ -58,7 +64,8 @@ func (c Conn[T]) Close() {
 }
 
 // Hijack takes the connection out of the pool and returns it; it is the
-// caller's to close. After the use has ended it returns the zero T.
+// caller's to close, and none of MaxConns any more. After the use has ended it
+// returns the zero T.
 func (c Conn[T]) Hijack() T {
 	if !c.end() {
 		var zero T

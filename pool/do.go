@@ -18,7 +18,13 @@ func Idempotent(ctx context.Context) context.Context {
 // turns out to be dead before a byte of fn's request was given to the kernel,
 // fn is run again on another; under [Idempotent], also if bytes were. A
 // request is never sent again in any other case. fn runs at most MaxConns+1
-// times, and the wait for a connection ends with ctx.
+// times, and the wait for a connection ends with ctx. (On systems other than
+// Linux and Android it is not seen what bypasses the connection's Write, as
+// net.Buffers does: fn must not use it there.)
+//
+// If ctx ends and fn returns an error after it has sent something, a reply may
+// still be under way, and the connection is discarded or reset, as after a
+// deadline. If fn panics, the connection is closed.
 //
 // The error is Acquire's or fn's; see [SafeToRetry]. fn must not keep the value
 // beyond its return.

@@ -3,9 +3,9 @@
 //
 // It pools values of any type T that are opened on a network connection: a
 // database session, an RPC client, or the connection itself. It is built on
-// github.com/jackc/puddle/v2, which holds the idle values and lets callers
-// wait in turn; what this package adds is knowing the state of the connection
-// under each value, and acting on it at once:
+// github.com/jackc/puddle/v2, which holds the idle values; what this package
+// adds is knowing the state of the connection under each value, and acting on
+// it at once:
 //
 //   - a connection that dies is closed and replaced within milliseconds, idle
 //     or in use, and whoever acquires next gets another;

@@ -316,7 +316,10 @@ func newWrapped[T net.Conn](t *testing.T, e *endpoint, wrap func(*fakeConn) T) *
 			}
 			return wrap(c.(*fakeConn)), nil
 		},
-		Open:     func(_ context.Context, c net.Conn) (T, error) { return find1[T](c), nil },
+		Open: func(_ context.Context, c net.Conn) (T, error) {
+			found, _ := find[T](c)
+			return found, nil
+		},
 		MaxConns: 4,
 	})
 	if err != nil {
@@ -324,11 +327,6 @@ func newWrapped[T net.Conn](t *testing.T, e *endpoint, wrap func(*fakeConn) T) *
 	}
 	t.Cleanup(p.Close)
 	return p
-}
-
-func find1[T any](c net.Conn) T {
-	found, _ := find[T](c)
-	return found
 }
 
 func acquireWrapped[T any](t *testing.T, p *Pool[T]) Conn[T] {

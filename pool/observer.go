@@ -20,7 +20,7 @@ type Observer struct {
 	// AcquireDone is called once for every AcquireStart.
 	AcquireDone func(ctx context.Context, info AcquireDoneInfo)
 	// Release is called when a connection that was used has come back and is
-	// kept.
+	// kept, after Reset if that was needed.
 	Release func()
 	// Evict is called once for every connection that leaves the pool.
 	Evict func(EvictInfo)
@@ -76,7 +76,7 @@ const (
 type EvictInfo struct {
 	Reason Reason
 	Err    *health.DeadError // for ReasonDead and ReasonSuspect; else nil
-	InUse  bool              // somebody held it
+	InUse  bool              // somebody holds it still
 	Age    time.Duration
 	// Context is the one of the Acquire that holds it, if somebody does.
 	Context context.Context

@@ -3,8 +3,10 @@ package pool
 import "context"
 
 // Invalidate makes the pool part with every connection that it has now: idle
-// ones at once, those in use when they are released. Call it when they lead to
-// the wrong place, as after a failover. reason reaches the Observer.
+// ones at once, those in use when they are released, and those that are being
+// dialled when they are made. Call it when they lead to the wrong place, as
+// after a failover. reason reaches the Observer, as EvictInfo.Detail. On a
+// closed pool it does nothing.
 func (p *Pool[T]) Invalidate(reason string) {
 	p.mu.Lock()
 	p.invalid = reason
@@ -18,7 +20,9 @@ func (p *Pool[T]) Invalidate(reason string) {
 // every wait with [ErrClosed], waits until what is in use was released or ctx
 // ends, and then aborts what is left, which it counts. When it returns, every
 // connection is closed (Config.Close included) and every goroutine has ended.
-// The error is ctx.Err() if anything was aborted.
+// The error is ctx.Err() if anything was aborted. It may be called more than
+// once and by several goroutines, each of which waits for the end; not by a hook
+// of the Observer, nor by Dial, Open, Close, Check or Reset.
 func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
 	first := p.shutDown()
 	gone := make(chan struct{})
@@ -42,7 +46,8 @@ func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
 	return aborted, err
 }
 
-// Close shuts the pool down at once: what is in use is aborted.
+// Close shuts the pool down at once: what is in use is aborted. It waits as
+// [Pool.Shutdown] does, and may be called as that.
 func (p *Pool[T]) Close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -19,7 +19,7 @@ type Stats struct {
 
 	Acquires    int64         // that got a connection
 	Waits       int64         // of them, those that waited
-	WaitTime    time.Duration // of all
+	WaitTime    time.Duration // of all callers, those that got none included
 	Dials       int64
 	DialErrors  int64
 	DialTime    time.Duration // of those that succeeded
