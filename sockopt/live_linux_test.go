@@ -341,9 +341,6 @@ func TestControlMayRunConcurrently(t *testing.T) {
 }
 
 func TestTheUserTimeoutInControlAlsoBoundsTheConnect(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes two seconds")
-	}
 	// A listener with a full queue answers no SYN.
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
