@@ -28,11 +28,11 @@ type Pool[T any] struct {
 	life    context.Context
 	end     context.CancelFunc
 	only    context.Context
-	idlers  sync.Pool      // waiters to use again
-	wg      sync.WaitGroup // goroutines of the pool: maintenance, dials, closers
-	wake    chan struct{}  // has maintenance look around; never blocks
-	reached chan struct{}  // tells the leader that somebody else's dial succeeded
-	room    chan struct{}  // tells the leader that a place or a dial has come free
+	idlers  sync.Pool     // waiters to use again
+	wg      group         // goroutines of the pool: maintenance, dials, closers
+	wake    chan struct{} // has maintenance look around; never blocks
+	reached chan struct{} // tells the leader that somebody else's dial succeeded
+	room    chan struct{} // tells the leader that a place or a dial has come free
 
 	_        [64]byte     // what every caller writes is apart from what every caller reads
 	acquires atomic.Int64 // that got a connection

@@ -110,7 +110,9 @@ func (p *Pool[T]) unwatch(s *slot[T]) {
 // give, comes free when the connection is closed, or before that if closing it
 // may take its time.
 func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
+	p.wg.add() // before anybody can see that the slot is being closed, and wait for it
 	if s.closing.Swap(true) {
+		p.wg.done()
 		p.vacate(place)
 		return
 	}
@@ -122,7 +124,8 @@ func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
 	if !quick {
 		p.vacate(place)
 	}
-	p.wg.Go(func() {
+	go func() {
+		defer p.wg.done()
 		p.unwatch(s)
 		if dead || p.config.Close == nil {
 			abort(s.conn, dead)
@@ -132,7 +135,7 @@ func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
 		if quick {
 			p.vacate(place)
 		}
-	})
+	}()
 }
 
 // vacate gives a place back, if there is one, and has it filled again.

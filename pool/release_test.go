@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,29 @@ func TestOneOfManyWhoEndAUseEndsIt(t *testing.T) {
 	})
 }
 
+func TestATurnEndsForOneOfTwo(t *testing.T) {
+	t.Parallel()
+	var s slot[int]
+	for range 5000 {
+		turn := s.take()
+		var ended, ready atomic.Int32
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				for ready.Add(1); ready.Load() < 2; { // so that both go on at the same moment
+				}
+				if s.giveUp(turn) {
+					ended.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if ended.Load() != 1 {
+			t.Fatalf("%d ended it", ended.Load())
+		}
+	}
+}
+
 func TestHijackMeetsDeathWithoutADeadlock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,6 +140,10 @@ func TestHijackMeetsDeathWithoutADeadlock(t *testing.T) {
 			wg.Go(func() { v.kill(health.Reset) })
 			wg.Go(func() { c.Hijack() })
 			wg.Wait()
+			synctest.Wait()
+			if v.closed.Load() {
+				t.Fatal("what was hijacked was closed")
+			}
 			v.Close()
 		}
 		synctest.Wait()

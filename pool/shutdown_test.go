@@ -200,6 +200,24 @@ func TestShutdownRacesWithEverything(t *testing.T) {
 	}
 }
 
+func TestNobodyIsPutAsideInAClosedPool(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) { c.MinConns = 1 })
+		synctest.Wait()
+		s := p.takeIdle()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			p.Close()
+		}()
+		synctest.Wait() // it waits for the slot that is ours
+		p.putAside(s)
+		<-closed
+	})
+}
+
 func TestADialThatDoesNotListenIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
