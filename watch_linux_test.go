@@ -37,6 +37,11 @@ func TestAFrozenPeerIsSuspectBeforeItIsDead(t *testing.T) {
 	if d.dead.Cause != health.KeepAliveTimeout || !errors.Is(d.dead, syscall.ETIMEDOUT) || client.State() != health.Dead {
 		t.Errorf("%v, %v", client.State(), d.dead)
 	}
+	// It has owed an answer since the first probe at the latest: with that, the
+	// time of its freezing is known within the idle time.
+	if owed := d.dead.Unanswered; owed < 2500*time.Millisecond || d.at.Add(-owed).Before(frozen) {
+		t.Errorf("unanswered for %v, frozen %v ago", owed, d.at.Sub(frozen))
+	}
 	seen.empty(t)
 }
 

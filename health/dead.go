@@ -21,8 +21,14 @@ type DeadError struct {
 	Op       string        // what met the death: "read", "write", "check", "watch", "heartbeat", "close"
 	Silence  time.Duration // how long nothing had come from the peer; 0 where the kernel does not tell
 	Detected time.Time     // when the death was noticed here
-	Info     Info          // what the kernel knew at that moment; zero where it does not tell
-	Err      error         // the error underneath
+
+	// Unanswered is the part of Silence in which the peer has certainly owed
+	// an answer: it was there for no more than the rest. It is 0 where that is
+	// not known.
+	Unanswered time.Duration
+
+	Info Info  // what the kernel knew at that moment; zero where it does not tell
+	Err  error // the error underneath
 }
 
 var _ net.Error = (*DeadError)(nil)

@@ -87,6 +87,19 @@ func (l Limits) expired(silence, unanswered time.Duration) bool {
 	return l.Silence > 0 && silence >= l.Silence && unanswered >= l.Silence-min(l.Idle, l.Silence/2)
 }
 
+// unanswered is for how much of a silence that was the death of a connection
+// an answer has been due: since the first probe of an idle one, which a
+// kernel's timer sends up to an eighth late, or since data was sent.
+func (l Limits) unanswered(cause Cause, info Info) time.Duration {
+	switch {
+	case cause == KeepAliveTimeout && l.Idle > 0:
+		return max(0, info.Silence()-l.Idle-l.Idle/8)
+	case cause == SendTimeout:
+		return min(info.Silence(), info.UserTimeout)
+	}
+	return 0
+}
+
 // pause is the time until the next look: soon if an answer is due, else when
 // the next probe is.
 func (m *memory) pause(g glimpse, l Limits) time.Duration {

@@ -208,3 +208,26 @@ func TestALookIsTakenWhenThereIsSomethingToSee(t *testing.T) {
 		}
 	}
 }
+
+func TestForHowLongADeadPeerHasOwedAnAnswer(t *testing.T) {
+	t.Parallel()
+	limits := Limits{Idle: 8 * time.Second, Silence: 20 * time.Second}
+	for _, test := range []struct {
+		name   string
+		limits Limits
+		cause  Cause
+		info   Info
+		want   time.Duration
+	}{
+		{"idle", limits, KeepAliveTimeout, Info{SinceAck: secs(20), SinceReceived: secs(30)}, secs(11)},
+		{"a silence that had begun just before", limits, KeepAliveTimeout, Info{SinceAck: secs(8.5), SinceReceived: secs(8.5)}, 0},
+		{"an idle time that is not known", Limits{}, KeepAliveTimeout, Info{SinceAck: secs(20), SinceReceived: secs(20)}, 0},
+		{"data under way", limits, SendTimeout, Info{SinceAck: secs(25), SinceReceived: secs(25), UserTimeout: secs(20)}, secs(20)},
+		{"data under way, and a shorter silence", limits, SendTimeout, Info{SinceAck: secs(3), SinceReceived: secs(3), UserTimeout: secs(20)}, secs(3)},
+		{"a peer that spoke", limits, Reset, Info{SinceAck: secs(20), SinceReceived: secs(20), UserTimeout: secs(20)}, 0},
+	} {
+		if got := test.limits.unanswered(test.cause, test.info); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}

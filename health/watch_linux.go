@@ -262,7 +262,9 @@ func (w *watcher) look(c *watched) {
 func (w *watcher) dead(c *watched, info Info, cause Cause, errno syscall.Errno) {
 	w.remove(c)
 	err := opError("watch", c.conn, os.NewSyscallError("getsockopt", errno))
-	c.subject.Dead(newDeadError(c.conn, cause, info, err))
+	verdict := newDeadError(c.conn, cause, info, err)
+	verdict.Unanswered = c.limits.unanswered(cause, info)
+	c.subject.Dead(verdict)
 }
 
 // postpone looks at c, which is over, a little later: either both sides have

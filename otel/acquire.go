@@ -10,14 +10,8 @@ import (
 	"example.com/hale/pool"
 )
 
-// acquireKey finds the wait of an Acquire.
+// acquireKey finds the span of an Acquire that waits.
 type acquireKey struct{ p *PoolTelemetry }
-
-// wait is an Acquire that has to wait.
-type wait struct {
-	span   trace.Span
-	caller trace.Span // around it
-}
 
 func (p *PoolTelemetry) acquireStart(ctx context.Context, info pool.AcquireStartInfo) context.Context {
 	p.mu.Lock()
@@ -25,10 +19,9 @@ func (p *PoolTelemetry) acquireStart(ctx context.Context, info pool.AcquireStart
 		o.waiters = max(o.waiters, info.Waiting)
 	}
 	p.mu.Unlock()
-	caller := trace.SpanFromContext(ctx)
 	ctx, span := p.t.tracers[SpanAcquire].Start(ctx, "acquire "+p.name,
 		trace.WithAttributes(p.labels.base...), trace.WithAttributes(keyAcquireWaiting.Int(info.Waiting)))
-	return context.WithValue(ctx, acquireKey{p}, wait{span, caller})
+	return context.WithValue(ctx, acquireKey{p}, span)
 }
 
 func (p *PoolTelemetry) acquireDone(ctx context.Context, info pool.AcquireDoneInfo) {
@@ -36,11 +29,10 @@ func (p *PoolTelemetry) acquireDone(ctx context.Context, info pool.AcquireDoneIn
 	if p.t.db {
 		p.dbAcquired(ctx, info)
 	}
-	w, ok := ctx.Value(acquireKey{p}).(wait)
+	span, ok := ctx.Value(acquireKey{p}).(trace.Span)
 	if !ok {
 		return
 	}
-	span := w.span
 	defer span.End()
 	if !span.IsRecording() {
 		return
@@ -79,16 +71,4 @@ func link(from trace.Span, to trace.SpanContext, what string) {
 	if to.IsValid() {
 		from.AddLink(trace.Link{SpanContext: to, Attributes: []attribute.KeyValue{keyLink.String(what)}})
 	}
-}
-
-// holder returns ctx, which an Acquire was made with, with the span of the
-// request: the Acquire's own ended when its wait did.
-func (p *PoolTelemetry) holder(ctx context.Context) context.Context {
-	if ctx == nil {
-		return nil
-	}
-	if w, ok := ctx.Value(acquireKey{p}).(wait); ok {
-		return trace.ContextWithSpan(ctx, w.caller)
-	}
-	return ctx
 }

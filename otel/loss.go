@@ -36,8 +36,7 @@ func (l loss) attributes() []attribute.KeyValue {
 // evict is told of every connection that leaves. The pool tells of a death
 // before it tells of the outage that begins with it.
 func (p *PoolTelemetry) evict(info pool.EvictInfo) {
-	holder := p.holder(info.Context)
-	ctx := holder
+	ctx := info.Context
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -46,8 +45,8 @@ func (p *PoolTelemetry) evict(info pool.EvictInfo) {
 		return
 	}
 	l := loss{dead: info.Err, inUse: info.InUse, victim: trace.SpanContextFromContext(ctx)}
-	if holder != nil {
-		p.tellHolder(holder, l.dead)
+	if info.Context != nil {
+		p.tellHolder(ctx, l.dead)
 	}
 	p.mu.Lock()
 	o, dropped := p.current(), loss{}

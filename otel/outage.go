@@ -133,6 +133,10 @@ func (p *PoolTelemetry) finish(o *outage, info pool.Outage) {
 	if r != nil && r.outage == o {
 		p.endReconnect(r, errAbandoned)
 	}
+	if info.Death != nil && o.why != info.Death.Cause.String() {
+		o.why = whyOutage(info) // it had begun with a dial that failed
+		o.span.SetAttributes(semconv.ErrorTypeKey.String(o.why), keyCause.String(o.why))
+	}
 	length := info.Ended.Sub(info.Began)
 	o.span.SetAttributes(p.serverAttributes()...)
 	o.span.SetAttributes(

@@ -306,6 +306,31 @@ func TestAnOutageMayEndBeforeItsBeginningIsTold(t *testing.T) {
 	})
 }
 
+// What a dial's error cannot tell, the deaths that follow do.
+func TestAnOutageThatBeginsWithADialLearnsItsCause(t *testing.T) {
+	r := record(t)
+	orders, err := r.telemetry.Pool("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, now := orders.Observer(), time.Now()
+	info := pool.Outage{ID: 1, Began: now, Detected: now.Add(time.Second), Dial: errDialRefused}
+	o.OutageBegin(info)
+	info.Death = &health.DeadError{Cause: health.SendTimeout, Detected: now.Add(2 * time.Second)}
+	info.Ended, info.Lost, info.Healed = now.Add(3*time.Second), 1, true
+	o.OutageEnd(info)
+	outage := r.one("outage orders")
+	has(t, "outage", outage.Attributes, map[string]any{
+		"hale.cause": "send_timeout", "error.type": "send_timeout", "hale.detection.duration": 1.0, "hale.outage.duration": 3.0,
+	})
+	if outage.Status.Description != "send_timeout" {
+		t.Errorf("%+v", outage.Status)
+	}
+	if n := r.series("hale.outage.duration", "error.type=send_timeout hale.pool.name=orders").count; n != 1 {
+		t.Errorf("%d outages of that cause", n)
+	}
+}
+
 func TestDeathsThatNothingExplainsAreBounded(t *testing.T) {
 	r := record(t)
 	orders, err := r.telemetry.Pool("orders")

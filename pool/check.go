@@ -44,20 +44,19 @@ func (p *Pool[T]) needsCheck(s *slot[T]) bool {
 }
 
 // dubious reports whether the kernel waits for the peer.
-func (s *slot[T]) dubious() bool { return s.suspect() || s.doubt.Load() && s.unanswered() }
+func (s *slot[T]) dubious() bool {
+	if s.suspect() {
+		return true
+	}
+	if !s.doubt.Load() {
+		return false
+	}
+	_, waits := s.unanswered()
+	return waits
+}
 
 // late reports whether a reply has come too late for the last user.
 func (s *slot[T]) late() bool { return s.used.Load() && s.peek.unread() }
-
-// unanswered asks the kernel whether the peer leaves anything unanswered.
-func (s *slot[T]) unanswered() bool {
-	i, ok := find[interface{ Info() (health.Info, error) }](s.conn)
-	if !ok {
-		return false
-	}
-	info, err := i.Info()
-	return err == nil && (info.Probes > 0 || info.Retransmits > 0)
-}
 
 // checkFor checks s for a caller, who leaves when half of his time is over:
 // the other half is for what a hung check does not tell.

@@ -65,9 +65,10 @@ type opener[T any] func(ctx context.Context, s *slot[T]) error
 // dialInto makes a connection for a place that was reserved, and gives it to
 // whoever waits.
 func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
+	start := time.Now()
 	s, err := p.create(ctx, open)
 	if err != nil {
-		p.dialFailed(err)
+		p.dialFailed(err, start)
 		return err
 	}
 	p.dialed(s)
@@ -182,10 +183,14 @@ func (p *Pool[T]) dialed(s *slot[T]) {
 	p.mu.Unlock()
 }
 
-// dialFailed takes note of one that was not.
-func (p *Pool[T]) dialFailed(err error) {
+// dialFailed takes note of one that was not, although it was tried from start
+// on.
+func (p *Pool[T]) dialFailed(err error, start time.Time) {
 	defer p.nudge()
 	defer signal(p.room)
+	if heard := p.lastHeard("", nil); !heard.IsZero() {
+		start = heard
+	}
 	p.mu.Lock()
 	p.dialing--
 	p.places--
@@ -193,7 +198,7 @@ func (p *Pool[T]) dialFailed(err error) {
 		p.mu.Unlock()
 		return
 	}
-	begun := p.outages.failed(err, p.waiters.len())
+	begun := p.outages.failed(err, start, p.waiters.len())
 	p.startLeader()
 	p.mu.Unlock()
 	if begun {

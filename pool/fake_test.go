@@ -165,7 +165,10 @@ func (e *endpoint) counts() (dials, open, mostOpen int) {
 
 // kill has c die, as by the death watch.
 func (c *fakeConn) kill(cause health.Cause) {
-	dead := &health.DeadError{Cause: cause, Op: "watch", Silence: 3 * time.Second, Detected: time.Now(), Err: errors.New("killed")}
+	c.die(&health.DeadError{Cause: cause, Op: "watch", Silence: 3 * time.Second, Detected: time.Now(), Err: errors.New("killed")})
+}
+
+func (c *fakeConn) die(dead *health.DeadError) {
 	c.mu.Lock()
 	if c.dead != nil || c.closed.Load() {
 		c.mu.Unlock()
@@ -306,9 +309,9 @@ func (e *endpoint) spoil(cause health.Cause) {
 }
 
 // newWrapped is a pool of e's connections in something else.
-func newWrapped[T net.Conn](t *testing.T, e *endpoint, wrap func(*fakeConn) T) *Pool[T] {
+func newWrapped[T net.Conn](t *testing.T, e *endpoint, wrap func(*fakeConn) T, options ...func(*Config[T])) *Pool[T] {
 	t.Helper()
-	p, err := New(Config[T]{
+	config := Config[T]{
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			c, err := e.dial(ctx)
 			if err != nil {
@@ -321,7 +324,11 @@ func newWrapped[T net.Conn](t *testing.T, e *endpoint, wrap func(*fakeConn) T) *
 			return found, nil
 		},
 		MaxConns: 4,
-	})
+	}
+	for _, option := range options {
+		option(&config)
+	}
+	p, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ type EvictInfo struct {
 	Err    *health.DeadError // for ReasonDead and ReasonSuspect; else nil
 	InUse  bool              // somebody holds it still
 	Age    time.Duration
-	// Context is the one of the Acquire that holds it, if somebody does.
+	// Context is the one that Acquire was called with, if somebody holds it.
 	Context context.Context
 	Detail  string // what Invalidate was told
 }

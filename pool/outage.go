@@ -10,13 +10,13 @@ import (
 // first sign to its end.
 type Outage struct {
 	ID       uint64            // counts the outages of the pool, from 1
-	Began    time.Time         // the silence that led to it, not only its detection
+	Began    time.Time         // the endpoint's last sign of life: the silence that led to it, not only its detection
 	Detected time.Time         // when the pool took notice
 	Ended    time.Time         // when the pool was whole again, or closed; zero before
 	Healed   bool              // the pool was whole again: a dial had succeeded, and nobody waited or was in doubt
-	Death    *health.DeadError // the death that was the first sign; nil if a dial failed first
+	Death    *health.DeadError // the first death of it; nil if there was none, or none yet
 	Dial     error             // the last dial's error, or nil
-	Attempts int               // dials, the successful one included
+	Attempts int               // dials that failed, and the one that succeeded after them
 	Lost     int               // connections lost to it
 	Waiters  int               // most callers that waited at a time
 }
@@ -29,34 +29,39 @@ type outages struct {
 	count   uint64
 	current *Outage   // nil while all is well
 	dialled bool      // a dial succeeded since the current began
+	failing bool      // none has succeeded since the current began, or since one failed
 	healed  time.Time // when the last one ended
 	last    *health.DeadError
 	recent  int      // deaths up to last that came shortly after each other
 	untold  []Outage // that have begun or ended since
 }
 
-// death takes note of a death, and reports whether an outage begins with it.
-// One that was silent already when the last outage ended is a latecomer of
+// death takes note of a death, and reports whether an outage begins with it:
+// when the silence did, or when the endpoint was heard last, if that was later.
+// A death that was silent already when the last outage ended is a latecomer of
 // that, and begins none.
-func (o *outages) death(dead *health.DeadError, waiters int) (begun bool) {
+func (o *outages) death(dead *health.DeadError, heard time.Time, waiters int) (begun bool) {
 	if o.last == nil || dead.Detected.Sub(o.last.Detected) > deathIsNews {
 		o.recent = 0
 	}
 	o.last = dead
 	o.recent++
-	if o.current == nil {
-		if !dead.Cause.Silent() || dead.Since().Before(o.healed) {
-			return false
-		}
-		o.begin(dead, nil, waiters)
-		begun = true
-	} else {
+	if o.current != nil {
 		o.current.Lost++
+		if o.current.Death == nil {
+			o.current.Death = dead
+		}
+		return false
 	}
-	if sign := firstSign(dead); sign.Before(o.current.Began) {
-		o.current.Began = sign
+	if !dead.Cause.Silent() || dead.Since().Before(o.healed) {
+		return false
 	}
-	return begun
+	began := dead.Since()
+	if heard.After(began) && heard.Before(dead.Detected) {
+		began = heard
+	}
+	o.begin(Outage{Began: began, Death: dead, Waiters: waiters})
+	return true
 }
 
 // firstSign is when a death could have been known: when the silence began, or,
@@ -69,16 +74,19 @@ func firstSign(dead *health.DeadError) time.Time {
 }
 
 // failed takes note of a dial that failed, and reports whether an outage
-// begins with it.
-func (o *outages) failed(err error, waiters int) (begun bool) {
+// begins with it: with the death that explains it, or else at since.
+func (o *outages) failed(err error, since time.Time, waiters int) (begun bool) {
 	if o.current == nil {
-		death := o.last
-		if death != nil && time.Since(death.Detected) > deathIsNews {
-			death, o.recent = nil, 0
+		first := Outage{Began: since, Dial: err, Waiters: waiters}
+		if o.last != nil && time.Since(o.last.Detected) <= deathIsNews {
+			first.Began, first.Death = firstSign(o.last), o.last
+		} else {
+			o.recent = 0
 		}
-		o.begin(death, err, waiters)
+		o.begin(first)
 		begun = true
 	}
+	o.failing = true
 	o.current.Dial = err
 	o.current.Attempts++
 	return begun
@@ -86,24 +94,24 @@ func (o *outages) failed(err error, waiters int) (begun bool) {
 
 // succeeded takes note of a dial that succeeded.
 func (o *outages) succeeded() {
-	if o.current != nil {
-		o.current.Attempts++
-		o.dialled = true
+	if o.current == nil {
+		return
 	}
+	if o.failing {
+		o.current.Attempts++
+	}
+	o.dialled, o.failing = true, false
 }
 
 // reached reports whether the endpoint has been reached since it was not.
 func (o *outages) reached() bool { return o.current == nil || o.dialled }
 
-func (o *outages) begin(death *health.DeadError, dial error, waiters int) {
-	now := time.Now()
+func (o *outages) begin(first Outage) {
 	o.count++
-	o.dialled = false
-	o.current = &Outage{ID: o.count, Began: now, Detected: now, Death: death, Dial: dial, Waiters: waiters, Lost: o.recent}
-	if death != nil {
-		o.current.Began = firstSign(death)
-	}
-	o.untold = append(o.untold, *o.current)
+	o.dialled, o.failing = false, true
+	first.ID, first.Detected, first.Lost = o.count, time.Now(), o.recent
+	o.current = &first
+	o.untold = append(o.untold, first)
 }
 
 // news returns what nobody has been told yet.

@@ -169,7 +169,7 @@ func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (turn uint64, err error
 // choose goes from one idle slot to the next, beginning with s if there is
 // one, until it has one that may be used; with none left, it waits.
 func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], turn uint64, err error) {
-	k := seeker[T]{pool: p, ctx: ctx, tried: s == nil, mayCheck: true}
+	k := seeker[T]{pool: p, own: ctx, ctx: ctx, tried: s == nil, mayCheck: true}
 	s, turn, err = k.seek(s)
 	k.done(err)
 	return s, turn, err

@@ -25,6 +25,10 @@ func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
 // condemn makes s unfit, tells the Observer, and does what a death entails. It
 // reports whether s was not condemned before.
 func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) bool {
+	var heard time.Time
+	if dead != nil && dead.Cause.Silent() && !s.unfit.Load() {
+		heard = p.lastHeard(s.remote, dead)
+	}
 	p.mu.Lock()
 	if s.unfit.Load() {
 		p.mu.Unlock()
@@ -40,7 +44,7 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 	if reason == ReasonInvalid {
 		info.Detail = p.invalid
 	}
-	begun := dead != nil && dead.Cause != health.LocalClosed && !p.closed && p.mourn(s, dead)
+	begun := dead != nil && dead.Cause != health.LocalClosed && !p.closed && p.mourn(s, dead, heard)
 	p.mu.Unlock()
 	if info.InUse {
 		info.Context = s.holder.context()
@@ -53,9 +57,10 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 }
 
 // mourn draws the consequences of a death, and reports whether an outage begins
-// with it. The caller holds p.mu.
-func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError) (begun bool) {
-	begun = p.outages.death(dead, p.waiters.len())
+// with it: one of an endpoint that others have heard last at heard. The caller
+// holds p.mu.
+func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError, heard time.Time) (begun bool) {
+	begun = p.outages.death(dead, heard, p.waiters.len())
 	young := s.age() < p.config.StableAfter
 	if young && p.stable.Equal(s.opened.Add(p.config.StableAfter)) {
 		p.stable = time.Time{} // it has not proved stable, and never will

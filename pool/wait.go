@@ -10,12 +10,13 @@ import (
 // A seeker is one caller's way to a connection.
 type seeker[T any] struct {
 	pool     *Pool[T]
-	ctx      context.Context
-	tried    bool      // nothing was idle a moment ago
-	mayCheck bool      // no check has failed this caller yet
-	waits    bool      // it has had to wait
-	began    time.Time // of its wait, if anybody asks
-	outage   uint64    // that it waits for, or 0
+	own      context.Context // the caller's
+	ctx      context.Context // the same, or what AcquireStart made of it
+	tried    bool            // nothing was idle a moment ago
+	mayCheck bool            // no check has failed this caller yet
+	waits    bool            // it has had to wait
+	began    time.Time       // of its wait, if anybody asks
+	outage   uint64          // that it waits for, or 0
 }
 
 // seek looks at one slot after the other, beginning with s if there is one.
@@ -31,7 +32,7 @@ func (k *seeker[T]) seek(s *slot[T]) (_ *slot[T], turn uint64, err error) {
 		} else if !p.passes(k.ctx, s, &k.mayCheck) {
 			continue
 		}
-		if turn, err = p.claim(k.ctx, s); err != errUnfit {
+		if turn, err = p.claim(k.own, s); err != errUnfit {
 			return s, turn, err
 		}
 		p.consider(s)
