@@ -29,8 +29,8 @@
 // to the spans that were using the connections which died. It is exported when
 // it ends; until then the metrics tell. Its status is Error, healed or not:
 // hale.outage.healed tells which. Its start is what was known when it was
-// noticed; hale.outage.duration is the final account, which a connection that
-// was found dead later may have moved.
+// noticed. The detection, counted from there, may come earlier than
+// hale.window.earliest, which counts from the victim's own last sign of life.
 //
 // "reconnect {pool}" inside it goes from the first attempt to the first that
 // succeeds, with one connect per attempt and a hale.reconnect.attempt event

@@ -9,12 +9,15 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"example.com/hale/health"
 	"example.com/hale/pool"
 )
 
 // Register has the gauges of a pool read from its Stats at each collection,
-// until the pool is closed or Close is called. It is called once, with the
-// [pool.Pool] that has Observer in its Config.
+// until the pool is closed or Close is called, and its counters begin at zero:
+// a backend that looks for an increase would not see the first event of a
+// series that is born with it. It is called once, with the [pool.Pool] that
+// has Observer in its Config.
 func (p *PoolTelemetry) Register(from interface{ Stats() pool.Stats }) error {
 	observe, instruments := p.gauges(from)
 	p.mu.Lock()
@@ -37,7 +40,24 @@ func (p *PoolTelemetry) Register(from interface{ Stats() pool.Stats }) error {
 	if closed { // meanwhile
 		return registration.Unregister()
 	}
+	p.startCounters()
 	return nil
+}
+
+// startCounters begins those series that are known beforehand.
+func (p *PoolTelemetry) startCounters() {
+	i, l, ctx := p.t.instruments, p.labels, context.Background()
+	i.reconnectAttempts.Add(ctx, 0, l.plain.add...)
+	i.heartbeats.Add(ctx, 0, l.passed.add...)
+	i.heartbeats.Add(ctx, 0, l.failed.add...)
+	if p.t.peerAddress {
+		return // the rest has a series for each peer
+	}
+	i.suspects.Add(ctx, 0, l.plain.add...)
+	i.recoveries.Add(ctx, 0, l.plain.add...)
+	for c := health.Unknown + 1; c < health.LocalClosed; c++ {
+		i.deaths.Add(ctx, 0, l.cause(c).add...)
+	}
 }
 
 // gauges returns what reads the pool, and into what.

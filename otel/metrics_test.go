@@ -106,6 +106,49 @@ func TestMetricsAreDocumented(t *testing.T) {
 	})
 }
 
+// Whoever looks for an increase does not see the first event of a series that
+// is born with it.
+func TestCountersBeginAtZeroWithThePool(t *testing.T) {
+	for name, test := range map[string]struct {
+		options []Option
+		deaths  int // series of them
+	}{
+		"for all peers": {nil, int(health.LocalClosed) - 1},
+		"for each peer": {[]Option{WithPeerAddress()}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := record(t, test.options...)
+			orders, err := r.telemetry.Pool("orders")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer orders.Close()
+			if err := orders.Register(noPool{}); err != nil {
+				t.Fatal(err)
+			}
+			for _, outcome := range []string{"passed", "failed"} {
+				if v := r.series("hale.heartbeats", "hale.heartbeat.outcome="+outcome+" hale.pool.name=orders").value; v != 0 {
+					t.Errorf("%v heartbeats %s", v, outcome)
+				}
+			}
+			all := points(r.metrics()["hale.deaths"])
+			for _, p := range all {
+				if p.value != 0 {
+					t.Errorf("%+v", p)
+				}
+			}
+			if len(all) != test.deaths {
+				t.Errorf("%d series of deaths: %+v", len(all), all)
+			}
+		})
+	}
+}
+
+// noPool has nothing to read.
+type noPool struct{}
+
+func (noPool) Stats() pool.Stats { return pool.Stats{} }
+
 func TestTheNumbersOfAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := record(t, WithDBClientMetrics())

@@ -62,6 +62,9 @@ func restart() error {
 	defer signal.Stop(signals)
 	err = cmd.Start()
 	w.Close()
+	if errors.Is(err, unix.ENOSPC) { // user_namespaces(7); the words for it are misleading
+		err = fmt.Errorf("the limit of /proc/sys/user/max_user_namespaces or max_net_namespaces is reached: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("no user and network namespace for this process: %w", err)
 	}
