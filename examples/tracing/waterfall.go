@@ -30,28 +30,60 @@ func (w *waterfall) trace(title string, root span) {
 	w.start, w.scale = root.StartTime(), max(duration(root), 1)
 	fmt.Fprintf(w, "\n%s\n(trace %s, at %s)\n\n", title, root.SpanContext().TraceID(), w.start.Format("15:04:05.000"))
 	fmt.Fprintf(w, "%-*s %8s %8s\n", nameColumn, "", "from", "for")
-	w.span(root, 0)
+	lines := w.moments(root, "")
+	slices.SortStableFunc(lines, func(a, b moment) int { return a.at.Compare(b.at) })
+	for len(lines) > 0 {
+		lines = lines[w.next(lines):]
+	}
 }
 
-// span draws s with what is in it, events and children in the order of time.
-func (w *waterfall) span(s span, depth int) {
-	indent := strings.Repeat("  ", depth)
-	w.line(indent+s.Name(), s.StartTime(), clock(duration(s)), w.bar(s.StartTime(), duration(s)))
+// moment is the beginning of a span, or an event.
+type moment struct {
+	at     time.Time
+	indent string // two spaces for each span that it is in
+	span   span   // or nil
+	event  sdktrace.Event
+}
+
+// moments are those of s and of all that is in it.
+func (w *waterfall) moments(s span, indent string) []moment {
+	list := []moment{{at: s.StartTime(), indent: indent, span: s}}
 	indent += "  "
-	w.details(indent, statusWords(s))
-	w.details(indent, words(s.Attributes()))
-	w.links(indent, s.Links())
-	events := s.Events()
-	for _, c := range w.children(s) {
-		before := slices.IndexFunc(events, func(e sdktrace.Event) bool { return e.Time.After(c.StartTime()) })
-		if before < 0 {
-			before = len(events)
-		}
-		w.events(indent, events[:before])
-		events = events[before:]
-		w.span(c, depth+1)
+	for _, e := range s.Events() {
+		list = append(list, moment{at: e.Time, indent: indent, event: e})
 	}
-	w.events(indent, events)
+	for _, c := range w.children(s) {
+		list = append(list, w.moments(c, indent)...)
+	}
+	return list
+}
+
+// next draws the first of the moments, and returns how many that were: of a row
+// of the same events only the first is shown.
+func (w *waterfall) next(list []moment) int {
+	m, same := list[0], 1
+	if m.span != nil {
+		w.span(m)
+		return same
+	}
+	w.line(m.indent+"* "+m.event.Name, m.at, "", strings.Repeat(" ", w.column(m.at))+"*")
+	w.details(m.indent+"    ", words(m.event.Attributes))
+	for same < len(list) && list[same].span == nil && list[same].event.Name == m.event.Name {
+		same++
+	}
+	if n := same - 1; n > 0 {
+		fmt.Fprintf(w, "%s    ... and %d more like it, until %s\n", m.indent, n, clock(list[n].at.Sub(w.start)))
+	}
+	return same
+}
+
+// span draws the beginning of one, with all that is known of it.
+func (w *waterfall) span(m moment) {
+	w.line(m.indent+m.span.Name(), m.at, clock(duration(m.span)), w.bar(m.at, duration(m.span)))
+	indent := m.indent + "  "
+	w.details(indent, statusWords(m.span))
+	w.details(indent, words(m.span.Attributes()))
+	w.links(indent, m.span.Links())
 }
 
 func (w *waterfall) line(name string, at time.Time, took, bar string) {
@@ -71,22 +103,6 @@ func (w *waterfall) bar(at time.Time, took time.Duration) string {
 func (w *waterfall) column(at time.Time) int {
 	c := int(float64(at.Sub(w.start)) / float64(w.scale) * (barColumn - 1))
 	return min(max(c, 0), barColumn-1)
-}
-
-// events are lines with a mark; of a row of the same only the first is shown.
-func (w *waterfall) events(indent string, events []sdktrace.Event) {
-	for i := 0; i < len(events); {
-		e, same := events[i], i+1
-		w.line(indent+"* "+e.Name, e.Time, "", strings.Repeat(" ", w.column(e.Time))+"*")
-		w.details(indent+"    ", words(e.Attributes))
-		for same < len(events) && events[same].Name == e.Name {
-			same++
-		}
-		if n := same - i - 1; n > 0 {
-			fmt.Fprintf(w, "%s    ... and %d more like it, until %s\n", indent, n, clock(events[same-1].Time.Sub(w.start)))
-		}
-		i = same
-	}
 }
 
 // links name what they lead to.

@@ -52,6 +52,9 @@ type Options struct {
 	ThawAfter   time.Duration // from the freeze
 	RunOn       time.Duration // from the end of the outage
 
+	// Frozen, if it is not nil, is called when the server has just been frozen.
+	Frozen func()
+
 	// BeforeClose, if it is not nil, is called when all is over but the pool
 	// is still open: its gauges end with it.
 	BeforeClose func()
@@ -169,6 +172,9 @@ func (s *scenario) suffer(ctx context.Context) error {
 	}
 	if err := s.server.Freeze(); err != nil {
 		return err
+	}
+	if s.Frozen != nil {
+		s.Frozen()
 	}
 	if err := sleep(ctx, s.ThawAfter); err != nil {
 		return err
