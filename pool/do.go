@@ -30,19 +30,21 @@ func Idempotent(ctx context.Context) context.Context {
 // beyond its return.
 func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) error) error {
 	word, _ := ctx.Value(idempotentKey{}).(bool)
+	untouched := true // no try has written a byte
 	for tries := 0; ; tries++ {
 		conn, err := p.Acquire(ctx)
 		if err != nil {
-			return err
+			return mark(err, untouched && SafeToRetry(err))
 		}
 		end, err := doOn(ctx, conn, fn)
+		untouched = untouched && end.untouched
 		switch {
 		case err == nil:
 			return nil
 		case end.dead && (end.untouched || word) && ctx.Err() == nil && tries < p.config.MaxConns:
 			p.countRetry()
 		default:
-			return end.mark(err)
+			return mark(err, untouched)
 		}
 	}
 }
@@ -53,12 +55,12 @@ type doEnd struct {
 	untouched bool // before a byte was written
 }
 
-// mark makes SafeToRetry tell the truth of fn's error.
-func (e doEnd) mark(err error) error {
-	if SafeToRetry(err) == e.untouched {
+// mark makes SafeToRetry tell the truth of an error.
+func mark(err error, untouched bool) error {
+	if SafeToRetry(err) == untouched {
 		return err
 	}
-	return &markedError{err: err, safe: e.untouched}
+	return &markedError{err: err, safe: untouched}
 }
 
 // doOn runs fn on conn and releases it. A panic of fn closes it.

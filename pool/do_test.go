@@ -161,6 +161,39 @@ func TestDoDoesNotRepeatAnAcquireThatFailed(t *testing.T) {
 	})
 }
 
+// The last try's error is not all there is to tell.
+func TestWhatWasSentBeforeIsNotSafeToRetry(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]func(e *endpoint){
+		"nothing to be had":        func(e *endpoint) { e.setRefuse(errRefused) },
+		"a try that sends nothing": func(*endpoint) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, func(c *Config[*fakeConn]) { c.FailFast = true })
+				runs := 0
+				err := p.Do(Idempotent(t.Context()), func(_ context.Context, c *fakeConn) error {
+					if runs++; runs > 1 {
+						return errSick
+					}
+					if err := ask(c); err != nil {
+						return err
+					}
+					after(e)
+					c.kill(health.Reset)
+					_, err := c.Read(make([]byte, 1))
+					return err
+				})
+				if err == nil || SafeToRetry(err) || errors.Is(err, ErrUnavailable) != (runs == 1) {
+					t.Errorf("%d runs, %v, safe: %v", runs, err, SafeToRetry(err))
+				}
+			})
+		})
+	}
+}
+
 func TestARequestThatWasAbandonedTakesItsConnectionWithIt(t *testing.T) {
 	t.Parallel()
 	for name, reset := range map[string]bool{"without Reset": false, "with Reset": true} {
