@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"example.com/hale/sockopt"
+)
+
+type options struct {
+	total   time.Duration
+	seed    uint64
+	workers int
+	within  time.Duration
+	json    bool
+}
+
+const (
+	leastTotal  = 10 * time.Second
+	mostWorkers = 1000
+)
+
+const help = `usage: soak [flags]
+
+exit status:
+  0    all checks held
+  1    a check failed, and the last lines name it; or the run failed
+  2    bad usage
+  3    this machine cannot freeze a server
+  130  interrupted, and all checks held until then
+
+flags:
+`
+
+// parse reads the command line. Its errors are one line; -help is printed to
+// out and is [flag.ErrHelp].
+func parse(args []string, out io.Writer) (options, error) {
+	o, err := parseFlags(args, out)
+	if err == nil {
+		err = o.check()
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		err = failure{err, exitUsage}
+	}
+	return o, err
+}
+
+func parseFlags(args []string, out io.Writer) (o options, err error) {
+	fs := flag.NewFlagSet("soak", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.DurationVar(&o.total, "for", time.Minute, "`time` of load, at least 10s; half a minute has all kinds of faults, as a rule")
+	fs.Uint64Var(&o.seed, "seed", 1, "`number` that the faults are a function of")
+	fs.IntVar(&o.workers, "workers", 32, "`number` of workers, 1 to 1000, that share three connections for every four")
+	fs.DurationVar(&o.within, "within", 3*time.Second, "`time` within which connections notice a dead peer, as sockopt.Within has it")
+	fs.BoolVar(&o.json, "json", false, "print one JSON object and nothing else")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fs.SetOutput(out)
+			fmt.Fprint(out, help)
+			fs.PrintDefaults()
+		}
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return o, nil
+}
+
+func (o options) check() error {
+	if o.total < leastTotal {
+		return fmt.Errorf("-for %v: below %v", o.total, leastTotal)
+	}
+	if o.workers < 1 || o.workers > mostWorkers {
+		return fmt.Errorf("-workers %d: not 1 to %d", o.workers, mostWorkers)
+	}
+	_, err := sockopt.Current().Plan(sockopt.Within(o.within))
+	return err
+}
+
+// conns is the size of the pool: not everybody gets a connection at once.
+func (o options) conns() int { return max(1, o.workers*3/4) }
+
+// deadline is how long a request may take. It is longer than the promise:
+// the connection is to say what is wrong, not the clock.
+func (o options) deadline() time.Duration { return o.within + 3*time.Second }
+
+const (
+	dialTimeout  = 2 * time.Second
+	longestPause = 1500 * time.Millisecond // between two attempts to reconnect
+	tolerance    = 2 * time.Second         // for a busy machine
+)
+
+// longestSilence is how long a connection may be silent before it is dead: the
+// promise, and something for a busy machine.
+func (o options) longestSilence() time.Duration { return o.within + tolerance/2 }
+
+// patience is how long a worker may go without a good reply while the server
+// that the name leads to is well: its request may hang on a connection to
+// where the name led before, and the next may wait for a dial.
+func (o options) patience() time.Duration {
+	return o.deadline() + dialTimeout + longestPause + tolerance
+}

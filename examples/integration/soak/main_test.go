@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"example.com/hale/internal/testnet"
+)
+
+// commandEnv makes the test binary the program itself: a run counts the
+// goroutines and descriptors of its process, which it must not share.
+const commandEnv = "HALE_SOAK_COMMAND"
+
+func TestMain(m *testing.M) {
+	if address := os.Getenv(serveEnv); address != "" {
+		os.Exit(serve(address))
+	}
+	if os.Getenv(commandEnv) != "" {
+		os.Exit(command(os.Args[1:]))
+	}
+	testnet.Main(m)
+}
+
+// A program is a run of the command.
+type program struct {
+	*exec.Cmd
+	stdout, stderr output
+}
+
+// output is what a program has written so far.
+type output struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+func start(t *testing.T, args ...string) *program {
+	t.Helper()
+	testnet.NeedFreeze(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{Cmd: exec.CommandContext(t.Context(), self, args...)}
+	p.Env = append(os.Environ(), commandEnv+"=1")
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	p.WaitDelay = 10 * time.Second
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// status waits for the end and returns the exit status, -1 after a signal.
+func (p *program) status() int {
+	_ = p.Wait()
+	return p.ProcessState.ExitCode()
+}
+
+// waitFor waits until the program has printed text.
+func (p *program) waitFor(t *testing.T, text string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(p.stdout.String(), text); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no %q in\n%s%s", text, &p.stdout, &p.stderr)
+		}
+	}
+}
+
+func TestHalfAMinuteOfEveryKindOfFault(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-for", "28s", "-seed", "2180", "-json")
+	status := p.status()
+	var r result
+	if err := json.Unmarshal([]byte(p.stdout.String()), &r); err != nil {
+		t.Fatalf("%v: %s%s", err, &p.stdout, &p.stderr)
+	}
+	if status != exitHeld || !r.Held || len(r.Findings) > 0 {
+		t.Errorf("status %d, held %v, %+v\n%s", status, r.Held, r.Findings, &p.stderr)
+	}
+	for _, k := range kinds {
+		if r.Faults[k] == 0 {
+			t.Errorf("no %s", k)
+		}
+	}
+	if r.Requests < 5000 || r.Replied+r.Failed != r.Requests || r.Replied < r.Requests*9/10 {
+		t.Errorf("%d requests, %d replied, %d failed", r.Requests, r.Replied, r.Failed)
+	}
+	checkErrors(t, r)
+	checkTimes(t, r)
+	checkGrowth(t, r)
+}
+
+// checkErrors checks that every error has a cause, and that connections went
+// for the reasons that the seed's faults give them: its freeze and its stop last
+// longer than any detection takes, and its move comes when all is well.
+func checkErrors(t *testing.T, r result) {
+	sum := 0
+	for _, n := range r.Errors {
+		sum += n
+	}
+	if sum != r.Failed || r.Errors[causeUnexplained] > 0 || r.Errors[causeWrongReply] > 0 {
+		t.Errorf("%d failed: %v %v", r.Failed, r.Errors, r.Unexplained)
+	}
+	if r.Errors[causeShortDeadline] == 0 {
+		t.Errorf("no request was abandoned: %v", r.Errors)
+	}
+	if r.Deaths["keepalive_timeout"]+r.Deaths["send_timeout"] == 0 || r.Deaths["heartbeat_failed"] == 0 ||
+		r.Deaths["reset"]+r.Deaths["peer_closed"] == 0 {
+		t.Errorf("connections died of %v", r.Deaths)
+	}
+	if r.Outages == 0 || r.Recycled["invalid"] == 0 {
+		t.Errorf("%d outages, recycled %v", r.Outages, r.Recycled)
+	}
+}
+
+func checkTimes(t *testing.T, r result) {
+	if r.Stalls.Count == 0 || r.Stalls.P50 < 0.25 || r.Stalls.P99 < r.Stalls.P50 || r.Stalls.Longest < r.Stalls.P99 {
+		t.Errorf("stalls: %+v", r.Stalls)
+	}
+	if r.Replies.Count != r.Replied || r.Replies.P50 <= 0 || r.Replies.Longest < r.Replies.P99 {
+		t.Errorf("replies: %+v", r.Replies)
+	}
+	if r.Silence < 1 || r.Silence > r.SilenceMax || r.SilenceMax != r.Promise+1 {
+		t.Errorf("silence before a death: %v s of %v s", r.Silence, r.SilenceMax)
+	}
+	if r.Fine > r.FineMax {
+		t.Errorf("a stall while the server was well: %v s of %v s", r.Fine, r.FineMax)
+	}
+}
+
+func checkGrowth(t *testing.T, r result) {
+	first, last := r.Growth[0], r.Growth[len(r.Growth)-1]
+	quiet := r.Growth[1 : len(r.Growth)-1]
+	if len(quiet) < 3 {
+		t.Fatalf("%d quiet moments", len(quiet))
+	}
+	for _, s := range quiet {
+		if s.Conns != r.Conns || s.FDs != quiet[0].FDs || s.Goroutines != quiet[0].Goroutines {
+			t.Errorf("%+v, at first %+v", s, quiet[0])
+		}
+	}
+	if grown := quiet[0].FDs - first.FDs; grown < r.Conns || quiet[0].Goroutines < first.Goroutines+r.Workers {
+		t.Errorf("%+v does not count %d connections and %d workers: %+v", quiet[0], r.Conns, r.Workers, first)
+	}
+	if last.FDs != first.FDs || last.Goroutines != first.Goroutines || last.Conns != 0 {
+		t.Errorf("%+v, at first %+v", last, first)
+	}
+}
+
+func TestInterruptingEndsItWithTheReportSoFar(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-for", "10m", "-workers", "8", "-seed", "4")
+	p.waitFor(t, " is over") // after a fault at least
+	begun := time.Now()
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.status(); got != exitInterrupted {
+		t.Errorf("exit status %d\n%s%s", got, &p.stdout, &p.stderr)
+	}
+	if took := time.Since(begun); took > 40*time.Second {
+		t.Errorf("ended after %v", took)
+	}
+	out := p.stdout.String()
+	for _, want := range []string{
+		"seed 4, 10m0s, 8 workers, 6 connections\n", "] the load begins\n", "] after warm-up: ", "] at the end: ",
+		"\nrequests  ", "\n  short_deadline  ", "\nfaults  ", "\nstalls, from 250ms on  ", "\nafter the pool  ", "\nAll checks held.\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	for line := range strings.Lines(out) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if got := p.stderr.String(); got != "soak: interrupted\n" {
+		t.Errorf("stderr: %s", got)
+	}
+}
+
+func TestBadUsageIsOneClearLine(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ args, want string }{
+		{"-for 9s", "-for 9s: below 10s"},
+		{"-for long", `invalid value "long" for flag -for`},
+		{"-workers 0", "-workers 0: not 1 to 1000"},
+		{"-workers 1001", "-workers 1001: not 1 to 1000"},
+		{"-seed -1", `invalid value "-1" for flag -seed`},
+		{"-within 1s", "1s"},
+		{"-nonsense", "flag provided but not defined: -nonsense"},
+		{"extra", `unexpected argument "extra"`},
+	} {
+		_, err := parse(strings.Fields(test.args), nil)
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("soak %s: %v, want one line with %q", test.args, err, test.want)
+		}
+		if got := status(err); got != exitUsage {
+			t.Errorf("soak %s: exit status %d, want %d", test.args, got, exitUsage)
+		}
+	}
+}
+
+func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) || status(err) != exitHeld {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"-for", "-seed", "-workers", "-within", "-json", "exit status", "\n  1 ", "\n  3 ", "\n  130 "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}

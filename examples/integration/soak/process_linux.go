@@ -1,0 +1,22 @@
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// bound makes a process die with this one, and apart from its terminal: an
+// interrupt is for the parent.
+func bound() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+}
+
+func (p *process) stop() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
+
+func (p *process) cont() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// countFDs counts the descriptors of this process.
+func countFDs() (int, error) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	return len(entries) - 1, err // without the one that reads
+}

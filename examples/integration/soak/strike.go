@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// strike makes a fault happen.
+func (s *soaking) strike(f fault) error {
+	s.faults[f.kind]++
+	if f.end > f.start {
+		s.active = append(s.active, f)
+	}
+	p, at := s.servers[f.server], time.Now()
+	if f.kind == freeze || f.kind == kill || f.kind == stop {
+		s.weather.fails(f.server, true)
+	}
+	var a answer
+	var err error
+	switch f.kind {
+	case freeze:
+		a, err = p.order(order{Do: doFreeze})
+	case kill:
+		p.kill()
+	case stop:
+		err = p.stop()
+	case reset:
+		a, err = p.order(order{Do: doReset, Share: f.share})
+	case halfClose:
+		a, err = p.order(order{Do: doHalfClose, Share: f.share})
+	case slowReader:
+		a, err = p.order(order{Do: doSlow, Share: f.share})
+	case move:
+		s.move(f)
+	}
+	if err != nil {
+		return fmt.Errorf("%v: %w", f, err)
+	}
+	took := ""
+	if a.Conns > 0 {
+		took = fmt.Sprintf(" (%d connections)", a.Conns)
+	}
+	s.line.Print(at, "%v%s", f, took)
+	return nil
+}
+
+func (s *soaking) move(f fault) {
+	s.name.lead(hosts[f.server])
+	s.weather.leads(f.server)
+	if f.tell {
+		s.pool.Invalidate("the name has moved")
+	}
+}
+
+// heal ends a fault.
+func (s *soaking) heal(f fault) error {
+	p := s.servers[f.server]
+	var err error
+	switch f.kind {
+	case freeze:
+		_, err = p.order(order{Do: doThaw})
+	case kill:
+		err = p.start()
+	case stop:
+		err = p.cont()
+	case halfClose:
+		_, err = p.order(order{Do: doDropHalf})
+	case slowReader:
+		_, err = p.order(order{Do: doGoOn})
+	}
+	if err != nil {
+		return fmt.Errorf("end of %v: %w", f, err)
+	}
+	s.weather.fails(f.server, false) // it can have but one fault at a time
+	s.active = slices.DeleteFunc(s.active, func(other fault) bool { return other == f })
+	s.line.Print(time.Now(), "  %s %s is over", f.kind, serverNames[f.server])
+	return nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/hale"
+	"example.com/hale/health"
+)
+
+// stallFrom is the time without a good reply from which on it is a stall.
+const stallFrom = 250 * time.Millisecond
+
+// A tally is what the workers and the connections have seen.
+type tally struct {
+	options
+	findings *findings
+	weather  *weather
+
+	mu      sync.Mutex // guards what follows
+	counts  counts
+	replies histogram     // from a request to its good reply
+	stalls  histogram     // see wait
+	fine    time.Duration // the longest of a stall while the server was well
+	silence time.Duration // the longest before a death by silence
+}
+
+// counts are of requests.
+type counts struct {
+	requests, replied, retried int
+	errors                     map[string]int // by cause
+	unexplained                []string       // the first few errors without a cause
+}
+
+// asked notes a request that has ended, and why if it failed.
+func (t *tally) asked(took time.Duration, err error, impatient bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.requests++
+	if err == nil {
+		t.counts.replied++
+		t.replies.add(took)
+		return
+	}
+	c := cause(err, impatient)
+	t.counts.errors[c]++
+	if c == causeUnexplained && len(t.counts.unexplained) < mostDetails {
+		t.counts.unexplained = append(t.counts.unexplained, err.Error())
+	}
+}
+
+// retried notes that a request is sent again, since nothing of it had left.
+func (t *tally) retried() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.retried++
+}
+
+// wait notes that a worker has had no good reply for a time.
+func (t *tally) wait(s span) {
+	took := s.to.Sub(s.from)
+	if took < stallFrom {
+		return
+	}
+	fine := t.weather.longestFine(s)
+	if limit := t.patience(); fine > limit {
+		t.findings.add(checkStalls, "no good reply for %.2f s, for %.2f s of them the server was well", took.Seconds(), fine.Seconds())
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stalls.add(took)
+	t.fine = max(t.fine, fine)
+}
+
+// died notes a connection's death. It is a hook of a hale.Observer.
+func (t *tally) died(i hale.DeadInfo) {
+	if i.Err.Cause != health.KeepAliveTimeout && i.Err.Cause != health.SendTimeout {
+		return
+	}
+	if limit := t.longestSilence(); i.Err.Silence > limit {
+		t.findings.add(checkPromise, "%v, at most %v is right", i.Err, limit)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.silence = max(t.silence, i.Err.Silence)
+}
+
+// soFar returns the counts.
+func (t *tally) soFar() counts {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.counts
+	c.errors = maps.Clone(c.errors)
+	c.unexplained = slices.Clone(c.unexplained)
+	return c
+}
