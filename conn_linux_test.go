@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -116,5 +117,33 @@ func TestTheUsersOwnLookConsumesNothingThatMatters(t *testing.T) {
 	_, err = client.Read(make([]byte, 1))
 	if dead := asDead(t, err); dead.Cause != health.KeepAliveTimeout {
 		t.Error(err)
+	}
+}
+
+// The kernel gives the second write EPIPE before anybody has seen the peer's
+// FIN: there is no verdict to wait for.
+func TestAWriteOnTheHeelsOfAResetReturns(t *testing.T) {
+	t.Parallel()
+	const hang = 700 * time.Millisecond
+	failed := 0
+	for range 30 {
+		client, server := connect(t, new(Dialer))
+		server.Close()
+		for range 3 {
+			start := time.Now()
+			_, err := client.Write([]byte("late"))
+			if took := time.Since(start); took > hang {
+				t.Fatalf("%v after %v", err, took)
+			}
+			if err != nil {
+				failed++
+				if c := health.Classify(err); c != health.PeerClosed {
+					t.Errorf("%v: %v", c, err)
+				}
+			}
+		}
+	}
+	if failed == 0 {
+		t.Error("no write failed")
 	}
 }

@@ -139,9 +139,10 @@ func keep(dead *health.DeadError, err error) error {
 
 // missedIt reports whether err is what follows a death whose real error was
 // given to somebody else: another call or the watch, which is about to leave
-// its verdict.
+// its verdict. After the peer's FIN there is none: the kernel gives EPIPE for a
+// reset (tcp_reset), and remembers a silence.
 func (c *Conn) missedIt(err error) bool {
-	if err != io.EOF && !errors.Is(err, errBroken) || c.wroteFIN.Load() || c.verdict.final() != nil {
+	if err != io.EOF && !errors.Is(err, errBroken) || c.wroteFIN.Load() || c.verdict.why.Load() != nil {
 		return false
 	}
 	info, ierr := c.Info()
@@ -149,8 +150,9 @@ func (c *Conn) missedIt(err error) bool {
 }
 
 // verdictGrace bounds the wait for a verdict that another goroutine is about
-// to leave. It is long because it is hardly ever used up.
-const verdictGrace = time.Second
+// to leave. It is used up if there is none: the watch has yet to see a FIN to
+// which a write has drawn a RST, and another write its EPIPE.
+const verdictGrace = 100 * time.Millisecond
 
 func (c *Conn) awaitVerdict() {
 	t := time.NewTimer(verdictGrace)

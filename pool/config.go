@@ -47,9 +47,10 @@ type Config[T any] struct {
 	Open func(ctx context.Context, conn net.Conn) (T, error)
 
 	// Close ends a T in good order and closes its connection. Nil closes the
-	// connection. It is not called for a connection that is known to be dead, or
-	// aborted by Shutdown: nobody is there to say goodbye to, and the connection
-	// is just closed. It may be slow: it runs on a goroutine of its own and
+	// connection. One that is known to be dead is closed before Close is called:
+	// nobody is there to say goodbye to, and what T keeps besides it can be
+	// freed. It is not called for what Shutdown aborts, which is still in
+	// somebody's hands. It may be slow: it runs on a goroutine of its own and
 	// holds up nobody but Shutdown, and the connection that it closes is not
 	// one of MaxConns any more.
 	Close func(T) error
@@ -99,7 +100,8 @@ type Config[T any] struct {
 	FailFast bool
 
 	// KeepUnread allows unread bytes on a connection that is released: set it
-	// for protocols in which the peer speaks unasked. Otherwise such a
+	// for protocols in which the peer speaks unasked, such as HTTP/2 and with
+	// it gRPC. Otherwise such a
 	// connection is discarded, so that a late reply cannot reach the next
 	// caller. It cannot be known under TLS, nor on systems other than Unix; set
 	// it too if Open puts TLS on the connection inside of a T that is no

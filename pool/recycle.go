@@ -110,8 +110,8 @@ func (p *Pool[T]) unwatch(s *slot[T]) {
 	}
 }
 
-// closeSlot closes the connection in the background, once: abortively if it is
-// known to be dead, else as the Config says. The place, if the caller has it to
+// closeSlot closes the connection in the background, once: as the Config says,
+// after an abort if it is known to be dead. The place, if the caller has it to
 // give, comes free when the connection is closed, or before that if closing it
 // may take its time.
 func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
@@ -134,11 +134,12 @@ func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
 		p.unwatch(s)
 		if dead || p.config.Close == nil {
 			abort(s.conn, dead)
-		} else {
-			_ = p.config.Close(s.value) // there is nobody to tell
 		}
 		if quick {
 			p.vacate(place)
+		}
+		if p.config.Close != nil {
+			_ = p.config.Close(s.value) // there is nobody to tell
 		}
 	}()
 }
