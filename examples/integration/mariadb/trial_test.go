@@ -1,0 +1,18 @@
+package mariadb
+
+import (
+	"testing"
+
+	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/examples/integration/internal/trial/trialtest"
+)
+
+func TestAServerThatVanishesIsNoticedInTime(t *testing.T) {
+	t.Parallel()
+	s := trialtest.Serve(t, Server)
+	for _, r := range trialtest.KeepsThePromise(t, s, Clients()) {
+		if r.Load == trial.Idle && len(r.Errors) > 0 {
+			t.Errorf("its user saw the death of an idle connection: %v", r.Errors)
+		}
+	}
+}

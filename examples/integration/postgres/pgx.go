@@ -1,0 +1,20 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Connect opens one connection with pgx. When the server is gone, the query
+// that waits fails, with hale's DeadError under the error of pgx. pgx has closed
+// the connection then, and connecting again is up to the caller.
+func Connect(ctx context.Context, url string, dial pgconn.DialFunc) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.DialFunc = dial // for cancel requests, too
+	return pgx.ConnectConfig(ctx, config)
+}

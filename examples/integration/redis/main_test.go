@@ -1,0 +1,9 @@
+package redishale
+
+import (
+	"testing"
+
+	"example.com/hale/internal/testnet"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
