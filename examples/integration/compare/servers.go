@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+
+	grpchale "example.com/hale/examples/integration/grpc"
+	httphale "example.com/hale/examples/integration/http"
+	"example.com/hale/examples/integration/internal/lab"
+	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/examples/integration/mariadb"
+	natshale "example.com/hale/examples/integration/nats"
+	"example.com/hale/examples/integration/postgres"
+	goredis "example.com/hale/examples/integration/redis"
+	rpchale "example.com/hale/examples/integration/rpc"
+)
+
+// server is a server and those who use it.
+type server struct {
+	start   func(context.Context) (*lab.Server, error)
+	clients func() []trial.Client
+}
+
+// servers are all that are compared, in the order of the table.
+var servers = []server{
+	{postgres.Server, postgres.Clients},
+	{mariadb.Server, mariadb.Clients},
+	{goredis.Server, goredis.Clients},
+	{httphale.Server, httphale.Clients},
+	{grpchale.Server, grpchale.Clients},
+	{natshale.Server, natshale.Clients},
+	{rpchale.Server, rpchale.Clients},
+}
