@@ -76,6 +76,9 @@ func fetchMuch(t *testing.T, db *sql.DB) {
 }
 
 func leaveQuery(t *testing.T, db *sql.DB) {
+	if err := db.PingContext(dialled.Context(t)); err != nil { // so that it has a connection
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(dialled.Context(t), 100*time.Millisecond)
 	defer cancel()
 	var n int

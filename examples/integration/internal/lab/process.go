@@ -53,10 +53,8 @@ func (p *process) start() error {
 // error if the program had ended already, or says by its exit status that
 // something went wrong.
 func (p *process) stop(signal syscall.Signal) error {
-	select {
-	case <-p.done:
+	if !p.running() {
 		return fmt.Errorf("ended before it was told to: %s\n%s", p.cmd.ProcessState, p.tail())
-	default:
 	}
 	if signal == 0 {
 		signal = syscall.SIGTERM
@@ -69,6 +67,15 @@ func (p *process) stop(signal syscall.Signal) error {
 		return p.complaint()
 	case <-timer.C:
 		return p.kill()
+	}
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
 	}
 }
 

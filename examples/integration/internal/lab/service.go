@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -34,7 +35,8 @@ const (
 	patience = time.Minute           // with a program that starts or prepares
 	grace    = 5 * time.Second       // for a program that was asked to end
 	pause    = 20 * time.Millisecond // between two looks whether it is ready
-	attempts = 3                     // to find a port that nobody takes meanwhile
+	attempts = 3                     // to start where nobody takes the port meanwhile
+	looks    = 1000                  // for a port that no server had before
 )
 
 // Start starts the service on a free port of loopback, with a folder of its
@@ -110,7 +112,7 @@ func (s Service) await(ctx context.Context, p *process, address string) error {
 	}
 	for {
 		err := ready(ctx, address)
-		if err == nil {
+		if err == nil && p.running() {
 			return nil
 		}
 		select {
@@ -132,15 +134,27 @@ func dialled(ctx context.Context, address string) error {
 	return c.Close()
 }
 
-// freeAddress is an address where nothing listens. Its host is a loopback
-// address of this process's own, so that no other process's tests take the
-// port in the meantime.
+// handedOut are the addresses that this process's servers have had. A program
+// opens its port later than it is found free, and one that comes too late would
+// be taken for ready while another server answers in its place.
+var handedOut sync.Map
+
+// freeAddress is an address where nothing listens, another one each time. Its
+// host is a loopback address of this process's own, so that no other process's
+// tests take the port in the meantime.
 func freeAddress() (string, error) {
 	pid := os.Getpid() // 22 bits at most, proc_pid(5)
 	host := net.IPv4(127, byte(64|pid>>16), byte(pid>>8), byte(pid)).String()
-	l, err := net.Listen("tcp4", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return "", err
+	for range looks {
+		l, err := net.Listen("tcp4", net.JoinHostPort(host, "0"))
+		if err != nil {
+			return "", err
+		}
+		address := l.Addr().String()
+		_, had := handedOut.LoadOrStore(address, nil)
+		if err := l.Close(); err != nil || !had {
+			return address, err
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", errors.New("no free port")
 }

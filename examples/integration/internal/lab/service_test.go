@@ -141,8 +141,11 @@ func TestAProgramThatEndedByItselfIsAnError(t *testing.T) {
 	t.Parallel()
 	needSignals(t)
 	var home Home
-	s, err := shell("echo disk full; exit 5", &home, always).Start(t.Context())
+	s, err := shell("until [ -e full ]; do sleep 0.02; done; echo disk full; exit 5", &home, always).Start(t.Context())
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := home.WriteFile("full", nil); err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(10 * time.Second); alive(s.pid); time.Sleep(5 * time.Millisecond) {
@@ -154,6 +157,22 @@ func TestAProgramThatEndedByItselfIsAnError(t *testing.T) {
 		t.Error(err)
 	}
 	gone(t, home)
+}
+
+func TestNoTwoServersGetTheSameAddress(t *testing.T) {
+	t.Parallel()
+	const servers = 250 // of the 28,232 ports that Linux gives out by itself, at random
+	seen := make(map[string]bool, servers)
+	for range servers {
+		address, err := freeAddress()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[address] {
+			t.Fatal(address, "twice")
+		}
+		seen[address] = true
+	}
 }
 
 // pidFile is in the environment of the process that TestNothingSurvives kills.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,18 +23,19 @@ import (
 const settle = 20 * time.Millisecond
 
 // Vanish makes the server's machine disappear: its sockets drop every segment,
-// nothing is acknowledged, nothing answers a dial. See [healthtest.Freeze].
+// nothing is acknowledged, nothing answers a dial. What it has sent and nobody
+// has acknowledged, it goes on sending. See [healthtest.Freeze].
 // It needs the rights of Freeze, and over another process those of ptrace
 // (pidfd_getfd(2)): root has both.
 func (s *Server) Vanish() error {
 	// Listeners first, so that no connection escapes; then those that were
 	// waiting to be accepted, which only show once the program has done so.
-	if err := s.each(listeners, freeze); err != nil {
+	if err := s.each(listeners, deafen); err != nil {
 		return err
 	}
 	for frozen := -1; ; time.Sleep(settle) {
 		count := 0
-		err := s.each(connections, func(c socket) error { count++; return freeze(c) })
+		err := s.each(connections, func(c socket) error { count++; return silence(c) })
 		if err != nil || count == frozen {
 			return err
 		}
@@ -169,13 +171,36 @@ func (d descriptor) Control(f func(fd uintptr)) error { f(uintptr(d)); return ni
 func (descriptor) Read(func(uintptr) bool) error  { return errors.ErrUnsupported }
 func (descriptor) Write(func(uintptr) bool) error { return errors.ErrUnsupported }
 
-func freeze(s socket) error {
+// deafen makes a listener drop everything.
+func deafen(s socket) error {
 	_, err := healthtest.Freeze(s)
 	return err
 }
 
+const (
+	flagsAt = 13   // in a TCP header, RFC 9293 section 3.1
+	synRst  = 0x06 // the flags SYN and RST
+)
+
+// silence makes a connection drop everything but SYN and RST. Those two end
+// the frozen remains of a connection that its client has given up. (To a SYN
+// the kernel answers as RFC 5961 section 4.2 has it, and so has it confirmed by
+// an RST.) In the end the client uses the port again, and its SYN would not get
+// to the listener as long as something is left there.
+func silence(s socket) error {
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flagsAt},
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: synRst, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: math.MaxUint32}, // the whole segment
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},              // none of it
+	}
+	program := &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	err := unix.SetsockoptSockFprog(int(s.fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, program)
+	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER", err)
+}
+
 func thaw(s socket) error {
-	undo, err := healthtest.Freeze(s) // freezing twice is freezing once
+	undo, err := healthtest.Freeze(s) // in place of any other filter
 	if err != nil {
 		return err
 	}
