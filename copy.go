@@ -73,25 +73,43 @@ func (c *Conn) copyEnd(r io.Reader) error {
 	return nil
 }
 
-// copyError finds out whose death an error was. A copy does not say which of
-// its two sides failed; the kernel does.
+// copyError finds out whose death an error was: the kernel tells, and where it
+// does not, the addresses in the error do.
 func copyError(err error, sides ...*Conn) error {
 	var dead *health.DeadError
 	if errors.As(err, &dead) {
 		return dead // a Conn said it, and package net put its own addresses around it
 	}
 	for _, c := range sides {
-		if c != nil && c.isOver() {
+		if c != nil && c.isOver(err) {
 			return c.fail(c.readdress(err))
 		}
 	}
 	return err
 }
 
-func (c *Conn) isOver() bool {
-	info, err := c.Info()
-	return err == nil && info.State == health.TCPClose || c.verdict.final() != nil
+// isOver reports whether c has died, by err perhaps.
+func (c *Conn) isOver(err error) bool {
+	info, ierr := c.Info()
+	switch {
+	case c.verdict.final() != nil:
+		return true
+	case ierr == nil:
+		return info.State == health.TCPClose
+	}
+	return c.isNamedIn(err)
 }
+
+// isNamedIn reports whether err began on c. Package net puts the addresses of
+// each connection that an error passes through around it.
+func (c *Conn) isNamedIn(err error) bool {
+	var op *net.OpError
+	for inner := err; errors.As(inner, &op); inner = op.Err {
+	}
+	return op != nil && sameAddr(op.Source, c.LocalAddr()) && sameAddr(op.Addr, c.RemoteAddr())
+}
+
+func sameAddr(a, b net.Addr) bool { return a != nil && b != nil && a.String() == b.String() }
 
 // readdress puts c's addresses into an error that has those of the connection
 // which did the copying.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -92,8 +93,12 @@ func TestTheUsersControlRunsFirstAndMayRefuse(t *testing.T) {
 	}
 }
 
+// openFiles counts the descriptors of the process, where that is possible.
 func openFiles(t *testing.T) int {
 	t.Helper()
+	if runtime.GOOS != "linux" {
+		return 0 // wine shows /proc, with descriptors of its own
+	}
 	names, err := filepath.Glob("/proc/self/fd/*")
 	if err != nil {
 		t.Fatal(err)
@@ -114,24 +119,29 @@ func TestBadInputIsAClearErrorAndLeavesNothingBehind(t *testing.T) {
 		c.Close()
 	}
 	fds := openFiles(t)
-	for _, test := range []struct {
+	type test struct {
 		name             string
 		ctx              context.Context
 		dialer           Dialer
 		network, address string
 		want             []string // all of them
-	}{
+	}
+	tests := []test{
 		{"unknown network", t.Context(), Dialer{}, "tcp5", "127.0.0.1:1", []string{"tcp5", "unknown network"}},
 		{"no port", t.Context(), Dialer{}, "tcp", "127.0.0.1", []string{"127.0.0.1", "missing port"}},
 		{"no such port", t.Context(), Dialer{}, "tcp", "127.0.0.1:99999", []string{"99999", "invalid port"}},
 		{"refused", t.Context(), Dialer{}, "tcp", refusedAddr, []string{refusedAddr, "refused"}},
 		{"cancelled", cancelled, Dialer{}, "tcp", l.Addr().String(), []string{"cancel"}},
-		{"idle too long", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Idle: 40000 * time.Second}}, "tcp", l.Addr().String(), []string{"Idle", "40000", "32767"}},
-		{"count too high", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Count: 300}}, "tcp", l.Addr().String(), []string{"Count", "300", "127"}},
 		{"negative", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Interval: -5 * time.Second}}, "tcp", l.Addr().String(), []string{"Interval", "-5s"}},
 		{"sooner than the kernel can", t.Context(), Dialer{KeepAlive: sockopt.Within(1500 * time.Millisecond)}, "tcp", l.Addr().String(), []string{"Within", "1.5s", "2s"}},
 		{"off, but with times", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Disabled: true, Idle: time.Second}}, "tcp", l.Addr().String(), []string{"Disabled", "Idle", "1s"}},
-	} {
+	}
+	if runtime.GOOS == "linux" { // each system has limits of its own
+		tests = append(tests,
+			test{"idle too long", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Idle: 40000 * time.Second}}, "tcp", l.Addr().String(), []string{"Idle", "40000", "32767"}},
+			test{"count too high", t.Context(), Dialer{KeepAlive: sockopt.KeepAlive{Count: 300}}, "tcp", l.Addr().String(), []string{"Count", "300", "127"}})
+	}
+	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			conn, err := test.dialer.DialContext(test.ctx, test.network, test.address)
 			if err == nil {

@@ -1,9 +1,8 @@
-//go:build !unix
+//go:build !unix && !windows
 
 package hale
 
 import "errors"
 
-// errBroken is what a Write gives after a death that was reported before, on
-// Unix; no other system is asked, since none can tell what happened.
+// errBroken is what a Write gives that comes too late, on Unix and Windows.
 var errBroken = errors.New("unused")

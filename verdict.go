@@ -118,6 +118,9 @@ func (c *Conn) fail(err error) error {
 	if dead := c.verdict.final(); dead != nil {
 		return keep(dead, err)
 	}
+	if c.shutHere(err) {
+		return err
+	}
 	dead := health.Diagnose(c.TCPConn, err)
 	switch {
 	case dead != nil:
@@ -147,6 +150,16 @@ func (c *Conn) missedIt(err error) bool {
 	}
 	info, ierr := c.Info()
 	return ierr == nil && info.State == health.TCPClose
+}
+
+// shutHere reports whether err only says that this side has shut down its
+// writing. Where the kernel tells, health.Diagnose asks it.
+func (c *Conn) shutHere(err error) bool {
+	if !c.wroteFIN.Load() || !errors.Is(err, errBroken) {
+		return false
+	}
+	_, ierr := c.Info()
+	return ierr != nil
 }
 
 // verdictGrace bounds the wait for a verdict that another goroutine is about

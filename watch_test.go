@@ -335,7 +335,11 @@ func TestDeathRacesWithReadAndWrite(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		_, unknown := c.Info()
 		for _, err := range errs {
+			if unknown != nil && err == io.EOF {
+				continue // somebody else was given the error, and this kernel cannot be asked
+			}
 			if dead := asDead(t, err); dead.Cause != health.Reset || error(dead) != c.Err() {
 				t.Errorf("%v, Err is %v", err, c.Err())
 			}

@@ -678,6 +678,7 @@ func TestAConnectionThatItsOwnerClosedEndsThePulseWithoutACall(t *testing.T) {
 				}
 				c.Close()
 				<-p.beater.gone
+				synctest.Wait()
 				if !p.TryLock() {
 					t.Error("not free")
 				}

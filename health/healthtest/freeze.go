@@ -41,7 +41,10 @@ const maxWrappers = 16
 //     So keep a frozen peer open and quiet, and its own timers slower than the
 //     ones under test (net.ListenConfig.KeepAlive = -1 takes its keepalive
 //     away). Keepalive probes that a frozen peer sends do not count as a sign
-//     of life on the other side.
+//     of life on the other side; data does, and what was not acknowledged at
+//     the freeze is sent again and again.
+//   - It keeps its pair of ports: a dial that is given the same local port
+//     once more hangs, as its SYN is dropped like everything else.
 //
 // peer is a [*net.TCPConn], anything that has its SyscallConn method, or a
 // wrapper around either with a method NetConn() net.Conn, such as
