@@ -124,16 +124,16 @@ func TestTheUsersOwnLookConsumesNothingThatMatters(t *testing.T) {
 // FIN: there is no verdict to wait for.
 func TestAWriteOnTheHeelsOfAResetReturns(t *testing.T) {
 	t.Parallel()
-	const hang = 700 * time.Millisecond
-	failed := 0
-	for range 30 {
+	const conns, hang = 30, 900 * time.Millisecond
+	failed, hung := 0, 0
+	for range conns {
 		client, server := connect(t, new(Dialer))
 		server.Close()
 		for range 3 {
 			start := time.Now()
 			_, err := client.Write([]byte("late"))
-			if took := time.Since(start); took > hang {
-				t.Fatalf("%v after %v", err, took)
+			if time.Since(start) > hang {
+				hung++
 			}
 			if err != nil {
 				failed++
@@ -145,5 +145,8 @@ func TestAWriteOnTheHeelsOfAResetReturns(t *testing.T) {
 	}
 	if failed == 0 {
 		t.Error("no write failed")
+	}
+	if hung > conns/5 { // not never: the machine may stand still
+		t.Errorf("%d writes hung", hung)
 	}
 }

@@ -145,7 +145,10 @@ func keep(dead *health.DeadError, err error) error {
 // its verdict. After the peer's FIN there is none: the kernel gives EPIPE for a
 // reset (tcp_reset), and remembers a silence.
 func (c *Conn) missedIt(err error) bool {
-	if err != io.EOF && !errors.Is(err, errBroken) || c.wroteFIN.Load() || c.verdict.why.Load() != nil {
+	if err != io.EOF && !errors.Is(err, errBroken) || c.wroteFIN.Load() || c.verdict.final() != nil {
+		return false
+	}
+	if why := c.verdict.why.Load(); why != nil && why.Cause == health.PeerClosed {
 		return false
 	}
 	info, ierr := c.Info()
@@ -162,17 +165,25 @@ func (c *Conn) shutHere(err error) bool {
 	return ierr != nil
 }
 
-// verdictGrace bounds the wait for a verdict that another goroutine is about
-// to leave. It is used up if there is none: the watch has yet to see a FIN to
-// which a write has drawn a RST, and another write its EPIPE.
-const verdictGrace = 100 * time.Millisecond
+// The wait for a verdict that another goroutine is about to leave is bounded: a
+// third of a second, in steps, so that a machine which stood still in between
+// does not cut it short. It is used up if there is no such verdict: the watch
+// has yet to see a FIN to which a write has drawn a RST, and another write its
+// EPIPE.
+const (
+	verdictSteps = 60
+	verdictStep  = 5 * time.Millisecond
+)
 
 func (c *Conn) awaitVerdict() {
-	t := time.NewTimer(verdictGrace)
-	defer t.Stop()
-	select {
-	case <-c.verdict.done:
-	case <-t.C:
+	tick := time.NewTicker(verdictStep)
+	defer tick.Stop()
+	for range verdictSteps {
+		select {
+		case <-c.verdict.done:
+			return
+		case <-tick.C:
+		}
 	}
 }
 
