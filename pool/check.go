@@ -113,9 +113,9 @@ func (p *Pool[T]) reset(s *slot[T]) {
 // probe runs check on a slot that the caller owns, and discards the slot if it
 // fails.
 func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
+	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
 	ctx, cancel := context.WithTimeout(p.life, p.config.CheckTimeout)
 	defer cancel()
-	start := time.Now()
 	err := within(ctx, s.conn, func() error { return check(ctx, s.value) })
 	if err == nil {
 		s.doubt.Store(false)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,8 +92,8 @@ func (s *scene) died(keeper *process, broke moment) event {
 	return e
 }
 
-// An event is a line that the keeper prints: a connection that was made, or
-// that has died.
+// An event is a line that the keeper prints: a connection that was made and has
+// served a request, or that has died.
 type event struct {
 	At time.Time
 
@@ -121,20 +122,7 @@ func keeperMain() int {
 		return 1
 	}
 	fmt.Println(ready)
-	dialer := hale.Dialer{
-		NetDialer: &net.Dialer{Resolver: names.resolver(), FallbackDelay: fallbackDelay},
-		KeepAlive: keepAlive,
-		Observer:  teller(),
-	}
-	p, err := pool.New(pool.Config[net.Conn]{
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			return dialer.DialContext(ctx, "tcp", serviceName+port)
-		},
-		Open:     login,
-		MaxConns: 1, MinConns: 1,
-		DialTimeout: dialTimeout,
-		Backoff:     backOff,
-	})
+	p, err := pool.New(keeperConfig(names.resolver()))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -144,6 +132,39 @@ func keeperMain() int {
 	return 0
 }
 
+// keeperConfig is that of a pool which prints events.
+func keeperConfig(r *net.Resolver) pool.Config[net.Conn] {
+	tell := teller()
+	var took atomic.Int64 // the last dial; there is one at a time
+	dialer := hale.Dialer{
+		NetDialer: &net.Dialer{Resolver: r, FallbackDelay: fallbackDelay},
+		KeepAlive: keepAlive,
+		Observer: &hale.Observer{
+			DialDone: func(_ context.Context, d hale.DialDoneInfo) { took.Store(int64(d.Duration)) },
+			Dead: func(d hale.DeadInfo) {
+				tell(event{At: d.Err.Detected, Cause: d.Err.Cause.String(), Silence: d.Err.Silence})
+			},
+		},
+	}
+	return pool.Config[net.Conn]{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp", serviceName+port)
+		},
+		Open: func(ctx context.Context, c net.Conn) (net.Conn, error) {
+			if _, err := login(ctx, c); err != nil {
+				return nil, err
+			}
+			held, _ := hale.From(c)
+			tell(event{At: time.Now(), Remote: c.RemoteAddr().String(),
+				Took: time.Duration(took.Load()), Held: held.Report().Got.String()})
+			return c, nil
+		},
+		MaxConns: 1, MinConns: 1,
+		DialTimeout: dialTimeout,
+		Backoff:     backOff,
+	}
+}
+
 func addresses(list string) (all []netip.Addr) {
 	for _, a := range strings.Fields(list) {
 		all = append(all, netip.MustParseAddr(a))
@@ -151,23 +172,13 @@ func addresses(list string) (all []netip.Addr) {
 	return all
 }
 
-// teller prints events.
-func teller() *hale.Observer {
+// teller returns a function that prints events, one at a time.
+func teller() func(event) {
 	var mu sync.Mutex
 	out := json.NewEncoder(os.Stdout)
-	tell := func(e event) {
+	return func(e event) {
 		mu.Lock()
 		defer mu.Unlock()
 		_ = out.Encode(e)
-	}
-	return &hale.Observer{
-		DialDone: func(_ context.Context, d hale.DialDoneInfo) {
-			if d.Conn != nil {
-				tell(event{At: time.Now(), Remote: d.Conn.RemoteAddr().String(), Took: d.Duration, Held: d.Conn.Report().Got.String()})
-			}
-		},
-		Dead: func(d hale.DeadInfo) {
-			tell(event{At: d.Err.Detected, Cause: d.Err.Cause.String(), Silence: d.Err.Silence})
-		},
 	}
 }
