@@ -20,8 +20,8 @@ const (
 	// DefaultLifetimeJitter spreads the ends of connections that were made
 	// together over a tenth of their lifetime.
 	DefaultLifetimeJitter = 0.1
-	// DefaultStableAfter is how long a new connection has to live before the
-	// pauses between reconnects begin from the shortest again.
+	// DefaultStableAfter is how long all has to be well before the pauses between
+	// reconnects begin from the shortest again.
 	DefaultStableAfter = 10 * time.Second
 )
 
@@ -90,9 +90,10 @@ type Config[T any] struct {
 	// gives up: where NextBackOff says Stop, the last pause is repeated. Nil is
 	// an exponential backoff from 50 ms to 15 s with a jitter of one half.
 	Backoff func() backoff.BackOff
-	// StableAfter is how long a new connection has to live before the pauses
-	// begin from the shortest again. One that dies sooner is not redialled
-	// before a pause. 0 is DefaultStableAfter.
+	// StableAfter is how long all has to be well, from the first dial that
+	// succeeds after one that failed, before the pauses begin from the shortest
+	// again. A connection that dies younger than that is not redialled before a
+	// pause. 0 is DefaultStableAfter.
 	StableAfter time.Duration
 
 	// FailFast makes Acquire return an error that matches [ErrUnavailable] at

@@ -175,7 +175,10 @@ func (s *slot[T]) encrypted(conn net.Conn) bool {
 // dialed takes note of a connection that was made.
 func (p *Pool[T]) dialed(s *slot[T]) {
 	p.mu.Lock()
-	p.stable = s.opened.Add(p.config.StableAfter)
+	if p.well.IsZero() {
+		p.well = s.opened
+	}
+	p.sign = s.opened
 	p.outages.succeeded()
 	if p.down {
 		signal(p.reached)
@@ -212,11 +215,13 @@ func (p *Pool[T]) dialFailed(err error, start time.Time) {
 // startLeader makes one goroutine the only one to dial, until it succeeds. The
 // caller holds p.mu.
 func (p *Pool[T]) startLeader() {
+	stable := p.stable()
+	p.well = time.Time{}
 	if p.down || p.closed {
 		return
 	}
 	p.down = true
-	if !p.stable.IsZero() && time.Now().After(p.stable) {
+	if stable {
 		p.backoff.Reset()
 	}
 	select {
@@ -224,6 +229,20 @@ func (p *Pool[T]) startLeader() {
 	default:
 	}
 	p.wg.Go(p.lead)
+}
+
+// stable reports whether all was well for long enough to begin with the
+// shortest pause: not by the age of the newest connection, which is never old
+// in a pool that keeps dialling. The caller holds p.mu.
+func (p *Pool[T]) stable() bool {
+	if p.well.IsZero() {
+		return false
+	}
+	last := p.sign
+	if fit, _ := p.tally(); fit > 0 {
+		last = time.Now()
+	}
+	return last.Sub(p.well) >= p.config.StableAfter
 }
 
 const (

@@ -53,7 +53,8 @@ type Pool[T any] struct {
 	sweeping int        // who holds every idle slot for a moment
 	down     bool       // the leader is at work, and the only one to dial
 	backoff  backoff.BackOff
-	stable   time.Time // when the newest connection will have proved stable
+	well     time.Time // when the first dial succeeded since one failed; zero before
+	sign     time.Time // the last dial that succeeded, or death of one that had lived
 	outages  outages
 	telling  bool // somebody tells the Observer of outages
 	stats    stats

@@ -280,6 +280,50 @@ func TestPausesGrowOnUntilAConnectionProvedStable(t *testing.T) {
 	}
 }
 
+func TestAPoolThatKeepsDiallingBeginsWithTheShortestPause(t *testing.T) {
+	t.Parallel()
+	for name, use := range map[string]func(c Conn[*fakeConn]){
+		"closed":     Conn[*fakeConn].Close,
+		"died young": func(c Conn[*fakeConn]) { c.Value().kill(health.Reset); c.Release() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, nil)
+				outage(t, e, p, time.Hour) // after which the pauses are the longest
+				for range 720 {
+					time.Sleep(5 * time.Second) // sooner than StableAfter
+					use(acquire(t, p))
+				}
+				start := time.Now()
+				outage(t, e, p, 0)
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("one dial failed, and the next came %v later", took)
+				}
+			})
+		})
+	}
+}
+
+// outage has a caller wait from a dial that fails to the first that succeeds,
+// after at least d.
+func outage(t *testing.T, e *endpoint, p *Pool[*fakeConn], d time.Duration) {
+	t.Helper()
+	e.setRefuse(errRefused)
+	got := make(chan Conn[*fakeConn])
+	go func() {
+		c, err := p.Acquire(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		got <- c
+	}()
+	time.Sleep(d)
+	synctest.Wait()
+	e.setRefuse(nil)
+	(<-got).Close()
+}
+
 func TestNoConnectionProvedStableByItsAbsence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -62,8 +62,8 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError, heard time.Time) (begun bool) {
 	begun = p.outages.death(dead, heard, p.waiters.len())
 	young := s.age() < p.config.StableAfter
-	if young && p.stable.Equal(s.opened.Add(p.config.StableAfter)) {
-		p.stable = time.Time{} // it has not proved stable, and never will
+	if lived := firstSign(dead); lived.After(p.sign) {
+		p.sign = lived
 	}
 	if begun || young && p.wanted() > 0 {
 		p.startLeader()
