@@ -85,15 +85,17 @@ type Config[T any] struct {
 	CheckTimeout time.Duration // for one Check or Reset; 0 is DefaultCheckTimeout
 	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; 0 is never
 
-	// Backoff makes the pauses between attempts to reconnect; it is called
+	// Backoff makes the pauses between attempts to reconnect, and before the
+	// pool replaces a connection that died young (see StableAfter); it is called
 	// once, and the result is used by one goroutine at a time. The pool never
 	// gives up: where NextBackOff says Stop, the last pause is repeated. Nil is
 	// an exponential backoff from 50 ms to 15 s with a jitter of one half.
 	Backoff func() backoff.BackOff
 	// StableAfter is how long all has to be well, from the first dial that
 	// succeeds after one that failed, before the pauses begin from the shortest
-	// again. A connection that dies younger than that is not redialled before a
-	// pause. 0 is DefaultStableAfter.
+	// again. A connection that dies younger than that is not replaced in the
+	// background before a pause; callers that wait are dialled for at once. 0 is
+	// DefaultStableAfter.
 	StableAfter time.Duration
 
 	// FailFast makes Acquire return an error that matches [ErrUnavailable] at

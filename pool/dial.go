@@ -35,7 +35,7 @@ func noSlot[T any](context.Context) (*slot[T], error) { return nil, errNoSlot }
 
 // startDials dials for those who wait. The caller holds p.mu.
 func (p *Pool[T]) startDials() {
-	for !p.closed && !p.down && p.sweeping == 0 && p.dialing < p.waiters.len() && p.reserve() {
+	for !p.closed && !p.down && p.sweeping == 0 && p.dialing < p.waiters.len() && due(p.dialAt) && p.reserve() {
 		ctx := p.waiters.at(p.dialing - 1).ctx
 		p.wg.Go(func() { _ = p.dialInto(ctx, p.open) }) // a failure has begun an outage
 	}
@@ -178,6 +178,9 @@ func (p *Pool[T]) dialed(s *slot[T]) {
 	if p.well.IsZero() {
 		p.well = s.opened
 	}
+	if p.calm.IsZero() {
+		p.calm = s.opened
+	}
 	p.sign = s.opened
 	p.outages.succeeded()
 	if p.down {
@@ -246,7 +249,8 @@ func (p *Pool[T]) stable() bool {
 }
 
 const (
-	// firstPause comes before every attempt of a Backoff that says Stop at once.
+	// firstPause comes before every attempt of a Backoff that says Stop at once,
+	// and before a caller is dialled for again whose connection died at once.
 	firstPause = 50 * time.Millisecond
 	// roomEvery is how often a leader without room looks for some, should he
 	// not be told.
@@ -259,12 +263,19 @@ func (p *Pool[T]) lead() {
 	p.tellOutages() // of the one that this is the work of
 	pause := firstPause
 	for n, over := 1, false; !over; n++ {
-		if next := p.backoff.NextBackOff(); next != backoff.Stop {
-			pause = next
-		}
+		pause = p.nextPause(pause)
 		over = (p.rest(pause, nil) || p.attempt(n, pause)) && p.stepDown()
 	}
 	p.nudge()
+}
+
+// nextPause asks the Backoff for the pause after last. Only the leader may, or
+// who holds p.mu while there is none.
+func (p *Pool[T]) nextPause(last time.Duration) time.Duration {
+	if next := p.backoff.NextBackOff(); next != backoff.Stop {
+		return next
+	}
+	return last // for good
 }
 
 // stepDown ends the leader's work, unless a death has begun an outage since the

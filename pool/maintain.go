@@ -55,8 +55,13 @@ func (p *Pool[T]) comingUp() (next time.Duration) {
 	if len(p.aside) > 0 {
 		next = min(next, asideEvery)
 	}
+	now := time.Now()
+	for _, at := range []time.Time{p.refillAt, p.dialAt} {
+		if at.After(now) {
+			next = min(next, at.Sub(now))
+		}
+	}
 	if p.config.MaxConnLifetime > 0 {
-		now := time.Now()
 		for s := range p.filled {
 			if s.expiry.After(now) {
 				next = min(next, s.expiry.Sub(now))
@@ -207,7 +212,7 @@ func (p *Pool[T]) refill() {
 	p.mu.Lock()
 	p.startDials()
 	n := 0
-	for !p.closed && !p.down && p.wanted() > 0 && p.reserve() {
+	for !p.closed && !p.down && due(p.refillAt) && p.wanted() > 0 && p.reserve() {
 		n++
 		p.wg.Go(func() { _ = p.dialInto(p.life, p.open) }) // a failure has begun an outage
 	}

@@ -53,8 +53,12 @@ type Pool[T any] struct {
 	sweeping int        // who holds every idle slot for a moment
 	down     bool       // the leader is at work, and the only one to dial
 	backoff  backoff.BackOff
-	well     time.Time // when the first dial succeeded since one failed; zero before
-	sign     time.Time // the last dial that succeeded, or death of one that had lived
+	well     time.Time     // when the first dial succeeded since one failed; zero before
+	sign     time.Time     // the last dial that succeeded, or death of one that had lived
+	calm     time.Time     // when the first dial succeeded since a connection died young; zero before
+	pause    time.Duration // the last one that a young death has caused
+	refillAt time.Time     // nothing is dialled in the background before
+	dialAt   time.Time     // and nothing for callers
 	outages  outages
 	telling  bool // somebody tells the Observer of outages
 	stats    stats
@@ -78,6 +82,7 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 		room:    make(chan struct{}, 1),
 		filled:  make(map[*slot[T]]struct{}),
 		backoff: config.Backoff(),
+		pause:   firstPause,
 	}
 	if p.backoff == nil {
 		return nil, configError("Backoff", "nil", "what it returned")

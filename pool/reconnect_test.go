@@ -380,6 +380,97 @@ func TestAYoungConnectionThatIsResetIsNotRedialledInALoop(t *testing.T) {
 	})
 }
 
+// hangsUp makes what is dialled by e end after d: by its server, in good order
+// or by a reset.
+func hangsUp(e *endpoint, d time.Duration) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		conn, err := e.dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c := conn.(*fakeConn)
+		time.AfterFunc(d, func() { c.kill([]health.Cause{health.PeerClosed, health.Reset}[c.id%2]) })
+		return c, nil
+	}
+}
+
+func TestAServerThatHangsUpSoonIsNotDown(t *testing.T) {
+	t.Parallel()
+	for _, lives := range []time.Duration{1500 * time.Millisecond, 2 * time.Second, 5 * time.Second} {
+		t.Run(lives.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				var a attempts
+				p := newPool(t, e, func(c *Config[*fakeConn]) {
+					c.Dial, c.MinConns, c.Observer = hangsUp(e, lives), 1, a.observer()
+				})
+				for range 120 {
+					time.Sleep(500 * time.Millisecond)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					c, err := p.Acquire(ctx)
+					if err != nil {
+						t.Error(err)
+					}
+					c.Release()
+					cancel()
+					if p.Stats().Down {
+						t.Fatal("it is down")
+					}
+				}
+				if begun, _ := a.outages(); begun != 0 || len(a.start) != 0 {
+					t.Errorf("%d outages, %d reconnects", begun, len(a.start))
+				}
+				if dials, _, _ := e.counts(); dials > 50 {
+					t.Errorf("%d dials in a minute", dials)
+				}
+			})
+		})
+	}
+}
+
+func TestTheBackgroundReplacesWhatDiesYoungAfterGrowingPauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) { c.Dial, c.MinConns = hangsUp(e, 2*time.Second), 1 })
+		time.Sleep(time.Hour)
+		dials, _, _ := e.counts()
+		if dials < 3600/25 || dials > 3600/8 {
+			t.Errorf("%d dials in an hour", dials)
+		}
+		acquire(t, p).Release() // whatever the pause
+		time.Sleep(time.Minute)
+		if after, _, _ := e.counts(); after > dials+15 {
+			t.Errorf("%d dials after one for a caller", after-dials)
+		}
+	})
+}
+
+func TestACallerIsNotDialledForInALoopIfWhatIsMadeDiesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) {
+			c.Dial = func(ctx context.Context) (net.Conn, error) {
+				conn, err := e.dial(ctx)
+				conn.(*fakeConn).kill(health.Reset)
+				return conn, err
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if dials, _, _ := e.counts(); dials < 10 || dials > 30 {
+			t.Errorf("%d dials in a second", dials)
+		}
+		if st := p.Stats(); st.Down || st.Waiting != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 func TestFailFastSaysThatTheEndpointIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
