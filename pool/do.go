@@ -17,7 +17,8 @@ func Idempotent(ctx context.Context) context.Context {
 // Do acquires a connection, runs fn on it, and releases it. If the connection
 // turns out to be dead before a byte of fn's request was given to the kernel,
 // fn is run again on another; under [Idempotent], also if bytes were. A
-// request is never sent again in any other case. fn runs at most MaxConns+1
+// request is never sent again in any other case, nor if fn's error comes from a
+// Do inside of it that has sent something (see [SafeToRetry]). fn runs at most MaxConns+1
 // times, and the wait for a connection ends with ctx. (On systems other than
 // Linux and Android it is not seen what bypasses the connection's Write, as
 // net.Buffers does: fn must not use it there.)
@@ -26,7 +27,7 @@ func Idempotent(ctx context.Context) context.Context {
 // still be under way, and the connection is discarded or reset, as after a
 // deadline. If fn panics, the connection is closed.
 //
-// The error is Acquire's or fn's; see [SafeToRetry]. fn must not keep the value
+// The error is Acquire's or fn's, or wraps it; see [SafeToRetry]. fn must not keep the value
 // beyond its return.
 func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) error) error {
 	word, _ := ctx.Value(idempotentKey{}).(bool)
@@ -37,6 +38,8 @@ func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) 
 			return mark(err, untouched && SafeToRetry(err))
 		}
 		end, err := doOn(ctx, conn, fn)
+		_, sent := sayings(err) // by a Do inside of fn
+		end.untouched = end.untouched && !sent
 		untouched = untouched && end.untouched
 		switch {
 		case err == nil:
@@ -55,9 +58,10 @@ type doEnd struct {
 	untouched bool // before a byte was written
 }
 
-// mark makes SafeToRetry tell the truth of an error.
+// mark makes SafeToRetry tell the truth of an error. It says no in so many
+// words, so that a Do around this one knows.
 func mark(err error, untouched bool) error {
-	if SafeToRetry(err) == untouched {
+	if yes, no := sayings(err); no || yes && untouched {
 		return err
 	}
 	return &markedError{err: err, safe: untouched}

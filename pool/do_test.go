@@ -260,9 +260,86 @@ func TestWhatSafeToRetrySays(t *testing.T) {
 		{unsent(io.EOF), true},
 		{&markedError{err: ErrClosed}, false},
 		{&health.DeadError{Cause: health.Reset}, false},
+		{errors.Join(io.EOF, ErrClosed), true},
+		{errors.Join(ErrClosed, &markedError{err: io.EOF}), false},
+		{errors.Join(io.EOF, fmt.Errorf("%w, %w", unsent(io.EOF), &markedError{err: io.EOF})), false},
+		{unsent(fmt.Errorf("wrapped: %w", &markedError{err: io.EOF})), false},
+		{&unavailableError{dial: &markedError{err: io.EOF}}, true}, // the request was no part of the dial
+		{fmt.Errorf("%w, %w", &unavailableError{dial: errRefused}, &markedError{err: io.EOF}), false},
+		{wrapsNil{}, false},
 	} {
 		if got := SafeToRetry(test.err); got != test.want {
 			t.Errorf("%v: %v", test.err, got)
 		}
 	}
+}
+
+// wrapsNil is an error that may wrap another, but does not.
+type wrapsNil struct{}
+
+func (wrapsNil) Error() string { return "alone" }
+func (wrapsNil) Unwrap() error { return nil }
+
+func TestADoInsideOfAnotherHasItsSayInWhatIsSafeToRetry(t *testing.T) {
+	t.Parallel()
+	type on func(c *fakeConn) error
+	sends := func(err error) on {
+		return func(c *fakeConn) error { return errors.Join(ask(c), err) }
+	}
+	fails := func(err error) on { return func(*fakeConn) error { return err } }
+	dies := func(c *fakeConn) error {
+		_ = ask(c)
+		c.kill(health.Reset)
+		return c.Err()
+	}
+	for name, test := range map[string]struct {
+		outer, inner on // before the inner Do, and in it
+		around       func(c *fakeConn, err error) error
+		word         bool
+		safe         bool
+		runs         int // of outer's fn
+	}{
+		"nothing was sent":             {inner: fails(errSick), safe: true, runs: 1},
+		"the inner one sent":           {inner: sends(errSick), runs: 1},
+		"the inner one sent, and died": {inner: dies, runs: 1},
+		"the outer one sent":           {outer: sends(nil), inner: fails(errSick), runs: 1},
+		"both sent":                    {outer: sends(nil), inner: sends(errSick), runs: 1},
+		"the inner one sent, joined with what is safe": {inner: sends(errSick), around: func(_ *fakeConn, err error) error {
+			return errors.Join(ErrClosed, fmt.Errorf("inner: %w", err))
+		}, runs: 1},
+		"the inner one sent, and the outer one's connection died": {inner: sends(errSick), around: killed, runs: 1},
+		"the same under Idempotent":                               {inner: sends(errSick), around: killed, word: true, runs: 5},
+		"nothing was sent, and the outer one's connection died":   {inner: fails(errSick), around: killed, safe: true, runs: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, other := newPool(t, new(endpoint), nil), newPool(t, new(endpoint), nil)
+				ctx := t.Context()
+				if test.word {
+					ctx = Idempotent(ctx)
+				}
+				runs := 0
+				err := p.Do(ctx, func(_ context.Context, c *fakeConn) error {
+					runs++
+					if test.outer != nil {
+						_ = test.outer(c)
+					}
+					err := other.Do(t.Context(), func(_ context.Context, c *fakeConn) error { return test.inner(c) })
+					if test.around != nil {
+						err = test.around(c, err)
+					}
+					return err
+				})
+				if err == nil || SafeToRetry(err) != test.safe || runs != test.runs {
+					t.Errorf("%d runs, %v, safe: %v", runs, err, SafeToRetry(err))
+				}
+			})
+		})
+	}
+}
+
+// killed adds the death of c to err.
+func killed(c *fakeConn, err error) error {
+	c.kill(health.Reset)
+	return errors.Join(err, c.Err())
 }

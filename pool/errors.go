@@ -64,12 +64,46 @@ func unsent(err error) error { return &markedError{err: err, safe: true} }
 // was), means that not a byte of the request can have been sent, so that
 // sending it again cannot run it twice. It is false for an error that does not
 // say; for a request run on an acquired connection, ask [Conn.Untouched].
+//
+// An error says so by a method SafeToRetry() bool. Of several that err wraps or
+// joins, one that says no outweighs all that say yes.
 func SafeToRetry(err error) bool {
-	var safe interface{ SafeToRetry() bool }
-	if errors.As(err, &safe) {
-		return safe.SafeToRetry()
+	yes, no := sayings(err)
+	return yes && !no
+}
+
+// sayings looks for what says that err is safe to retry, and for what says that
+// it is not, in all that err wraps.
+func sayings(err error) (yes, no bool) {
+	switch safe, ok := err.(interface{ SafeToRetry() bool }); {
+	case isUnavailable(err): // what its dial has sent was no request
+		return true, false
+	case ok && !safe.SafeToRetry():
+		return false, true
+	case ok, err == ErrClosed, err == ErrTooManyWaiters:
+		yes = true
 	}
-	return errors.Is(err, ErrClosed) || errors.Is(err, ErrTooManyWaiters)
+	for _, inner := range unwrap(err) {
+		y, n := sayings(inner)
+		yes, no = yes || y, no || n
+	}
+	return yes, no
+}
+
+func isUnavailable(err error) bool {
+	_, ok := err.(*unavailableError)
+	return ok
+}
+
+// unwrap returns what err wraps: nothing, an error, or several.
+func unwrap(err error) []error {
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		return []error{err.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return err.Unwrap()
+	}
+	return nil
 }
 
 // configError names the field of a Config that is wrong.
