@@ -116,7 +116,7 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
 	ctx, cancel := context.WithTimeout(p.life, p.config.CheckTimeout)
 	defer cancel()
-	err := within(ctx, s.conn, func() error { return check(ctx, s.value) })
+	err := within(ctx, s.conn, why.check(), func() error { return check(ctx, s.value) })
 	if err == nil {
 		s.doubt.Store(false)
 		s.proved = time.Now()
@@ -127,16 +127,24 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 	return false
 }
 
+// check names the function of the Config whose failure the reason is.
+func (r Reason) check() string {
+	if r == ReasonFault {
+		return "Reset"
+	}
+	return "Check"
+}
+
 // longPast is a deadline that ends every call on a connection.
 var longPast = time.Unix(1, 0)
 
-// within runs f, and has every call on conn fail once ctx, which has a
-// deadline, has ended.
-func within(ctx context.Context, conn net.Conn, f func() error) error {
+// within runs f, the function of the Config that is so named, and has every
+// call on conn fail once ctx, which has a deadline, has ended.
+func within(ctx context.Context, conn net.Conn, name string, f func() error) error {
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longPast) })
-	err := f()
+	err := guard(name, f)
 	if !stop() {
 		return cmp.Or(err, ctx.Err())
 	}

@@ -28,6 +28,10 @@ const (
 // Config says what is pooled and how. Dial and MaxConns are required;
 // elsewhere zero is the documented default. A negative number is an error
 // unless it says otherwise.
+//
+// A panic in Dial, Open, Check or Reset is an error of that call, a
+// [PanicError]; one in Close is taken for an error, too. They run on goroutines
+// of their own.
 type Config[T any] struct {
 	// Name tells pools apart in traces and metrics. It may be empty.
 	Name string

@@ -105,14 +105,14 @@ func (p *Pool[T]) open(ctx context.Context, s *slot[T]) error {
 	defer context.AfterFunc(p.life, cancel)()
 	s.epoch = p.epoch.Load() &^ shut // nothing is fit any more once the bit is set
 	start := time.Now()
-	conn, err := p.config.Dial(ctx)
+	conn, err := p.dial(ctx)
 	if err != nil {
 		p.countDial(time.Since(start), err)
 		return err
 	}
 	conn = counted(conn)
 	if s.value, err = p.openValue(ctx, conn); err != nil {
-		conn.Close()
+		_ = guard("Close", conn.Close)
 	}
 	p.countDial(time.Since(start), err)
 	if err != nil {
@@ -122,11 +122,23 @@ func (p *Pool[T]) open(ctx context.Context, s *slot[T]) error {
 	return nil
 }
 
+// dial is Config.Dial, and never returns neither a connection nor an error.
+func (p *Pool[T]) dial(ctx context.Context) (conn net.Conn, err error) {
+	err = guard("Dial", func() error {
+		conn, err = p.config.Dial(ctx)
+		return err
+	})
+	if err == nil && isNil(conn) {
+		err = errNoConn
+	}
+	return conn, err
+}
+
 func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (value T, err error) {
 	if p.config.Open == nil {
 		return any(conn).(T), nil
 	}
-	err = within(ctx, conn, func() error {
+	err = within(ctx, conn, "Open", func() error {
 		value, err = p.config.Open(ctx, conn)
 		return err
 	})

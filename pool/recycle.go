@@ -165,10 +165,20 @@ func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
 		if quick {
 			p.vacate(place)
 		}
-		if p.config.Close != nil {
-			_ = p.config.Close(s.value) // there is nobody to tell
-		}
+		p.closeValue(s)
 	}()
+}
+
+// closeValue is Config.Close, if there is one. There is nobody to tell of its
+// error; if it does not return, the connection may not be closed yet.
+func (p *Pool[T]) closeValue(s *slot[T]) {
+	if p.config.Close == nil {
+		return
+	}
+	err := guard("Close", func() error { return p.config.Close(s.value) })
+	if _, ok := err.(*PanicError); ok {
+		abort(s.conn, false)
+	}
 }
 
 // vacate gives a place back, if there is one, and has it filled again.
@@ -193,11 +203,13 @@ func abort(conn net.Conn, dead bool) {
 		SetLinger(sec int) error
 		Close() error
 	}
-	if c, ok := find[socket](conn); ok && dead {
-		_ = c.SetLinger(0)
-		_ = c.Close()
-	}
-	_ = conn.Close()
+	_ = guard("Close", func() error {
+		if c, ok := find[socket](conn); ok && dead {
+			_ = c.SetLinger(0)
+			_ = c.Close()
+		}
+		return conn.Close()
+	})
 }
 
 // destruct is what puddle calls for an idle slot when the pool is closed.
