@@ -11,7 +11,8 @@ import (
 // Watch calls dead when the connection dies, and before that, with
 // [health.PeerClosed], when the peer closes its side; see [health.Watch] for
 // what dead may do. What has happened already is told at once. A Close of this
-// side is told as well, with [health.LocalClosed].
+// side is told as well, with [health.LocalClosed]; while dead is running, one by
+// dead itself for instance, that is told once dead has returned.
 //
 // Once stop has returned, dead is not running and will not be called (unless
 // stop was called by dead).

@@ -68,6 +68,30 @@ func TestASuspectPeerThatAnswersHasRecovered(t *testing.T) {
 	seen.empty(t)
 }
 
+func TestAnObserverMayCloseASuspectAndOneThatHasRecovered(t *testing.T) {
+	t.Parallel()
+	k := sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 9}
+	o, seen := observe()
+	tell := o.Suspect
+	o.Suspect = func(i SuspectInfo) { tell(i); i.Conn.Close() }
+	_, server := connect(t, &Dialer{KeepAlive: k, Observer: o})
+	testnet.Freeze(t, server)
+	seen.next(t, "suspect")
+	seen.next(t, "closed")
+
+	o, seen = observe()
+	told := o.Recovered
+	o.Recovered = func(i RecoveredInfo) { told(i); i.Conn.Close() }
+	_, server = connect(t, &Dialer{KeepAlive: k, Observer: o})
+	thaw := testnet.Freeze(t, server)
+	seen.next(t, "suspect")
+	thaw()
+	seen.next(t, "recovered")
+	seen.next(t, "closed")
+	alive(t)
+	seen.empty(t)
+}
+
 func TestAHealthyIdleConnectionIsNeverSuspect(t *testing.T) {
 	t.Parallel()
 	o, seen := observe()

@@ -262,6 +262,86 @@ func TestAWatchOfAConnIsSilentAfterStop(t *testing.T) {
 	got.empty(t)
 }
 
+// alive checks that the watch of the process goes on telling deaths.
+func alive(t *testing.T) {
+	t.Helper()
+	client, server := connect(t, new(Dialer))
+	reset(server)
+	waitDone(t, client)
+	if dead := asDead(t, client.Err()); dead.Cause != health.Reset {
+		t.Error(dead)
+	}
+}
+
+func TestAConnMayBeClosedByItsOwnWatchWhenThePeerCloses(t *testing.T) {
+	t.Parallel()
+	client, server := connect(t, new(Dialer))
+	got := make(told, 10)
+	defer client.Watch(func(e *health.DeadError) {
+		client.Close()
+		got.tell(e)
+	})()
+	server.Close()
+	for _, want := range []health.Cause{health.PeerClosed, health.LocalClosed} {
+		if dead := got.next(t); dead.Cause != want {
+			t.Errorf("%v, want %v", dead, want)
+		}
+	}
+	alive(t)
+	got.empty(t)
+}
+
+func TestTwoConnsMayCloseEachOtherInTheirWatches(t *testing.T) {
+	t.Parallel()
+	a, server := connect(t, new(Dialer))
+	b, _ := connect(t, new(Dialer))
+	toA, toB := make(told, 10), make(told, 10)
+	defer a.Watch(func(e *health.DeadError) { b.Close(); toA.tell(e) })()
+	defer b.Watch(func(e *health.DeadError) { a.Close(); toB.tell(e) })()
+	server.Close()
+	if dead := toA.next(t); dead.Cause != health.PeerClosed {
+		t.Error(dead)
+	}
+	for _, got := range []told{toA, toB} {
+		if dead := got.next(t); dead.Cause != health.LocalClosed {
+			t.Error(dead)
+		}
+	}
+	alive(t)
+}
+
+func TestAConnMayBeClosedAndItsWatchStoppedByWhatTheWatchCalls(t *testing.T) {
+	t.Parallel()
+	client, server := connect(t, new(Dialer))
+	got, stop := make(told, 10), make(chan func(), 1)
+	stop <- client.Watch(func(e *health.DeadError) {
+		client.Close()
+		(<-stop)()
+		got.tell(e)
+	})
+	server.Close()
+	if dead := got.next(t); dead.Cause != health.PeerClosed {
+		t.Error(dead)
+	}
+	alive(t)
+	got.empty(t)
+}
+
+func TestAnObserverMayCloseTheConnThatDied(t *testing.T) {
+	t.Parallel()
+	o, seen := observe()
+	tell, told := o.Dead, o.Closed
+	o.Dead = func(i DeadInfo) { i.Conn.Close(); tell(i) }
+	o.Closed = func(i ClosedInfo) { i.Conn.Close(); told(i) }
+	client, server := connect(t, &Dialer{Observer: o})
+	reset(server)
+	waitDone(t, client)
+	seen.next(t, "closed")
+	seen.next(t, "dead")
+	alive(t)
+	seen.empty(t)
+}
+
 // rounds is how often the races below are run: enough to meet what they look
 // for when it is there, and no longer than a few seconds.
 const rounds = 300

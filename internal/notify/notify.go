@@ -4,43 +4,78 @@ package notify
 
 import (
 	"runtime"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 )
 
 // A Call is a function that one goroutine fires and another calls off.
 type Call[T any] struct {
-	f       func(T)
-	stopped atomic.Bool
-	turn    chan struct{} // full while f runs
+	f func(T)
+
+	mu      sync.Mutex // guards what follows; f is not called under it
+	queue   []T        // fired, and not begun
+	running bool       // a Fire is calling f, until the queue is empty
+	stopped bool
+	ended   sync.Cond // of running
 }
 
 // New returns a Call of f.
-func New[T any](f func(T)) *Call[T] { return &Call[T]{f: f, turn: make(chan struct{}, 1)} }
+func New[T any](f func(T)) *Call[T] {
+	c := &Call[T]{f: f}
+	c.ended.L = &c.mu
+	return c
+}
 
-// Fire calls the function, unless Stop came first. Calls do not overlap.
+// Fire calls the function, unless Stop came first. Calls do not overlap and
+// come in the order of the Fires. While the function runs, a Fire, its own ones
+// included, returns at once and leaves its call to the Fire that is under way:
+// whoever needs the call to be over when Fire returns must be the only one.
 func (c *Call[T]) Fire(v T) {
-	c.turn <- struct{}{}
-	defer func() { <-c.turn }()
-	if !c.stopped.Load() {
-		c.f(v)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
 	}
+	c.queue = append(c.queue, v)
+	if !c.running {
+		c.run()
+	}
+}
+
+// run empties the queue. The caller holds c.mu. Should the function panic, what
+// is left waits for the next Fire.
+func (c *Call[T]) run() {
+	c.running = true
+	defer func() {
+		c.running = false
+		c.ended.Broadcast()
+	}()
+	for len(c.queue) > 0 {
+		c.callNext()
+	}
+}
+
+// callNext makes the first call of the queue. The caller holds c.mu, which is
+// free meanwhile.
+func (c *Call[T]) callNext() {
+	v := c.queue[0]
+	c.queue = slices.Delete(c.queue, 0, 1)
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	c.f(v)
 }
 
 // Stop calls the function off: once Stop has returned, it does not run and
 // will not. Only a Stop from within the function of some Call does not wait
 // for one that is running, because that might be itself.
 func (c *Call[T]) Stop() {
-	c.stopped.Store(true)
-	select {
-	case c.turn <- struct{}{}:
-	default:
-		if firing() {
-			return
-		}
-		c.turn <- struct{}{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped, c.queue = true, nil
+	for c.running && !firing() {
+		c.ended.Wait()
 	}
-	<-c.turn
 }
 
 // firing reports whether the calling goroutine is inside a Fire. It is asked
