@@ -22,9 +22,10 @@ func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	k := sockopt.Within(30 * time.Second)
 	nd := new(net.Dialer)
 	nd.SetMultipathTCP(true)
-	loose, err := (&Dialer{NetDialer: nd}).Dial("tcp", l.Addr().String())
+	loose, err := (&Dialer{NetDialer: nd, KeepAlive: k}).Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +37,11 @@ func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
 	if !errors.Is(refused, syscall.ENOPROTOOPT) || !strings.Contains(refused.Error(), "TCP_USER_TIMEOUT") {
 		t.Errorf("the report says: %v", refused)
 	}
-	if got := loose.(*Conn).Report().Got.Idle; got != sockopt.Within(30*time.Second).Idle {
+	if got := loose.(*Conn).Report().Got.Idle; got != k.Idle {
 		t.Errorf("the refused option took idle (%v) with it", got)
 	}
 	fds := openFiles(t)
-	_, err = (&Dialer{NetDialer: nd, Strict: true}).Dial("tcp", l.Addr().String())
+	_, err = (&Dialer{NetDialer: nd, KeepAlive: k, Strict: true}).Dial("tcp", l.Addr().String())
 	var op *net.OpError
 	if !errors.Is(err, syscall.ENOPROTOOPT) || !errors.As(err, &op) || !strings.Contains(err.Error(), "TCP_USER_TIMEOUT") {
 		t.Errorf("strict: %v", err)

@@ -31,7 +31,7 @@ func TestADialGivesWhatWasAsked(t *testing.T) {
 		// net.Dialer would set 15 s, 15 s and 9 over everything.
 		NetDialer: &net.Dialer{KeepAlive: 40 * time.Second, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 41 * time.Second}},
 	})
-	if got, want := client.Report().Got, sockopt.Within(30*time.Second); got != want {
+	if got, want := client.Report().Got, byDefault(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if err := client.Report().Err(); err != nil {
@@ -218,6 +218,9 @@ func TestTheObserverSeesEveryDial(t *testing.T) {
 	if len(starts) != 2 || len(done) != 2 {
 		t.Fatalf("%d starts, %d ends", len(starts), len(done))
 	}
+	if _, err := (&Dialer{Observer: o}).Dial("tcp", "127.0.0.1"); err == nil || starts[2].KeepAlive != (sockopt.KeepAlive{TolerateStall: true}) {
+		t.Errorf("by default: %+v, %v", starts[2], err)
+	}
 	if starts[0].Address != server.LocalAddr().String() || starts[0].KeepAlive != quick {
 		t.Errorf("%+v", starts[0])
 	}
@@ -251,22 +254,28 @@ func TestWithinIsKeptOnARealKernel(t *testing.T) {
 		for _, state := range []string{"idle", "unacknowledged"} {
 			t.Run(within.String()+"/"+state, func(t *testing.T) {
 				t.Parallel()
-				client, server := connect(t, &Dialer{KeepAlive: sockopt.Within(within)})
-				bound(t, client, within+10*time.Second)
-				testnet.Freeze(t, server)
-				start := time.Now()
-				if state == "unacknowledged" {
-					client.Write([]byte("x"))
-				}
-				_, err := client.Read(make([]byte, 1))
-				took := time.Since(start)
-				if dead := asDead(t, err); took > within || !dead.Cause.Silent() {
-					t.Errorf("noticed after %v: %v", took, err)
-				}
-				if earliest, latest := client.Report().Window(); took < earliest-100*time.Millisecond || latest > within {
-					t.Errorf("noticed after %v, predicted %v to %v", took, earliest, latest)
-				}
+				isNoticed(t, sockopt.Within(within), within, state)
 			})
 		}
+	}
+}
+
+// isNoticed has a peer vanish.
+func isNoticed(t *testing.T, k sockopt.KeepAlive, within time.Duration, state string) {
+	t.Helper()
+	client, server := connect(t, &Dialer{KeepAlive: k})
+	bound(t, client, within+10*time.Second)
+	testnet.Freeze(t, server)
+	start := time.Now()
+	if state == "unacknowledged" {
+		client.Write([]byte("x"))
+	}
+	_, err := client.Read(make([]byte, 1))
+	took := time.Since(start)
+	if dead := asDead(t, err); took > within || !dead.Cause.Silent() {
+		t.Errorf("noticed after %v: %v", took, err)
+	}
+	if earliest, latest := client.Report().Window(); took < earliest-100*time.Millisecond || latest > within {
+		t.Errorf("noticed after %v, predicted %v to %v", took, earliest, latest)
 	}
 }

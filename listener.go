@@ -19,12 +19,16 @@ type ListenConfig struct {
 	// NetListenConfig does the listening; its Control function applies, its
 	// KeepAlive and KeepAliveConfig do not. It keeps its own setting of
 	// multipath TCP, which Go turns on for listeners by default: a connection
-	// that a client negotiates as MPTCP refuses the user timeout, as its
+	// that a client negotiates as MPTCP refuses a user timeout, as its
 	// Report then says. Nil listens with plain TCP only.
 	NetListenConfig *net.ListenConfig
 
-	// KeepAlive says within what time a dead client must be noticed. Zero is
-	// sockopt.Within(30 * time.Second).
+	// KeepAlive says within what time a dead client must be noticed. Zero is 30
+	// seconds, and a client that lives and reads slowly, or not at all, is left
+	// alone: sockopt.KeepAlive{TolerateStall: true}. In anything else
+	// TolerateStall is what it says, false unless it was set. Its price: a client
+	// that vanishes when it has stopped reading is noticed only once the kernel
+	// asks it again, minutes later perhaps.
 	KeepAlive sockopt.KeepAlive
 
 	// Observer is told about the deaths and the closing of accepted
@@ -43,7 +47,7 @@ func Listen(network, address string) (net.Listener, error) {
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	nlc := lc.netListenConfig()
 	nlc.KeepAlive, nlc.KeepAliveConfig = -1, net.KeepAliveConfig{}
-	if _, err := sockopt.Current().Plan(lc.KeepAlive); err != nil {
+	if _, err := sockopt.Current().Plan(orDefault(lc.KeepAlive)); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	inner, err := nlc.Listen(ctx, network, address)
@@ -71,7 +75,7 @@ func NewListener(inner net.Listener, config *ListenConfig) (net.Listener, error)
 	if config == nil {
 		config = new(ListenConfig)
 	}
-	plan, err := sockopt.Current().Plan(config.KeepAlive)
+	plan, err := sockopt.Current().Plan(orDefault(config.KeepAlive))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -17,6 +18,16 @@ func TestMain(m *testing.M) { testnet.Main(m) }
 // quick gives up an idle connection, and unacknowledged data, after about two
 // seconds.
 var quick = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1}
+
+// byDefault is what the kernel holds if a zero KeepAlive was asked for. A user
+// timeout would not suffer a peer that reads slowly, on Linux.
+func byDefault() sockopt.KeepAlive {
+	k := sockopt.Within(30 * time.Second)
+	if runtime.GOOS == "linux" {
+		k.UserTimeout = 0
+	}
+	return k
+}
 
 // connect dials a listener of its own and returns both ends.
 func connect(t testing.TB, d *Dialer) (client *Conn, server *net.TCPConn) {

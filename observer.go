@@ -40,7 +40,7 @@ type Observer struct {
 // DialStartInfo is what a dial is about to do.
 type DialStartInfo struct {
 	Network, Address string
-	KeepAlive        sockopt.KeepAlive // as asked for
+	KeepAlive        sockopt.KeepAlive // as asked for; what a zero one means in its place
 }
 
 // DialDoneInfo is how a dial ended.

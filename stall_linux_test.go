@@ -6,10 +6,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/rawconn"
 	"example.com/hale/internal/testnet"
 	"example.com/hale/sockopt"
 )
@@ -96,6 +98,38 @@ func TestAToleratedStallOutlastsTheUserTimeoutAndEndsWhenThePeerReads(t *testing
 	}
 }
 
+// A window that opens by less than a segment at a time is shut for a sender, and
+// its user timeout goes on.
+func TestAPeerThatReadsSlowlyOutlastsTheUserTimeout(t *testing.T) {
+	t.Parallel()
+	nd := &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return rawconn.Control(c, func(fd uintptr) error {
+			return syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, 1448) // as on Ethernet
+		})
+	}}
+	client, server := connect(t, &Dialer{NetDialer: nd, KeepAlive: tolerant})
+	go func() {
+		for b := make([]byte, 64<<10); ; {
+			if _, err := client.Write(b); err != nil {
+				return
+			}
+		}
+	}()
+	if _, err := io.CopyN(io.Discard, server, 8<<20); err != nil { // fast: the buffers grow
+		t.Fatal(err)
+	}
+	pace := time.NewTicker(100 * time.Millisecond)
+	defer pace.Stop()
+	for start := time.Now(); time.Since(start) < 5*time.Second; <-pace.C {
+		if _, err := io.CopyN(io.Discard, server, 1<<10); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Err(); err != nil {
+			t.Fatalf("after %v: %v", time.Since(start), err)
+		}
+	}
+}
+
 func TestAPeerFrozenInAToleratedStallIsDeadBySilence(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
@@ -113,6 +147,73 @@ func TestAStallThatIsNotToleratedEndsAfterTheUserTimeout(t *testing.T) {
 	k := tolerant
 	k.TolerateStall = false
 	stall(t, k).dead(t, health.PeerStalled)
+}
+
+// The kernel would retransmit for a quarter of an hour; it is the watch that
+// keeps the promise.
+func TestWithinIsKeptWithAStallTolerated(t *testing.T) {
+	t.Parallel()
+	promises := map[time.Duration]sockopt.KeepAlive{30 * time.Second: {}} // the default
+	for _, within := range []time.Duration{3 * time.Second, 5 * time.Second, 10 * time.Second} {
+		k := sockopt.Within(within)
+		k.TolerateStall = true
+		promises[within] = k
+	}
+	for within, k := range promises {
+		for _, state := range []string{"idle", "unacknowledged"} {
+			t.Run(within.String()+"/"+state, func(t *testing.T) {
+				t.Parallel()
+				isNoticed(t, k, within, state)
+			})
+		}
+	}
+}
+
+// accepted returns the server's side of a connection.
+func accepted(t *testing.T) func(l net.Listener, err error) *Conn {
+	return func(l net.Listener, err error) *Conn {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close() })
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c.(*Conn)
+	}
+}
+
+func TestTheDefaultBoundsASilenceAndNoStall(t *testing.T) {
+	t.Parallel()
+	dialled, _ := connect(t, new(Dialer))
+	for name, c := range map[string]*Conn{
+		"Dialer":       dialled,
+		"ListenConfig": accepted(t)(Listen("tcp", "127.0.0.1:0")),
+		"NewListener":  accepted(t)(NewListener(testnet.Listen(t), nil)),
+	} {
+		raw, err := c.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := sockopt.Get(raw); err != nil || got != byDefault() || got.UserTimeout != 0 {
+			t.Errorf("%s: the kernel holds %v, %v", name, got, err)
+		}
+		r := c.Report()
+		if err := r.Err(); err != nil || !r.Asked.TolerateStall || r.Asked.UserTimeout != 25*time.Second {
+			t.Errorf("%s: asked for %v: %v", name, r.Asked, err)
+		}
+		if l := limitsOf(r); l != (health.Limits{Idle: 13 * time.Second, Silence: 25 * time.Second}) {
+			t.Errorf("%s: %+v", name, l)
+		}
+	}
 }
 
 func TestASilenceMayLastForTheUserTimeoutOrTheWindow(t *testing.T) {

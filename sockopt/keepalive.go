@@ -81,6 +81,9 @@ type KeepAlive struct {
 	// kernel asks it again, and it asks the less often the longer the window
 	// has been shut, every two minutes in the end.
 	//
+	// It is what a zero KeepAlive means to a hale.Dialer and a hale.ListenConfig,
+	// but not to [Platform.Plan] and [Control], which no watch stands behind.
+	//
 	// On the other systems it changes nothing. The options of Darwin, Solaris
 	// and illumos do not end such a connection, that of Windows is not
 	// documented, and the rest have none. No system holds it: in a KeepAlive
