@@ -24,6 +24,11 @@ import (
 // Deadline errors are net's own, io.EOF from a peer that closed in good order
 // is exactly io.EOF, and data that arrived before the death can still be read.
 //
+// A Conn must be closed. The watch holds it, so that the garbage collector does
+// not close one that was dropped, as it does a net.TCPConn: it keeps its socket,
+// its descriptor and its place in the watch until it dies. That its peer closes
+// its side is no death.
+//
 // As with any net.Conn, methods may be called by several goroutines at once.
 type Conn struct {
 	*net.TCPConn
