@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
-	"example.com/hale/internal/testnet"
 )
 
 // segmentsOut returns how many segments with data c has sent.

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/nettest"
 
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/sockopt"
 )
 

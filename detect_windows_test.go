@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/windows"
 
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/sockopt"
 )
 
 // peerEnv names the environment variable with the address of a peer that
-// freezes each connection once a line has come in on it (internal/winprobe).
+// freezes each connection once a line has come in on it (internal/lab/winprobe).
 // Windows itself cannot freeze one.
 const peerEnv = "HALE_PEER"
 

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/sockopt"
 )
 

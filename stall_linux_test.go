@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
-	"example.com/hale/internal/testnet"
 	"example.com/hale/sockopt"
 )
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // reset has the far end of a connection send RST.

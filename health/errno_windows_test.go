@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/windows"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // patience is how long a call here may block that nobody's death ends.

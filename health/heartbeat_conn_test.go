@@ -9,7 +9,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // dial returns a hale.Conn and its peer.

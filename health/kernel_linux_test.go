@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
-	"example.com/hale/internal/testnet"
 )
 
 // The tests of this file hold the kernel to what the package is built on. They

@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
-	"example.com/hale/internal/testnet"
 )
 
 func TestAWatchTellsOfAFrozenPeerWithNobodyReading(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/pool"
 	"example.com/hale/sockopt"
 )

@@ -3,7 +3,7 @@ package otelhale
 import (
 	"testing"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
-	"example.com/hale/internal/testnet"
 	"example.com/hale/sockopt"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"

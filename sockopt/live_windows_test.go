@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/windows"
 
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
-	"example.com/hale/internal/testnet"
 	"example.com/hale/sockopt"
 )
 

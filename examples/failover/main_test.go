@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/internal/loadtest"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/loadtest"
+	"example.com/hale/internal/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

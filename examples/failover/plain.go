@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/puddle/v2"
 
-	"example.com/hale/internal/loadtest"
+	"example.com/hale/internal/lab/loadtest"
 )
 
 // plainPool is puddle with what net.Dialer dials, both as they come.

@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"example.com/hale/internal/loadtest"
+	"example.com/hale/internal/lab/loadtest"
 )
 
 const (

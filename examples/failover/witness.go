@@ -10,7 +10,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
-	"example.com/hale/internal/loadtest"
+	"example.com/hale/internal/lab/loadtest"
 	"example.com/hale/pool"
 )
 

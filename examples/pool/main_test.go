@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

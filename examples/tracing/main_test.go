@@ -12,7 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"example.com/hale/internal/outage"
+	"example.com/hale/internal/lab/outage"
 )
 
 // run lets the outage happen and prints what was recorded of it.

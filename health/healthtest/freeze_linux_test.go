@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"example.com/hale/health/healthtest"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // keepalive makes the kernel give c up after idle and count probes, in seconds.

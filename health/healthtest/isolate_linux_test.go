@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/hale/health/healthtest"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // roleEnv says what this test binary does instead of running tests.

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // TestMain is the test's TestMain, or, in a process that a test started, the

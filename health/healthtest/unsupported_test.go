@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"example.com/hale/health/healthtest"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 const roleEnv = "HEALTHTEST_ROLE"

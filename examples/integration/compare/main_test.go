@@ -22,7 +22,7 @@ import (
 	natshale "example.com/hale/examples/integration/nats"
 	rpchale "example.com/hale/examples/integration/rpc"
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

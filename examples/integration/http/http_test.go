@@ -14,7 +14,7 @@ import (
 	"example.com/hale/examples/integration/internal/trial"
 	"example.com/hale/examples/integration/internal/trial/trialtest"
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // What most breakages come to: silence, which has two clocks.

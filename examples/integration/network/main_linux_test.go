@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // TestMain also is the main of the programs that the tests start inside hosts:

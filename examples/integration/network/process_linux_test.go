@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // The roles of this binary, when it is started as a program on a host, by the

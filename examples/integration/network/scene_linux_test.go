@@ -10,7 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"example.com/hale"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/pool"
 )
 

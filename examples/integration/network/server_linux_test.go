@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"example.com/hale"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/sockopt"
 )
 

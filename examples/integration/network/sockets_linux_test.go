@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // A socket is a TCP connection of a host that a process has open: the fields of

@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"example.com/hale"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // The ways to break a network, and to mend it, that need more than a line.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"example.com/hale/examples/integration/internal/backend"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 const service = "orders-client"

@@ -15,7 +15,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-	"example.com/hale/internal/outage"
+	"example.com/hale/internal/lab/outage"
 )
 
 // exportEvery is short for the sake of an outage of seconds. The SDK's default

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"example.com/hale/examples/integration/internal/backend"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // asProgram is set for the test binary when it is to be the program.

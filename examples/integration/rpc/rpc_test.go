@@ -11,7 +11,7 @@ import (
 	"example.com/hale/examples/integration/internal/trial"
 	"example.com/hale/examples/integration/internal/trial/trialtest"
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/pool"
 )
 

@@ -16,7 +16,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"example.com/hale"
-	"example.com/hale/internal/loadtest"
+	"example.com/hale/internal/lab/loadtest"
 	"example.com/hale/pool"
 	"example.com/hale/sockopt"
 )

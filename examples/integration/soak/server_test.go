@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // book is what a server under test has recorded.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // Jaeger is a Jaeger that runs until the test ends. What it receives of

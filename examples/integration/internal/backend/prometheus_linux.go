@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // Prometheus is a Prometheus that runs until the test ends.

@@ -10,7 +10,7 @@ import (
 	"example.com/hale"
 	"example.com/hale/examples/integration/internal/lab"
 	"example.com/hale/examples/integration/internal/trial"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/sockopt"
 )
 

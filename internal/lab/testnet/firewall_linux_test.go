@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 // stateful is a firewall that lets through what it knows, and new connections.

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
-	"example.com/hale/internal/testnet"
 )
 
 // serveEcho answers connections to l with what they send, until l closes.

@@ -17,7 +17,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
-	"example.com/hale/internal/loadtest"
+	"example.com/hale/internal/lab/loadtest"
 	otelhale "example.com/hale/otel"
 	"example.com/hale/pool"
 	"example.com/hale/sockopt"
@@ -82,7 +82,7 @@ func Run(ctx context.Context, o Options) error {
 	defer server.Close()
 	s := &scenario{
 		Options: o,
-		tracer:  o.Tracers.Tracer("example.com/hale/internal/outage"),
+		tracer:  o.Tracers.Tracer("example.com/hale/internal/lab/outage"),
 		server:  server,
 		dials:   make(chan struct{}, conns),
 		healed:  make(chan struct{}, 1),

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
-	"example.com/hale/internal/testnet"
+	"example.com/hale/internal/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }
