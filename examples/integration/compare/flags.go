@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/trial"
 	"example.com/hale/sockopt"
 )
 

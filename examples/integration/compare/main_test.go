@@ -17,12 +17,12 @@ import (
 
 	grpchale "example.com/hale/examples/integration/grpc"
 	httphale "example.com/hale/examples/integration/http"
-	"example.com/hale/examples/integration/internal/lab"
-	"example.com/hale/examples/integration/internal/trial"
 	natshale "example.com/hale/examples/integration/nats"
 	rpchale "example.com/hale/examples/integration/rpc"
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/lab/trial"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }
@@ -37,7 +37,9 @@ var inProcess = []server{
 
 // absent is a server whose program is missing.
 var absent = server{
-	start:   func(context.Context) (*lab.Server, error) { return nil, fmt.Errorf("%w: oracled", lab.ErrAbsent) },
+	start: func(context.Context) (*service.Server, error) {
+		return nil, fmt.Errorf("%w: oracled", service.ErrAbsent)
+	},
 	clients: func() []trial.Client { return nil },
 }
 
@@ -100,7 +102,7 @@ func TestServersThatCannotBeStartedOrFrozenEndIt(t *testing.T) {
 	t.Parallel()
 	failing := func(err error) []server {
 		return []server{{
-			start:   func(context.Context) (*lab.Server, error) { return nil, err },
+			start:   func(context.Context) (*service.Server, error) { return nil, err },
 			clients: func() []trial.Client { return nil },
 		}}
 	}

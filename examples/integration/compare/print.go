@@ -7,7 +7,7 @@ import (
 	"math"
 	"strings"
 
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/trial"
 )
 
 var header = []string{

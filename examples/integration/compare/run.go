@@ -10,8 +10,8 @@ import (
 	"sync"
 
 	"example.com/hale"
-	"example.com/hale/examples/integration/internal/lab"
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/service"
+	"example.com/hale/internal/lab/trial"
 	"example.com/hale/sockopt"
 )
 
@@ -54,7 +54,7 @@ func measure(parent context.Context, o options, servers []server) (rows []row, s
 		trials.Go(func() {
 			var err error
 			switch parts[i], err = s.measure(ctx, o); {
-			case errors.Is(err, lab.ErrAbsent):
+			case errors.Is(err, service.ErrAbsent):
 				absent[i] = err.Error()
 			case errors.Is(err, os.ErrPermission), errors.Is(err, errors.ErrUnsupported):
 				cancel(cannot(err))

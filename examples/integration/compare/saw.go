@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/hale/examples/integration/internal/trial"
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/trial"
 )
 
 // saw says in a few words what the users of a session saw, the first first.

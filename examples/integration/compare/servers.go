@@ -5,18 +5,18 @@ import (
 
 	grpchale "example.com/hale/examples/integration/grpc"
 	httphale "example.com/hale/examples/integration/http"
-	"example.com/hale/examples/integration/internal/lab"
-	"example.com/hale/examples/integration/internal/trial"
 	"example.com/hale/examples/integration/mariadb"
 	natshale "example.com/hale/examples/integration/nats"
 	"example.com/hale/examples/integration/postgres"
 	goredis "example.com/hale/examples/integration/redis"
 	rpchale "example.com/hale/examples/integration/rpc"
+	"example.com/hale/internal/lab/service"
+	"example.com/hale/internal/lab/trial"
 )
 
 // server is a server and those who use it.
 type server struct {
-	start   func(context.Context) (*lab.Server, error)
+	start   func(context.Context) (*service.Server, error)
 	clients func() []trial.Client
 }
 

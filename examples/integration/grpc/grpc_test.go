@@ -13,10 +13,10 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"example.com/hale"
-	"example.com/hale/examples/integration/internal/trial"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/lab/trial"
+	"example.com/hale/internal/lab/trial/trialtest"
 	"example.com/hale/pool"
 )
 

@@ -11,13 +11,13 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
-	"example.com/hale/examples/integration/internal/lab"
+	"example.com/hale/internal/lab/service"
 )
 
 // Server starts a gRPC server in this process. It has the standard health
 // service, for unary calls, and one that echoes a stream.
-func Server(context.Context) (*lab.Server, error) {
-	l, err := lab.Listen()
+func Server(context.Context) (*service.Server, error) {
+	l, err := service.Listen()
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func Server(context.Context) (*lab.Server, error) {
 	s.RegisterService(&echoDesc, nil)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
-	return lab.NewLocal("gRPC", l, func() error {
+	return service.NewLocal("gRPC", l, func() error {
 		s.Stop()
 		return <-served
 	})

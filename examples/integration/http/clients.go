@@ -9,7 +9,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/hale"
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/trial"
 )
 
 // Clients are the clients of the server that Server starts.

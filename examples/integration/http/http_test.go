@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"example.com/hale"
-	"example.com/hale/examples/integration/internal/trial"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/lab/trial"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

@@ -14,17 +14,17 @@ import (
 
 	"github.com/coder/websocket"
 
-	"example.com/hale/examples/integration/internal/lab"
+	"example.com/hale/internal/lab/service"
 )
 
 // Server starts an HTTPS server in this process, for HTTP/1.1 and HTTP/2. It
 // answers / with "ok", and echoes messages on a WebSocket at /ws.
-func Server(context.Context) (*lab.Server, error) {
+func Server(context.Context) (*service.Server, error) {
 	cert, err := certificate()
 	if err != nil {
 		return nil, err
 	}
-	l, err := lab.Listen()
+	l, err := service.Listen()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func Server(context.Context) (*lab.Server, error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.ServeTLS(l, "", "") }()
-	return lab.NewLocal("HTTP", l, func() error {
+	return service.NewLocal("HTTP", l, func() error {
 		end() // for WebSockets, which Close leaves alone
 		err := s.Close()
 		s.sockets.Wait()

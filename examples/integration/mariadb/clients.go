@@ -3,7 +3,7 @@ package mariadb
 import (
 	"context"
 
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/trial"
 )
 
 // Clients are the ways to use MariaDB from Go.

@@ -13,9 +13,9 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"example.com/hale/examples/integration/internal/dialled"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/trial/dialled"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 // tls is what a client adds that wants TLS, and trusts anybody.

@@ -7,13 +7,13 @@ import (
 	"context"
 	"syscall"
 
-	"example.com/hale/examples/integration/internal/lab"
+	"example.com/hale/internal/lab/service"
 )
 
 // Server starts a MariaDB with an empty database, see [DSN]. The error matches
-// [lab.ErrAbsent] if it is not installed. The caller closes it.
-func Server(ctx context.Context) (*lab.Server, error) {
-	return lab.Service{
+// [service.ErrAbsent] if it is not installed. The caller closes it.
+func Server(ctx context.Context) (*service.Server, error) {
+	return service.Service{
 		Program: program("mariadbd"),
 		Prepare: prepare,
 		Args:    arguments,
@@ -24,7 +24,9 @@ func Server(ctx context.Context) (*lab.Server, error) {
 // DSN is where the driver finds the server at address.
 func DSN(address string) string { return "hale@tcp(" + address + ")/test" }
 
-func program(name string) lab.Program { return lab.Program{Name: name, Package: "mariadb-server"} }
+func program(name string) service.Program {
+	return service.Program{Name: name, Package: "mariadb-server"}
+}
 
 // user is who may log in, from anywhere and without a password: one statement
 // a line.
@@ -33,7 +35,7 @@ grant all on *.* to hale;
 create database if not exists test;
 `
 
-func prepare(ctx context.Context, h lab.Home) error {
+func prepare(ctx context.Context, h service.Home) error {
 	if err := h.WriteFile("user.sql", []byte(user)); err != nil {
 		return err
 	}
@@ -44,7 +46,7 @@ func prepare(ctx context.Context, h lab.Home) error {
 }
 
 // small is a server that writes as little as it can.
-func small(h lab.Home) []string {
+func small(h service.Home) []string {
 	return []string{
 		"--no-defaults", "--datadir=" + h.Path("data"), "--tmpdir=" + h.Folder,
 		"--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M", "--innodb-flush-log-at-trx-commit=0",
@@ -53,7 +55,7 @@ func small(h lab.Home) []string {
 
 // arguments leave keepalive to the clients: the server's is the system's, two
 // hours.
-func arguments(h lab.Home, host, port string) []string {
+func arguments(h service.Home, host, port string) []string {
 	return append(small(h), "--bind-address="+host, "--port="+port, "--skip-networking=0", "--skip-name-resolve",
 		"--socket="+h.Path("socket"), "--pid-file="+h.Path("pid"), "--init-file="+h.Path("user.sql"), "--skip-log-bin",
 		"--ssl-cert="+h.Path("certificate"), "--ssl-key="+h.Path("key"))

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/trial"
 )
 
 // Clients are the clients of the server that Server starts.

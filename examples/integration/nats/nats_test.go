@@ -8,10 +8,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"example.com/hale/examples/integration/internal/trial"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/lab/trial"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"example.com/hale/examples/integration/internal/lab"
+	"example.com/hale/internal/lab/service"
 )
 
 // subject is the one that the server's echo answers on.
@@ -23,7 +23,7 @@ const subject = "echo"
 // nats-server listens by Multipath TCP, which takes no socket filter, and has
 // no option against it. So it does not listen, and is given what comes in on a
 // listener of plain TCP.
-func Server(context.Context) (_ *lab.Server, err error) {
+func Server(context.Context) (_ *service.Server, err error) {
 	s, err := server.NewServer(&server.Options{
 		DontListen: true, NoSigs: true, NoLog: true,
 		// Two seconds after a connection: a server that has vanished sends none.
@@ -42,12 +42,12 @@ func Server(context.Context) (_ *lab.Server, err error) {
 	if !s.ReadyForConnections(10 * time.Second) {
 		return nil, errors.New("nats: server not ready after 10 s")
 	}
-	service, err := echo(s)
+	echoing, err := echo(s)
 	if err != nil {
 		return nil, err
 	}
-	return lab.Serve("NATS", func(conn net.Conn) { relay(s, conn) }, func() error {
-		service.Close()
+	return service.Serve("NATS", func(conn net.Conn) { relay(s, conn) }, func() error {
+		echoing.Close()
 		stop()
 		return nil
 	})

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/trial"
 )
 
 // Clients are the ways to use PostgreSQL from Go.

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"example.com/hale"
-	"example.com/hale/examples/integration/internal/dialled"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
+	"example.com/hale/internal/lab/trial/dialled"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 // tlsURL is for a client that wants TLS, and trusts anybody.

@@ -5,8 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"example.com/hale/examples/integration/internal/dialled"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
+	"example.com/hale/internal/lab/trial/dialled"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 // The ping is off in both pools: of the one whose PrepareConn asks the death

@@ -11,17 +11,17 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"example.com/hale/examples/integration/internal/lab"
+	"example.com/hale/internal/lab/service"
 )
 
 // tryFor bounds one attempt to find out whether the server is ready.
 const tryFor = 5 * time.Second
 
 // Server starts a PostgreSQL with an empty database, see [URL]. It speaks TLS
-// with clients that ask for it. The error matches [lab.ErrAbsent] if it is not
+// with clients that ask for it. The error matches [service.ErrAbsent] if it is not
 // installed. The caller closes it.
-func Server(ctx context.Context) (*lab.Server, error) {
-	return lab.Service{
+func Server(ctx context.Context) (*service.Server, error) {
+	return service.Service{
 		Program: program("postgres"),
 		Prepare: prepare,
 		Args:    arguments,
@@ -35,9 +35,9 @@ func URL(address string) string {
 	return "postgres://hale@" + address + "/postgres?sslmode=disable"
 }
 
-func program(name string) lab.Program { return lab.Program{Name: name, Package: "postgresql"} }
+func program(name string) service.Program { return service.Program{Name: name, Package: "postgresql"} }
 
-func prepare(ctx context.Context, h lab.Home) error {
+func prepare(ctx context.Context, h service.Home) error {
 	if err := h.WriteCertificate(); err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func prepare(ctx context.Context, h lab.Home) error {
 
 // arguments make it quick, and leave keepalive to the clients: a server that
 // gave up first would send them a reset.
-func arguments(h lab.Home, host, port string) []string {
+func arguments(h service.Home, host, port string) []string {
 	args := []string{"-D", h.Path("data"), "-p", port}
 	for _, setting := range []string{
 		"listen_addresses=" + host,

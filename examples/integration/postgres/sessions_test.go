@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"example.com/hale/examples/integration/internal/dialled"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
+	"example.com/hale/internal/lab/trial/dialled"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 func newSessions(t *testing.T, address string, r *dialled.Conns) Sessions {

@@ -3,8 +3,8 @@ package postgres
 import (
 	"testing"
 
-	"example.com/hale/examples/integration/internal/trial"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
+	"example.com/hale/internal/lab/trial"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 func TestAServerThatVanishesIsNoticedInTime(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/hale/examples/integration/internal/dialled"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/trial/dialled"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 // open opens a client, which is closed when the test ends.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/trial"
 )
 
 // Clients are the ways to use Redis from Go.

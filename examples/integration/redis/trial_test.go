@@ -3,7 +3,7 @@ package redishale
 import (
 	"testing"
 
-	"example.com/hale/examples/integration/internal/trial/trialtest"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 func TestAServerThatVanishesIsNoticedInTime(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"net"
 	"net/rpc"
 
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/trial"
 	"example.com/hale/pool"
 )
 

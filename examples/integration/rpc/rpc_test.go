@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/examples/integration/internal/trial"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/lab/trial"
+	"example.com/hale/internal/lab/trial/trialtest"
 	"example.com/hale/pool"
 )
 

@@ -6,16 +6,16 @@ import (
 	"net"
 	"net/rpc"
 
-	"example.com/hale/examples/integration/internal/lab"
+	"example.com/hale/internal/lab/service"
 )
 
 // Server starts a net/rpc server in this process, with the method Echo.Say.
-func Server(context.Context) (*lab.Server, error) {
+func Server(context.Context) (*service.Server, error) {
 	s := rpc.NewServer()
 	if err := s.Register(Echo{}); err != nil {
 		return nil, err
 	}
-	return lab.Serve("net/rpc", func(conn net.Conn) { s.ServeConn(conn) }, nil)
+	return service.Serve("net/rpc", func(conn net.Conn) { s.ServeConn(conn) }, nil)
 }
 
 // Echo is the service.

@@ -1,4 +1,4 @@
-package lab
+package service
 
 import (
 	"errors"
@@ -68,7 +68,7 @@ func (s *Server) each(k kind, f func(socket) error) error {
 		err = errors.Join(err, s.eachOf(pid, k, f))
 	}
 	if err != nil {
-		return fmt.Errorf("lab: sockets of %s: %w", s.Name, err)
+		return fmt.Errorf("service: sockets of %s: %w", s.Name, err)
 	}
 	return nil
 }

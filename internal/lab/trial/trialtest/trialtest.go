@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"example.com/hale"
-	"example.com/hale/examples/integration/internal/lab"
-	"example.com/hale/examples/integration/internal/trial"
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/lab/trial"
 	"example.com/hale/sockopt"
 )
 
@@ -36,11 +36,11 @@ func Dialer() *hale.Dialer {
 
 // Serve starts a server, and closes it when the test ends. A program or a right
 // that the machine lacks ends the test by [testnet.Missing].
-func Serve(t testing.TB, start func(context.Context) (*lab.Server, error)) *lab.Server {
+func Serve(t testing.TB, start func(context.Context) (*service.Server, error)) *service.Server {
 	t.Helper()
 	testnet.NeedFreeze(t)
 	s, err := start(t.Context())
-	if errors.Is(err, lab.ErrAbsent) {
+	if errors.Is(err, service.ErrAbsent) {
 		testnet.Missing(t, err.Error())
 	}
 	if err != nil {
@@ -58,7 +58,7 @@ func Serve(t testing.TB, start func(context.Context) (*lab.Server, error)) *lab.
 // machine that is gone, a vanished server goes on sending what is not
 // acknowledged, which Linux puts off for up to 200 ms (TCP_DELACK_MAX), and what
 // its program still has to say; to an idle connection that is a sign of life.
-func Vanish(t testing.TB, s *lab.Server) {
+func Vanish(t testing.TB, s *service.Server) {
 	t.Helper()
 	time.Sleep(300 * time.Millisecond)
 	if err := s.Vanish(); err != nil {
@@ -70,7 +70,7 @@ func Vanish(t testing.TB, s *lab.Server) {
 // over connections of [Dialer], and fails the test for those that did not do
 // as they should; see [trial.Result.Kept]. It returns what happened, under load
 // and idle in turn for each client.
-func KeepsThePromise(t *testing.T, s *lab.Server, clients []trial.Client) []trial.Result {
+func KeepsThePromise(t *testing.T, s *service.Server, clients []trial.Client) []trial.Result {
 	t.Helper()
 	var ways []trial.Way
 	for _, c := range clients {

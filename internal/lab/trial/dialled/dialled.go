@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"example.com/hale"
-	"example.com/hale/examples/integration/internal/trial/trialtest"
+	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 // Patience is how long a test waits for what is to happen at once.

@@ -1,4 +1,4 @@
-package lab
+package service
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func (s Service) Start(ctx context.Context) (*Server, error) {
 	defer cancel()
 	server, err := s.launch(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("lab: %s: %w", s.Program.Name, err)
+		return nil, fmt.Errorf("service: %s: %w", s.Program.Name, err)
 	}
 	return server, nil
 }

@@ -1,7 +1,7 @@
-// Package lab starts real servers on this machine, on loopback ports of their
+// Package service starts real servers on this machine, on loopback ports of their
 // own, and makes them vanish: programs from Debian's packages, and Go servers
 // that run in this process.
-package lab
+package service
 
 import (
 	"context"
@@ -46,7 +46,7 @@ func Listen() (*net.TCPListener, error) {
 func newServer(name, addr string, pid int, stop func() error) (*Server, error) {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("lab: %s: %w", name, err)
+		return nil, fmt.Errorf("service: %s: %w", name, err)
 	}
 	return &Server{Name: name, Addr: addr, port: tcp.Port, pid: pid, stop: stop}, nil
 }

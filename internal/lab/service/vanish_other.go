@@ -1,6 +1,6 @@
 //go:build !linux
 
-package lab
+package service
 
 import (
 	"errors"
@@ -17,5 +17,5 @@ func (s *Server) Replace() error { return s.unsupported() }
 func (s *Server) Return() error { return s.unsupported() }
 
 func (s *Server) unsupported() error {
-	return fmt.Errorf("lab: %s cannot vanish: %w", s.Name, errors.ErrUnsupported)
+	return fmt.Errorf("service: %s cannot vanish: %w", s.Name, errors.ErrUnsupported)
 }
