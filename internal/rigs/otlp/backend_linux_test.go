@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/examples/integration/internal/backend"
+	"example.com/hale/internal/rigs/backend"
 	"example.com/hale/internal/lab/testnet"
 )
 

@@ -1,7 +1,7 @@
 // Soak keeps many workers busy through a pool of hale's connections while
 // faults come at random, for as long as it is told, and checks every reply.
 //
-//	cd examples/integration
+//	cd internal/rigs
 //	go run ./soak                                 # one minute
 //	go run ./soak -for 1h -seed 7 -workers 32
 //	go run ./soak -for 10m -seed 8 -json

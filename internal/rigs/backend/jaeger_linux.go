@@ -36,7 +36,7 @@ func StartJaeger(t testing.TB, config string) *Jaeger {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		testnet.Missing(t, "Jaeger ("+err.Error()+"); in examples/integration: go run ./internal/backend/build")
+		testnet.Missing(t, "Jaeger ("+err.Error()+"); in internal/rigs: go run ./backend/build")
 	}
 	free := FreeAddrs(t, 4)
 	j := &Jaeger{OTLP: free[0], Metrics: free[1], query: free[2]}

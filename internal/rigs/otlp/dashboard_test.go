@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	dashboardFile = "../../tracing/dashboard.json"
-	composeFolder = "../../tracing/compose/"
+	dashboardFile = "../../../examples/tracing/dashboard.json"
+	composeFolder = "../../../examples/tracing/compose/"
 )
 
 // dashboard is what the test needs of Grafana's.

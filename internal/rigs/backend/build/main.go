@@ -1,7 +1,7 @@
 // Build builds the Jaeger that tests of this module run, unless that was done
 // before, and prints where it is:
 //
-//	go run ./internal/backend/build
+//	go run ./backend/build
 //
 // It takes minutes, and no time at all once the program is there. Exit status
 // 0 says that it is, 1 that it could not be built.
@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"example.com/hale/examples/integration/internal/backend"
+	"example.com/hale/internal/rigs/backend"
 )
 
 // longest is how long it may take on a slow machine with empty caches.

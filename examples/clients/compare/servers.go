@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 
-	grpchale "example.com/hale/examples/integration/grpc"
-	httphale "example.com/hale/examples/integration/http"
-	"example.com/hale/examples/integration/mariadb"
-	natshale "example.com/hale/examples/integration/nats"
-	"example.com/hale/examples/integration/postgres"
-	goredis "example.com/hale/examples/integration/redis"
-	rpchale "example.com/hale/examples/integration/rpc"
+	grpchale "example.com/hale/examples/clients/grpc"
+	httphale "example.com/hale/examples/clients/http"
+	"example.com/hale/examples/clients/mariadb"
+	natshale "example.com/hale/examples/clients/nats"
+	"example.com/hale/examples/clients/postgres"
+	goredis "example.com/hale/examples/clients/redis"
+	rpchale "example.com/hale/examples/clients/rpc"
 	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/trial"
 )
