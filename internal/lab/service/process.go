@@ -52,11 +52,11 @@ func (p *process) start() error {
 // stop ends the program, by signal or by force if it takes its time. It is an
 // error if the program had ended already, or says by its exit status that
 // something went wrong.
-func (p *process) stop(signal syscall.Signal) error {
+func (p *process) stop(signal os.Signal) error {
 	if !p.running() {
 		return fmt.Errorf("ended before it was told to: %s\n%s", p.cmd.ProcessState, p.tail())
 	}
-	if signal == 0 {
+	if signal == nil {
 		signal = syscall.SIGTERM
 	}
 	_ = p.cmd.Process.Signal(signal) // where there are no signals, grace passes

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -26,9 +25,9 @@ type Service struct {
 	// until it can be dialled.
 	Ready func(ctx context.Context, address string) error
 
-	// Stop is the signal that ends the program at once; zero is SIGTERM. It
+	// Stop is the signal that ends the program at once; nil is SIGTERM. It
 	// need not save anything.
-	Stop syscall.Signal
+	Stop os.Signal
 }
 
 const (

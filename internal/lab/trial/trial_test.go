@@ -85,6 +85,8 @@ func replies(context.Context) error {
 
 var errDead = &health.DeadError{Cause: health.SendTimeout, Op: "read", Err: syscall.ETIMEDOUT}
 
+var errReset = &health.DeadError{Cause: health.Reset, Op: "read", Err: errors.New("reset")}
+
 // diesAfter is a request that fails once the server has been gone for d, and
 // is answered after that.
 func diesAfter(d time.Duration) func(context.Context) error {
@@ -283,7 +285,7 @@ func TestCauseIsFoundInTheChainOrInTheText(t *testing.T) {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)
 		}
 	}
-	two := Result{Errors: []error{errDead, syscall.ECONNRESET, errDead, errors.New("no idea")}}
+	two := Result{Errors: []error{errDead, errReset, errDead, errors.New("no idea")}}
 	if got := two.Causes(); !slices.Equal(got, []health.Cause{health.SendTimeout, health.Reset}) {
 		t.Error(got)
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/internal/rigs/backend"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/rigs/backend"
 )
 
 const service = "orders-client"

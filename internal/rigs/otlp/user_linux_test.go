@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/hale/internal/rigs/backend"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/rigs/backend"
 )
 
 // asProgram is set for the test binary when it is to be the program.
