@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/errno"
 	"example.com/hale/internal/notify"
 )
 
@@ -145,7 +146,7 @@ func keep(dead *health.DeadError, err error) error {
 // its verdict. After the peer's FIN there is none: the kernel gives EPIPE for a
 // reset (tcp_reset), and remembers a silence.
 func (c *Conn) missedIt(err error) bool {
-	if err != io.EOF && !errors.Is(err, errBroken) || c.wroteFIN.Load() || c.verdict.final() != nil {
+	if err != io.EOF && errno.Of(err) != errno.Broken || c.wroteFIN.Load() || c.verdict.final() != nil {
 		return false
 	}
 	if why := c.verdict.why.Load(); why != nil && why.Cause == health.PeerClosed {
@@ -158,7 +159,7 @@ func (c *Conn) missedIt(err error) bool {
 // shutHere reports whether err only says that this side has shut down its
 // writing. Where the kernel tells, health.Diagnose asks it.
 func (c *Conn) shutHere(err error) bool {
-	if !c.wroteFIN.Load() || !errors.Is(err, errBroken) {
+	if !c.wroteFIN.Load() || errno.Of(err) != errno.Broken {
 		return false
 	}
 	_, ierr := c.Info()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"example.com/hale/internal/errno"
 )
 
 // A DeadError says that a connection is dead, why, and since when. It is
@@ -48,7 +50,7 @@ func (e *DeadError) Unwrap() error { return e.Err }
 // waiting. On Windows that constant is an invented number which no socket ever
 // returns.
 func (e *DeadError) Is(target error) bool {
-	return target == syscall.ETIMEDOUT && timedOut(e.Err)
+	return target == syscall.ETIMEDOUT && errno.Of(e.Err) == errno.TimedOut
 }
 
 // Timeout is false: waiting longer, or trying again, will not help.

@@ -250,7 +250,7 @@ func (w *watcher) look(c *watched) {
 	case err != nil: // closed meanwhile
 		w.remove(c)
 	case info.State == TCPClose && errno != 0:
-		w.dead(c, info, info.cause(errnoCauses[syscall.Errno(errno)]), syscall.Errno(errno))
+		w.dead(c, info, info.cause(errnoCause(syscall.Errno(errno))), syscall.Errno(errno))
 	case info.State == TCPClose:
 		w.postpone(c)
 	case info.State.peerClosed():

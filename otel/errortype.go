@@ -9,6 +9,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/errno"
 	"example.com/hale/pool"
 	"example.com/hale/sockopt"
 )
@@ -33,6 +34,16 @@ var errOther = semconv.ErrorTypeOther.Value.AsString()
 var errorTypes = []string{
 	errCanceled, errTimeout, errDNS, errRefused, errNoAddress, errNoFiles, errPermission,
 	errUnsupported, errKeepAlive, errUnavailable, errPoolClosed, errOther,
+}
+
+// errnoTypes is what the operating system's word is for: of those that end a
+// connection package health tells more.
+var errnoTypes = [errno.Kinds]string{
+	errno.Refused:   errRefused,
+	errno.TimedOut:  errTimeout,
+	errno.NoAddress: errNoAddress,
+	errno.NoFiles:   errNoFiles,
+	errno.Denied:    errPermission,
 }
 
 // errorType puts an error of a dial or an Acquire into the closed list.
@@ -61,7 +72,7 @@ func errorType(err error) string {
 
 // socketErrorType is errorType for what the operating system said.
 func socketErrorType(err error) string {
-	if e := errnoType(err); e != "" {
+	if e := errnoTypes[errno.Of(err)]; e != "" {
 		return e
 	}
 	var netErr net.Error
