@@ -2,12 +2,12 @@ package hale
 
 import (
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unique"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 	"example.com/hale/sockopt"
 )
 
@@ -39,12 +39,10 @@ type Conn struct {
 	verdict  verdict
 	suspect  atomic.Bool
 
-	faults, written atomic.Uint64
-
-	wroteFIN  atomic.Bool // CloseWrite was called
-	closed    atomic.Bool // Close was called
-	watch     watch
-	deadlines deadlines
+	wroteFIN atomic.Bool // CloseWrite was called
+	closed   atomic.Bool // Close was called
+	watch    watch
+	meter    netconn.Meter
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -66,16 +64,7 @@ func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
 // From returns the Conn that c is, or that lies under it: it looks through
 // wrappers that have a NetConn method, as [crypto/tls.Conn] has.
 func From(c net.Conn) (*Conn, bool) {
-	for {
-		if conn, ok := c.(*Conn); ok {
-			return conn, true
-		}
-		w, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nil, false
-		}
-		c = w.NetConn()
-	}
+	return netconn.Find[*Conn](c)
 }
 
 // NetConn returns the *[net.TCPConn] underneath. What is read and written
@@ -112,21 +101,17 @@ func (c *Conn) Read(b []byte) (int, error) {
 // A nil error means that the kernel took the data, not that the peer has it.
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.TCPConn.Write(b)
-	c.written.Add(uint64(max(n, 0)))
+	c.meter.Wrote(int64(n))
 	if err != nil {
 		err = c.fail(err)
 	}
 	return n, err
 }
 
-// Faults counts the calls on this connection that failed: deaths, deadlines and
-// io.EOF. With Written it tells a pool what happened while somebody had the
-// connection.
-func (c *Conn) Faults() uint64 { return c.faults.Load() }
-
-// Written counts the bytes that the kernel took from Write and ReadFrom. It
-// does not see what [net.Buffers] writes, nor what is written to NetConn.
-func (c *Conn) Written() uint64 { return c.written.Load() }
+// Meter is for hale's own packages: the calls that failed, the bytes that were
+// written, and the deadlines, which pools and heartbeats need to hand the
+// connection from one user to the next.
+func (c *Conn) Meter() *netconn.Meter { return &c.meter }
 
 // CloseWrite shuts down the writing side: the peer reads io.EOF, and can still
 // send.
@@ -159,47 +144,20 @@ func (c *Conn) noteClosed() {
 
 // SetDeadline sets both deadlines, as [net.TCPConn.SetDeadline] does.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.deadlines.set(&t, &t)
+	c.meter.SetDeadlines(&t, &t)
 	return c.TCPConn.SetDeadline(t)
 }
 
 // SetReadDeadline sets the deadline of Read, as
 // [net.TCPConn.SetReadDeadline] does.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.deadlines.set(&t, nil)
+	c.meter.SetDeadlines(&t, nil)
 	return c.TCPConn.SetReadDeadline(t)
 }
 
 // SetWriteDeadline sets the deadline of Write, as
 // [net.TCPConn.SetWriteDeadline] does.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.deadlines.set(nil, &t)
+	c.meter.SetDeadlines(nil, &t)
 	return c.TCPConn.SetWriteDeadline(t)
-}
-
-// Deadlines returns the deadlines as they were last set, zero for none.
-// Whoever borrows a connection can put them back.
-func (c *Conn) Deadlines() (read, write time.Time) { return c.deadlines.get() }
-
-// deadlines remembers what package net does not tell.
-type deadlines struct {
-	mu          sync.Mutex // guards what follows
-	read, write time.Time
-}
-
-func (d *deadlines) set(read, write *time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if read != nil {
-		d.read = *read
-	}
-	if write != nil {
-		d.write = *write
-	}
-}
-
-func (d *deadlines) get() (read, write time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.read, d.write
 }

@@ -16,7 +16,7 @@ import (
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	src, peer, done := bareReader(r)
 	n, err := c.TCPConn.ReadFrom(src)
-	c.written.Add(uint64(n))
+	c.meter.Wrote(n)
 	done()
 	if err == nil {
 		return n, peer.copyEnd(r)

@@ -112,7 +112,7 @@ func (c *Conn) State() health.State {
 
 // fail turns an error of the socket into the one to return.
 func (c *Conn) fail(err error) error {
-	c.faults.Add(1)
+	c.meter.Fault()
 	if c.missedIt(err) {
 		c.awaitVerdict()
 	}

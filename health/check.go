@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 
+	"example.com/hale/internal/netconn"
 	"example.com/hale/internal/rawconn"
 )
 
@@ -27,16 +28,10 @@ type keeper interface {
 // once: Check takes it, and the next Read on a plain connection is then a bare
 // io.EOF. A hale.Conn keeps it, and Check only asks for what it keeps.
 func Check(c net.Conn) error {
-	for {
-		if k, ok := c.(keeper); ok {
-			return k.Err()
-		}
-		w, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			return lookAt(c)
-		}
-		c = w.NetConn()
+	if k, ok := netconn.Find[keeper](c); ok {
+		return k.Err()
 	}
+	return lookAt(netconn.Innermost(c))
 }
 
 // lookAt is Check for the connection that has the socket.

@@ -84,12 +84,8 @@ type Heartbeat struct {
 // not call Lock, nor wait for somebody who does; it may call Stop.
 //
 // For a probe, c's read and write deadlines are set to its end. Afterwards
-// they are what c's method
-//
-//	Deadlines() (read, write time.Time)
-//
-// said before, which a hale.Conn has, also under wrappers with a NetConn
-// method; without it there are none. A SetDeadline that fails is a failed
+// those of a hale.Conn, also under wrappers with a NetConn method, are what
+// they were before; others have none. A SetDeadline that fails is a failed
 // probe.
 //
 // Call Stop before closing c. A connection that was closed nevertheless ends

@@ -65,7 +65,7 @@ func TestAHeartbeatRestoresTheDeadlinesOfAConn(t *testing.T) {
 	conn.SetWriteDeadline(write)
 	asked := make(chan struct{}, 1)
 	h := &health.Heartbeat{Interval: 10 * time.Millisecond, Probe: func(context.Context, net.Conn) error {
-		if r, w := conn.Deadlines(); !r.Equal(w) || r.After(time.Now().Add(time.Minute)) {
+		if r, w := conn.Meter().Deadlines(); !r.Equal(w) || r.After(time.Now().Add(time.Minute)) {
 			t.Errorf("deadlines during a probe: %v and %v", r, w)
 		}
 		select {
@@ -80,7 +80,7 @@ func TestAHeartbeatRestoresTheDeadlinesOfAConn(t *testing.T) {
 	}
 	<-asked
 	p.Stop()
-	if r, w := conn.Deadlines(); !r.Equal(read) || !w.Equal(write) {
+	if r, w := conn.Meter().Deadlines(); !r.Equal(read) || !w.Equal(write) {
 		t.Errorf("deadlines %v and %v, want %v and %v", r, w, read, write)
 	}
 }

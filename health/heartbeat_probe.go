@@ -3,13 +3,11 @@ package health
 import (
 	"context"
 	"errors"
-	"iter"
 	"net"
 	"time"
-)
 
-// longAgo is a deadline that makes whatever blocks return at once.
-var longAgo = time.Unix(1, 0)
+	"example.com/hale/internal/netconn"
+)
 
 // attempt is one probe of one connection.
 type attempt struct {
@@ -41,19 +39,11 @@ func (p *Pulse) probe(a *attempt) {
 // ask runs the application's probe within the bounds of ctx.
 func (p *Pulse) ask(ctx context.Context) error {
 	read, write := deadlines(p.conn)
-	end, _ := ctx.Deadline()
-	if err := p.conn.SetDeadline(end); err != nil {
-		return err
+	end, err := netconn.Bind(ctx, p.conn)
+	if err == nil {
+		err = p.beater.ask(ctx, p.conn)
 	}
-	interrupted := make(chan struct{})
-	finish := context.AfterFunc(ctx, func() {
-		defer close(interrupted)
-		_ = p.conn.SetDeadline(longAgo)
-	})
-	err := p.beater.ask(ctx, p.conn)
-	if !finish() {
-		<-interrupted
-	}
+	end()
 	_ = p.conn.SetReadDeadline(read)
 	_ = p.conn.SetWriteDeadline(write)
 	return err
@@ -78,7 +68,7 @@ func (p *Pulse) judge(ctx context.Context, err error) *DeadError {
 	if p.failures <= p.beater.failures {
 		return nil
 	}
-	info, _ := inspectConn(socketUnder(p.conn))
+	info, _ := inspectConn(netconn.Innermost(p.conn))
 	return &DeadError{
 		Cause:    HeartbeatFailed,
 		Op:       "heartbeat",
@@ -105,43 +95,16 @@ func ownDeath(c net.Conn, err error) *DeadError {
 // diagnoseUnder is Diagnose for a connection with wrappers. A keeper is not
 // asked: it has diagnosed its errors already, and Check returns its verdict.
 func diagnoseUnder(c net.Conn, err error) *DeadError {
-	for c := range layers(c) {
-		if _, ok := c.(keeper); ok {
-			return nil
-		}
+	if _, ok := netconn.Find[keeper](c); ok {
+		return nil
 	}
-	return Diagnose(socketUnder(c), err)
+	return Diagnose(netconn.Innermost(c), err)
 }
 
-// deadlines returns what c, or what is under it, says that its deadlines are.
+// deadlines returns what is known of c's deadlines.
 func deadlines(c net.Conn) (read, write time.Time) {
-	for c := range layers(c) {
-		if d, ok := c.(interface {
-			Deadlines() (read, write time.Time)
-		}); ok {
-			return d.Deadlines()
-		}
+	if m, ok := netconn.Find[netconn.Metered](c); ok {
+		return m.Meter().Deadlines()
 	}
 	return time.Time{}, time.Time{}
-}
-
-// socketUnder returns the innermost connection.
-func socketUnder(c net.Conn) net.Conn {
-	for under := range layers(c) {
-		c = under
-	}
-	return c
-}
-
-// layers yields c and then, one after another, what NetConn methods reveal.
-func layers(c net.Conn) iter.Seq[net.Conn] {
-	return func(yield func(net.Conn) bool) {
-		for c := c; c != nil && yield(c); {
-			w, ok := c.(interface{ NetConn() net.Conn })
-			if !ok {
-				return
-			}
-			c = w.NetConn()
-		}
-	}
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/hale/internal/netconn"
 )
 
 // ping is a probe: one byte there, and one back.
@@ -220,21 +222,16 @@ func TestOnlyMoreFailuresInARowThanToleratedAreADeath(t *testing.T) {
 // remembering is a connection that knows its deadlines, as hale.Conn.
 type remembering struct {
 	net.Conn
-	mu          sync.Mutex // guards what follows
-	read, write time.Time
+	meter netconn.Meter
 }
 
 func (c *remembering) SetReadDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.read = t
+	c.meter.SetDeadlines(&t, nil)
 	return c.Conn.SetReadDeadline(t)
 }
 
 func (c *remembering) SetWriteDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.write = t
+	c.meter.SetDeadlines(nil, &t)
 	return c.Conn.SetWriteDeadline(t)
 }
 
@@ -242,11 +239,7 @@ func (c *remembering) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-func (c *remembering) Deadlines() (read, write time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.read, c.write
-}
+func (c *remembering) Meter() *netconn.Meter { return &c.meter }
 
 // wrapped is a connection over another one, as tls.Conn.
 type wrapped struct{ net.Conn }
@@ -271,7 +264,7 @@ func TestDeadlinesAreRestoredAfterAProbe(t *testing.T) {
 				begin(t, h, wrap(own))
 				time.Sleep(latest + beatLimit)
 				synctest.Wait()
-				if r, w := own.Deadlines(); !r.Equal(read) || !w.Equal(write) {
+				if r, w := own.meter.Deadlines(); !r.Equal(read) || !w.Equal(write) {
 					t.Errorf("deadlines %v and %v, want %v and %v", r, w, read, write)
 				}
 			})
@@ -287,7 +280,7 @@ func TestDeadlinesThatNobodyRemembersAreNone(t *testing.T) {
 		begin(t, h, opaque{own})
 		time.Sleep(latest + beatLimit)
 		synctest.Wait()
-		if r, w := own.Deadlines(); !r.IsZero() || !w.IsZero() {
+		if r, w := own.meter.Deadlines(); !r.IsZero() || !w.IsZero() {
 			t.Errorf("deadlines %v and %v", r, w)
 		}
 	})
@@ -509,7 +502,7 @@ func TestStopInterruptsAProbe(t *testing.T) {
 				if d := time.Since(start); d != 0 || !ended.Load() {
 					t.Errorf("stopped after %v, probe ended: %v", d, ended.Load())
 				}
-				if r, w := c.Deadlines(); !r.Equal(deadline) || !w.Equal(deadline) {
+				if r, w := c.meter.Deadlines(); !r.Equal(deadline) || !w.Equal(deadline) {
 					t.Errorf("deadlines %v and %v", r, w)
 				}
 				if !p.TryLock() {

@@ -12,6 +12,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 	"example.com/hale/pool"
 )
 
@@ -120,8 +121,7 @@ func (c *fakeConn) Watch(f func(*health.DeadError)) (stop func()) {
 	}
 }
 
-func (c *fakeConn) Faults() uint64  { return 0 }
-func (c *fakeConn) Written() uint64 { return 0 }
+func (c *fakeConn) Meter() *netconn.Meter { return new(netconn.Meter) }
 
 func (c *fakeConn) Close() error {
 	c.far.Close()

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 )
 
 // BenchmarkAcquireRelease compares a verified Acquire and Release with raw
@@ -100,9 +101,9 @@ func startPuddle(b *testing.B, check func(net.Conn) error) func() {
 // hale.Conn does; this package cannot import that.
 type vitalConn struct {
 	*net.TCPConn
-	dead            atomic.Pointer[health.DeadError]
-	suspect         atomic.Bool
-	faults, written atomic.Uint64
+	dead    atomic.Pointer[health.DeadError]
+	suspect atomic.Bool
+	meter   netconn.Meter
 }
 
 func dialVital(ctx context.Context, addr string) (net.Conn, error) {
@@ -113,8 +114,7 @@ func dialVital(ctx context.Context, addr string) (net.Conn, error) {
 	return &vitalConn{TCPConn: c.(*net.TCPConn)}, nil
 }
 
-func (c *vitalConn) Faults() uint64  { return c.faults.Load() }
-func (c *vitalConn) Written() uint64 { return c.written.Load() }
+func (c *vitalConn) Meter() *netconn.Meter { return &c.meter }
 
 func (c *vitalConn) Err() error {
 	if dead := c.dead.Load(); dead != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 )
 
 // passes takes a closer look at a slot that a caller has come upon. If it does
@@ -135,17 +136,12 @@ func (r Reason) check() string {
 	return "Check"
 }
 
-// longPast is a deadline that ends every call on a connection.
-var longPast = time.Unix(1, 0)
-
 // within runs f, the function of the Config that is so named, and has every
-// call on conn fail once ctx, which has a deadline, has ended.
+// call on conn fail once ctx has ended.
 func within(ctx context.Context, conn net.Conn, name string, f func() error) error {
-	deadline, _ := ctx.Deadline()
-	_ = conn.SetDeadline(deadline)
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longPast) })
+	end, _ := netconn.Bind(ctx, conn) // a connection without deadlines has its ctx
 	err := guard(name, f)
-	if !stop() {
+	if end() {
 		return cmp.Or(err, ctx.Err())
 	}
 	_ = conn.SetDeadline(time.Time{})

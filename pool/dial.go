@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 )
 
 // constructor is what a context may tell construct to do.
@@ -151,13 +152,13 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	if life := p.config.MaxConnLifetime; life > 0 {
 		s.expiry = s.opened.Add(life - time.Duration(rand.Float64()*p.config.LifetimeJitter*float64(life)))
 	}
-	s.vital, _ = find[vital](conn)
-	s.counts, _ = find[counter](conn)
+	s.vital, _ = netconn.Find[vital](conn)
+	s.meter = meterOf(conn)
 	encrypted := s.encrypted(conn)
 	if !encrypted && !p.config.KeepUnread {
 		s.peek.at(conn)
 	}
-	_, tcp := find[*net.TCPConn](conn)
+	_, tcp := netconn.Find[*net.TCPConn](conn)
 	s.quick = !encrypted && (tcp || s.vital != nil)
 	s.beat = p.nextBeat()
 	s.begin()
@@ -166,7 +167,7 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	p.mu.Lock()
 	p.filled[s] = struct{}{}
 	p.mu.Unlock()
-	if w, ok := find[watchable](conn); ok {
+	if w, ok := netconn.Find[watchable](conn); ok {
 		stop := w.Watch(func(dead *health.DeadError) { p.died(s, dead) })
 		p.mu.Lock()
 		s.unwatch = stop
@@ -176,11 +177,11 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 
 // encrypted reports whether there is TLS on or around conn.
 func (s *slot[T]) encrypted(conn net.Conn) bool {
-	if _, ok := find[*tls.Conn](conn); ok {
+	if _, ok := netconn.Find[*tls.Conn](conn); ok {
 		return true
 	}
 	value, _ := any(s.value).(net.Conn)
-	_, ok := find[*tls.Conn](value)
+	_, ok := netconn.Find[*tls.Conn](value)
 	return ok
 }
 

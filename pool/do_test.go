@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 )
 
 // ask sends a request of one byte, which the far end of c takes.
@@ -21,7 +22,7 @@ func ask(c *fakeConn) error {
 	}()
 	_, err := c.Write([]byte{1})
 	if err != nil {
-		c.far.SetDeadline(longPast)
+		c.far.SetDeadline(netconn.Past)
 	}
 	<-done
 	c.far.SetDeadline(time.Time{})

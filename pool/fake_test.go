@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 	"example.com/hale/internal/notify"
 )
 
@@ -48,8 +49,7 @@ type fakeConn struct {
 	suspect atomic.Bool
 	hangs   atomic.Bool // does not answer checks
 	sick    atomic.Bool // fails them
-	faults  atomic.Uint64
-	written atomic.Uint64
+	meter   netconn.Meter
 	closed  atomic.Bool
 	out     atomic.Bool // counted as open no more
 }
@@ -178,7 +178,7 @@ func (c *fakeConn) die(dead *health.DeadError) {
 	watch := c.watch
 	c.mu.Unlock()
 	c.gone()
-	c.Conn.SetDeadline(time.Unix(1, 0)) // wakes who is blocked
+	c.Conn.SetDeadline(netconn.Past) // wakes who is blocked
 	for _, call := range watch {
 		call.Fire(dead)
 	}
@@ -223,8 +223,7 @@ func (c *fakeConn) Watch(f func(*health.DeadError)) (stop func()) {
 	return call.Stop
 }
 
-func (c *fakeConn) Faults() uint64  { return c.faults.Load() }
-func (c *fakeConn) Written() uint64 { return c.written.Load() }
+func (c *fakeConn) Meter() *netconn.Meter { return &c.meter }
 
 func (c *fakeConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
@@ -236,7 +235,7 @@ func (c *fakeConn) Write(b []byte) (int, error) {
 		return 0, c.failed(err)
 	}
 	n, err := c.Conn.Write(b)
-	c.written.Add(uint64(n))
+	c.meter.Wrote(int64(n))
 	return n, c.failed(err)
 }
 
@@ -244,7 +243,7 @@ func (c *fakeConn) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	c.faults.Add(1)
+	c.meter.Fault()
 	if dead := c.Err(); dead != nil {
 		return dead
 	}
@@ -320,7 +319,7 @@ func newWrapped[T net.Conn](t *testing.T, e *endpoint, wrap func(*fakeConn) T, o
 			return wrap(c.(*fakeConn)), nil
 		},
 		Open: func(_ context.Context, c net.Conn) (T, error) {
-			found, _ := find[T](c)
+			found, _ := netconn.Find[T](c)
 			return found, nil
 		},
 		MaxConns: 4,

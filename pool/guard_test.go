@@ -183,7 +183,7 @@ func TestAPanicInResetDiscardsTheConnection(t *testing.T) {
 			c.Reset = func(context.Context, *fakeConn) error { once(); return nil }
 		})
 		c := acquire(t, p)
-		c.Value().faults.Add(1)
+		c.Value().meter.Fault()
 		c.Release()
 		synctest.Wait()
 		mustWork(t, e, p)

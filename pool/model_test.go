@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 )
 
 var (
@@ -332,7 +333,7 @@ func (m *model) use(r *rand.Rand) {
 	case 0:
 		m.kill(v, choose(r, causes...))
 	case 1:
-		v.SetDeadline(longPast)
+		v.SetDeadline(netconn.Past)
 		_, _ = v.Read(make([]byte, 1))
 		v.SetDeadline(time.Time{})
 	case 2:

@@ -3,6 +3,8 @@ package pool
 import (
 	"net"
 	"syscall"
+
+	"example.com/hale/internal/netconn"
 )
 
 // peeker sees whether there is something to read on a connection, without
@@ -16,7 +18,7 @@ type peeker struct {
 // at points the peeker at conn's socket, if it has one. It keeps what a look
 // needs, so that a look allocates nothing.
 func (p *peeker) at(conn net.Conn) {
-	sc, ok := find[syscall.Conn](conn)
+	sc, ok := netconn.Find[syscall.Conn](conn)
 	if !ok {
 		return
 	}

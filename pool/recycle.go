@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 )
 
 // died is told of a connection's death by the connection itself, or that its
@@ -204,7 +205,7 @@ func abort(conn net.Conn, dead bool) {
 		Close() error
 	}
 	_ = guard("Close", func() error {
-		if c, ok := find[socket](conn); ok && dead {
+		if c, ok := netconn.Find[socket](conn); ok && dead {
 			_ = c.SetLinger(0)
 			_ = c.Close()
 		}

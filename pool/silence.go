@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 )
 
 // lastHeard is when the endpoint gave its last sign of life, as far as the
@@ -42,7 +43,7 @@ func before(heard time.Time, dead *health.DeadError) bool {
 
 // unanswered asks the kernel whether the peer leaves anything unanswered.
 func (s *slot[T]) unanswered() (info health.Info, yes bool) {
-	i, ok := find[interface{ Info() (health.Info, error) }](s.conn)
+	i, ok := netconn.Find[interface{ Info() (health.Info, error) }](s.conn)
 	if !ok {
 		return info, false
 	}

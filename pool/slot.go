@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
 )
 
 // slot is one place in the pool, and the connection in it once it is filled.
@@ -23,8 +24,8 @@ type slot[T any] struct {
 	res    *puddle.Resource[*slot[T]]
 	value  T
 	conn   net.Conn
-	vital  vital   // nil if the connection does not tell of itself
-	counts counter // nil if it counts nothing
+	vital  vital          // nil if the connection does not tell of itself
+	meter  *netconn.Meter // of the connection
 	opened time.Time
 	expiry time.Time // zero is never
 	epoch  uint64    // of the pool when the dial began
@@ -66,31 +67,9 @@ type vital interface {
 	State() health.State
 }
 
-// counter is a connection that counts its failed reads and writes, and the
-// bytes it has written.
-type counter interface {
-	Faults() uint64
-	Written() uint64
-}
-
 // watchable is a connection that calls back when it dies.
 type watchable interface {
 	Watch(dead func(*health.DeadError)) (stop func())
-}
-
-// find returns the first of the connections under c, by NetConn, that is an I.
-func find[I any](c net.Conn) (found I, ok bool) {
-	for c != nil {
-		if found, ok = c.(I); ok {
-			return found, true
-		}
-		w, wraps := c.(interface{ NetConn() net.Conn })
-		if !wraps {
-			break
-		}
-		c = w.NetConn()
-	}
-	return found, false
 }
 
 const inUse = 1
@@ -128,16 +107,14 @@ func (s *slot[T]) begin() {
 	if s.used.Load() {
 		s.used.Store(false)
 	}
-	if s.counts != nil {
-		s.faults = s.counts.Faults()
-		if written := s.counts.Written(); written != s.written.Load() {
-			s.written.Store(written)
-		}
+	s.faults = s.meter.Faults()
+	if written := s.meter.Written(); written != s.written.Load() {
+		s.written.Store(written)
 	}
 }
 
 // faulty reports whether a read or write failed during the use.
-func (s *slot[T]) faulty() bool { return s.counts != nil && s.counts.Faults() != s.faults }
+func (s *slot[T]) faulty() bool { return s.meter.Faults() != s.faults }
 
 // untouched reports whether no byte can have been written during the use. The
 // kernel is asked, too: what the connection has not seen (net.Buffers writes
@@ -146,16 +123,16 @@ func (s *slot[T]) untouched() bool {
 	if !s.used.Load() {
 		return true
 	}
-	if s.counts == nil || s.counts.Written() != s.written.Load() {
+	if s.meter.Written() != s.written.Load() {
 		return false
 	}
 	taken, err := s.taken()
-	return errors.Is(err, errors.ErrUnsupported) || err == nil && taken <= s.counts.Written()
+	return errors.Is(err, errors.ErrUnsupported) || err == nil && taken <= s.meter.Written()
 }
 
 // taken is how many bytes the kernel has taken since the connection was made.
 func (s *slot[T]) taken() (uint64, error) {
-	sc, ok := find[syscall.Conn](s.conn)
+	sc, ok := netconn.Find[syscall.Conn](s.conn)
 	if !ok {
 		return 0, errors.ErrUnsupported
 	}

@@ -21,12 +21,9 @@ import (
 	"sync"
 	"syscall"
 
+	"example.com/hale/internal/netconn"
 	"example.com/hale/internal/rawconn"
 )
-
-// maxWrappers bounds the walk through NetConn methods, which a wrapper that
-// returns itself would make endless. Real stacks are two or three deep.
-const maxWrappers = 16
 
 // Freeze makes peer deaf: from now on its socket drops every TCP segment that
 // reaches it, as if peer's machine had been paused. Call it on the far end of
@@ -102,16 +99,12 @@ func freeze(c any) (thaw func() error, err error) {
 
 // socketUnder finds the socket of c, through NetConn methods if need be.
 func socketUnder(c any) (syscall.RawConn, error) {
-	for range maxWrappers {
-		raw, err := rawconn.Of(c)
-		if !errors.Is(err, rawconn.ErrNoSocket) {
-			return raw, err
-		}
-		wrapper, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		c = wrapper.NetConn()
+	conn, ok := c.(net.Conn)
+	if !ok {
+		return rawconn.Of(c) // a listener
+	}
+	if socket, ok := netconn.Find[syscall.Conn](conn); ok {
+		return rawconn.Of(socket)
 	}
 	return nil, rawconn.ErrNoSocket
 }

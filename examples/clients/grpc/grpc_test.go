@@ -72,8 +72,8 @@ func TestCallsAndStreamsWorkUnchanged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if conn := <-conns; conn.Err() != nil || conn.Written() == 0 || len(conns) != 0 {
-		t.Errorf("%v, %d bytes, %d more connections", conn.Err(), conn.Written(), len(conns))
+	if conn := <-conns; conn.Err() != nil || conn.Meter().Written() == 0 || len(conns) != 0 {
+		t.Errorf("%v, %d bytes, %d more connections", conn.Err(), conn.Meter().Written(), len(conns))
 	}
 }
 

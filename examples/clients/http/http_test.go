@@ -93,7 +93,7 @@ func TestBothVersionsWorkUnchangedAndTheConnIsFoundUnderTLS(t *testing.T) {
 			res.Body.Close()
 		}
 		under, ok := hale.From(tr.conns[0])
-		if !ok || under.Err() != nil || under.Written() == 0 {
+		if !ok || under.Err() != nil || under.Meter().Written() == 0 {
 			t.Errorf("%s: no good Conn under %T", version, tr.conns[0])
 		}
 		if tr.conns[1] != tr.conns[0] || tr.conns[2] != tr.conns[0] {

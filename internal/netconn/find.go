@@ -1,0 +1,48 @@
+// Package netconn is what hale's packages have in common about a [net.Conn]:
+// what lies under its wrappers, calls on it that must end, what was dialled
+// under a context, and the account of its use.
+package netconn
+
+import (
+	"iter"
+	"net"
+)
+
+// layersMost ends a walk through wrappers that lead in a circle.
+const layersMost = 32
+
+// Layers yields c and then, one after another, what NetConn methods reveal, as
+// [crypto/tls.Conn] has one. A walk that comes back to where it was ends after
+// 32 steps.
+func Layers(c net.Conn) iter.Seq[net.Conn] {
+	return func(yield func(net.Conn) bool) {
+		for range layersMost {
+			if c == nil || !yield(c) {
+				return
+			}
+			w, ok := c.(interface{ NetConn() net.Conn })
+			if !ok {
+				return
+			}
+			c = w.NetConn()
+		}
+	}
+}
+
+// Find returns the outermost of c's layers that is an I.
+func Find[I any](c net.Conn) (found I, ok bool) {
+	for c := range Layers(c) {
+		if found, ok = c.(I); ok {
+			return found, true
+		}
+	}
+	return found, false
+}
+
+// Innermost returns the last of c's layers.
+func Innermost(c net.Conn) net.Conn {
+	for under := range Layers(c) {
+		c = under
+	}
+	return c
+}

@@ -1,0 +1,160 @@
+package netconn
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// wrapper is a connection with another in it, which may be itself.
+type wrapper struct {
+	net.Conn
+	under net.Conn
+}
+
+func (w *wrapper) NetConn() net.Conn { return w.under }
+
+// circle returns wrappers that lead around.
+func circle(n int) net.Conn {
+	first := new(wrapper)
+	last := first
+	for range n - 1 {
+		last = &wrapper{under: last}
+	}
+	first.under = last
+	return first
+}
+
+func TestATypeIsFoundUnderWrappers(t *testing.T) {
+	t.Parallel()
+	pipe, far := net.Pipe()
+	defer pipe.Close()
+	defer far.Close()
+	marked := &marked{pipe}
+	for name, test := range map[string]struct {
+		conn net.Conn
+		want bool
+	}{
+		"itself":                  {marked, true},
+		"under two":               {&wrapper{under: &wrapper{under: marked}}, true},
+		"nothing":                 {nil, false},
+		"another type":            {pipe, false},
+		"nothing in a wrapper":    {&wrapper{}, false},
+		"a wrapper of itself":     {circle(1), false},
+		"a circle of three":       {circle(3), false},
+		"one that hides the rest": {&struct{ net.Conn }{marked}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, ok := Find[interface{ Mark() }](test.conn)
+			if ok != test.want || ok && got != marked {
+				t.Errorf("found %v, %v", got, ok)
+			}
+		})
+	}
+	if got := Innermost(&wrapper{under: &wrapper{under: pipe}}); got != pipe {
+		t.Error("innermost is", got)
+	}
+	Innermost(circle(2)) // ends
+}
+
+type marked struct{ net.Conn }
+
+func (*marked) Mark() {}
+
+func TestACallEndsWithTheContextThatItIsBoundTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		end, err := Bind(ctx, near)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		_, err = near.Read(make([]byte, 1))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		if !end() {
+			t.Error("the context has not ended, it says")
+		}
+	})
+}
+
+func TestWhatIsNotBoundAnyMoreGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		end, err := Bind(ctx, near)
+		if err != nil || end() {
+			t.Fatal("bound to what has ended:", err)
+		}
+		if err := near.SetDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Minute, func() { far.Write([]byte("x")) })
+		if _, err := near.Read(make([]byte, 1)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// lasting is a connection that can be ended.
+type lasting struct {
+	net.Conn
+	done chan struct{}
+}
+
+func (l *lasting) Done() <-chan struct{} { return l.done }
+
+func TestTheLastConnectionThatStandsIsTheOneThatWasDialled(t *testing.T) {
+	t.Parallel()
+	open := func() *lasting { return &lasting{done: make(chan struct{})} }
+	first, second, third, late := open(), open(), open(), open()
+	Note(t.Context(), first) // nobody records
+	ctx, record := Record(t.Context())
+	if got := record.Seal(); got != nil {
+		t.Error("of nothing:", got)
+	}
+	ctx, record = Record(ctx)
+	child, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, c := range []*lasting{first, second, third} {
+		Note(child, c)
+	}
+	close(third.done)
+	if got := record.Seal(); got != second {
+		t.Error("not the second")
+	}
+	Note(child, late)
+	if got := record.Seal(); got != nil {
+		t.Error("a sealed record goes on with", got)
+	}
+}
+
+func TestAMeterKeepsDeadlinesApart(t *testing.T) {
+	t.Parallel()
+	var m Meter
+	first, second := time.Unix(10, 0), time.Unix(20, 0)
+	m.SetDeadlines(&first, nil)
+	m.SetDeadlines(nil, &second)
+	if read, write := m.Deadlines(); read != first || write != second {
+		t.Errorf("%v, %v", read, write)
+	}
+	m.Fault()
+	m.Wrote(3)
+	m.Wrote(-1)
+	if m.Faults() != 1 || m.Written() != 3 {
+		t.Errorf("%d faults, %d bytes", m.Faults(), m.Written())
+	}
+}
