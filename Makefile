@@ -1,0 +1,61 @@
+# What guards hale, one target each; .ci/run calls them all, on Debian as root.
+# Skips for what a machine lacks are failures where HALE_LAB=1 is set.
+#
+# Variables: PKG, the packages of test and race; FUZZTIME, for each fuzz target.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PKG         := ./...
+FUZZTIME    := 5s
+MODULES      = $(shell git ls-files '*go.mod' | xargs -n1 dirname | sort)
+NESTED       = $(filter-out .,$(MODULES))
+
+.DEFAULT_GOAL := help
+.PHONY: help all format tidy lint platforms fuzz unprivileged nested wine sweep race test
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+all: format tidy lint race ## what to run before a commit; a minute or two
+
+format: ## gofmt changes nothing
+	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
+
+tidy: ## go mod tidy changes nothing, in any module
+	@for dir in $(MODULES); do (set -x; cd $$dir && go mod tidy -diff) || exit; done
+
+lint: ## vet and staticcheck, in every module
+	@for dir in $(MODULES); do (set -x; cd $$dir && go vet ./... && go run $(STATICCHECK) ./...) || exit; done
+
+platforms: ## vet for every operating system, link for the common ones
+	.ci/platforms
+
+fuzz: ## every fuzz target for FUZZTIME
+	@packages=$$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) || exit; \
+	for package in $$packages; do \
+		targets=$$(go test -list '^Fuzz' $$package) || exit; \
+		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
+			(set -x; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package) || exit; \
+		done; \
+	done
+
+unprivileged: ## examples/frozenpeer as the user nobody; needs root
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && set -x && \
+	go build -o "$$dir" ./examples/frozenpeer && chmod -R a+rX "$$dir" && \
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$$dir/frozenpeer" -scenario all
+
+nested: ## the tests of the other modules; builds Jaeger first
+	cd internal/rigs && go run ./backend/build
+	@for dir in $(NESTED); do (set -x; cd $$dir && go test -race -shuffle=on ./...) || exit; done
+
+wine: ## the Windows paths under two wines; needs root
+	.ci/wine
+
+sweep: ## the death watch as it is on systems other than Linux
+	go vet -tags hale_sweep ./...
+	go test -tags hale_sweep . ./health
+
+race: ## the tests with the race detector, in random order
+	go test -race -shuffle=on $(PKG)
+
+test: ## the tests
+	go test $(PKG)
