@@ -2,11 +2,14 @@ package hale
 
 import (
 	"net"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unique"
 
 	"example.com/hale/health"
+	"example.com/hale/health/deathwatch"
 	"example.com/hale/internal/netconn"
 	"example.com/hale/sockopt"
 )
@@ -17,32 +20,33 @@ import (
 // later call returns it. The kernel itself tells it once only, to whoever
 // comes first, and gives others a bare io.EOF or EPIPE.
 //
-// A Conn is watched from its making to its Close ([health.Supervise]), so it
+// A Conn is watched from its making to its Close (package deathwatch), so it
 // also learns of a death that nobody's call has met: Done is closed and Err
-// is set within a moment of the kernel giving the peer up.
+// is set within a moment of the peer being given up.
 //
 // Deadline errors are net's own, io.EOF from a peer that closed in good order
 // is exactly io.EOF, and data that arrived before the death can still be read.
 //
-// A Conn must be closed. The watch holds it, so that the garbage collector does
-// not close one that was dropped, as it does a net.TCPConn: it keeps its socket,
-// its descriptor and its place in the watch until it dies. That its peer closes
-// its side is no death.
+// A Conn that is dropped without a Close is closed by the garbage collector, as
+// a net.TCPConn is; the watch does not keep it.
 //
 // As with any net.Conn, methods may be called by several goroutines at once.
 type Conn struct {
 	*net.TCPConn
 
-	report   unique.Handle[sockopt.Report] // most connections share one
+	socket   syscall.RawConn
 	observer *Observer
 	opened   time.Time
 	verdict  verdict
 	suspect  atomic.Bool
 
-	wroteFIN atomic.Bool // CloseWrite was called
-	closed   atomic.Bool // Close was called
-	watch    watch
-	meter    netconn.Meter
+	wroteFIN    atomic.Bool // CloseWrite was called
+	closed      atomic.Bool // Close was called
+	supervision atomic.Pointer[deathwatch.Supervision]
+	meter       netconn.Meter
+
+	mu     sync.Mutex                    // guards report
+	report unique.Handle[sockopt.Report] // most connections share one
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -52,13 +56,12 @@ var _ net.Conn = (*Conn)(nil)
 func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
 	c := &Conn{TCPConn: tcp, observer: o, opened: time.Now()}
 	c.verdict.done = make(chan struct{})
-	var report sockopt.Report
-	raw, err := tcp.SyscallConn()
-	if err == nil {
-		report, err = plan.Apply(raw)
+	socket, err := tcp.SyscallConn()
+	if err != nil {
+		return c, err
 	}
-	c.report = unique.Make(report)
-	return c, err
+	c.socket = socket
+	return c, c.apply(plan)
 }
 
 // From returns the Conn that c is, or that lies under it: it looks through
@@ -71,19 +74,9 @@ func From(c net.Conn) (*Conn, bool) {
 // there directly is not seen by the Conn.
 func (c *Conn) NetConn() net.Conn { return c.TCPConn }
 
-// Report says which options were asked for and what the operating system made
-// of them. It was taken when the connection was made.
-func (c *Conn) Report() sockopt.Report { return c.report.Value() }
-
 // Info returns what the kernel knows about the connection now; see
 // [health.Inspect].
-func (c *Conn) Info() (health.Info, error) {
-	raw, err := c.TCPConn.SyscallConn()
-	if err != nil {
-		return health.Info{}, err
-	}
-	return health.Inspect(raw)
-}
+func (c *Conn) Info() (health.Info, error) { return health.Inspect(c.socket) }
 
 // Read reads as [net.TCPConn.Read] does; the error is the reason of the
 // connection's death if it has died.

@@ -15,10 +15,11 @@ var leaves = []string{"internal/errno", "internal/netconn", "internal/notify", "
 var product = map[string][]string{
 	"sockopt":           {},
 	"health":            {},
+	"health/deathwatch": {"health"},
 	"health/healthtest": {},
-	"":                  {"sockopt", "health"},
+	"":                  {"sockopt", "health", "health/deathwatch"},
 	"pool":              {"health"},
-	"otel":              {"", "sockopt", "health", "pool"},
+	"otel":              {"", "sockopt", "health", "health/deathwatch", "pool"},
 }
 
 // Imports run one way: leaves, sockopt and health, hale and pool, otel; and

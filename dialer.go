@@ -45,8 +45,7 @@ type Dialer struct {
 
 // Dial connects to the address on the network with a zero [Dialer]: a peer that
 // vanishes is noticed within 30 seconds, one that only does not read is left
-// alone. For "tcp", "tcp4" and "tcp6" the result is a [*Conn], which must be
-// closed: one that is dropped keeps its descriptor as long as its peer lives.
+// alone. For "tcp", "tcp4" and "tcp6" the result is a [*Conn].
 func Dial(network, address string) (net.Conn, error) {
 	return new(Dialer).Dial(network, address)
 }
@@ -58,8 +57,7 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 
 // DialContext connects to the address on the network, both as [net.Dial] takes
 // them. For "tcp", "tcp4" and "tcp6" the result is a [*Conn]; other networks
-// are left to NetDialer and give its plain connections. Close the Conn when done:
-// the watch holds it, and so the garbage collector never closes one that lives.
+// are left to NetDialer and give its plain connections.
 //
 // ctx bounds the dial alone; once connected, it has no effect. A KeepAlive
 // that is out of range fails before any socket is made. Errors are those of

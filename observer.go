@@ -2,6 +2,7 @@ package hale
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"example.com/hale/health"
@@ -35,6 +36,9 @@ type Observer struct {
 	Dead func(DeadInfo)
 	// Closed is called exactly once, when Close is called for the first time.
 	Closed func(ClosedInfo)
+	// Dropped is called once for a connection that was collected as garbage
+	// without a Close, within a minute; neither Dead nor Closed follows.
+	Dropped func(DroppedInfo)
 }
 
 // DialStartInfo is what a dial is about to do.
@@ -74,6 +78,12 @@ type ClosedInfo struct {
 	Conn *Conn
 	Err  *health.DeadError // why it had died before, or nil
 	Open time.Duration     // from the end of the handshake until now
+}
+
+// DroppedInfo is a connection that nobody closed.
+type DroppedInfo struct {
+	LocalAddr, RemoteAddr net.Addr
+	Open                  time.Duration // from the end of the handshake until it was found
 }
 
 func (o *Observer) dialStart(ctx context.Context, info DialStartInfo) context.Context {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/health/deathwatch"
 	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
 	"example.com/hale/sockopt"
@@ -210,7 +211,7 @@ func TestTheDefaultBoundsASilenceAndNoStall(t *testing.T) {
 		if err := r.Err(); err != nil || !r.Asked.TolerateStall || r.Asked.UserTimeout != 25*time.Second {
 			t.Errorf("%s: asked for %v: %v", name, r.Asked, err)
 		}
-		if l := limitsOf(r); l != (health.Limits{Idle: 13 * time.Second, Silence: 25 * time.Second}) {
+		if l := limitsOf(r); l != (deathwatch.Limits{Idle: 13 * time.Second, Silence: 25 * time.Second}) {
 			t.Errorf("%s: %+v", name, l)
 		}
 	}

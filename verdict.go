@@ -88,7 +88,7 @@ func (c *Conn) Err() error {
 	if why := c.verdict.why.Load(); why != nil {
 		return why
 	}
-	if health.Instant && c.watch.on {
+	if kernelNotifies && c.isWatched() {
 		return nil
 	}
 	return c.look()

@@ -1,15 +1,19 @@
 package hale
 
 import (
-	"sync"
+	"net"
+	"syscall"
+	"time"
+	"weak"
 
 	"example.com/hale/health"
+	"example.com/hale/health/deathwatch"
 	"example.com/hale/internal/notify"
 	"example.com/hale/sockopt"
 )
 
 // Watch calls dead when the connection dies, and before that, with
-// [health.PeerClosed], when the peer closes its side; see [health.Watch] for
+// [health.PeerClosed], when the peer closes its side; see [deathwatch.Watch] for
 // what dead may do. What has happened already is told at once. A Close of this
 // side is told as well, with [health.LocalClosed]; while dead is running, one by
 // dead itself for instance, that is told once dead has returned.
@@ -35,43 +39,71 @@ func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
 	}
 }
 
-// watch is the connection's own registration with the death watch.
-type watch struct {
-	mu     sync.Mutex // guards remove
-	remove func()
-	on     bool // set before anybody has the connection
-}
-
-// startWatch has the connection watched until it is closed.
+// startWatch has the connection watched until it is closed, or collected as
+// garbage.
 func (c *Conn) startWatch() error {
-	c.watch.on = true
-	remove, err := health.Supervise(c.TCPConn, limitsOf(c.Report()), (*subject)(c))
+	r := ref{conn: weak.Make(c)}
+	if o := c.observer; o != nil && o.Dropped != nil {
+		r.dropped = &dropped{o, c.opened, c.LocalAddr(), c.RemoteAddr()}
+	}
+	if c.socket == nil {
+		return syscall.EINVAL // as net.TCPConn says
+	}
+	s, err := deathwatch.Supervise(r)
 	if err != nil {
-		c.watch.on = false
 		return err
 	}
-	c.watch.mu.Lock()
-	c.watch.remove = remove
-	c.watch.mu.Unlock()
+	c.supervision.Store(s)
 	if c.closed.Load() { // by an observer that was told of a death already
-		remove()
+		s.Stop()
 	}
 	return nil
 }
 
+func (c *Conn) isWatched() bool { return c.supervision.Load() != nil }
+
 func (c *Conn) stopWatch() {
-	c.watch.mu.Lock()
-	defer c.watch.mu.Unlock()
-	if c.watch.remove != nil {
-		c.watch.remove()
+	if s := c.supervision.Load(); s != nil {
+		s.Stop()
 	}
+}
+
+// ref leads to a Conn and does not keep it.
+type ref struct {
+	conn weak.Pointer[Conn]
+	*dropped
+}
+
+func (r ref) Subject() deathwatch.Subject {
+	if c := r.conn.Value(); c != nil {
+		return (*subject)(c)
+	}
+	return nil
+}
+
+func (r ref) Dropped() {
+	if r.dropped != nil {
+		r.dropped.tell()
+	}
+}
+
+// dropped is what is left of a Conn that was collected as garbage, for an
+// Observer that wants to know.
+type dropped struct {
+	observer      *Observer
+	opened        time.Time
+	local, remote net.Addr
+}
+
+func (d *dropped) tell() {
+	d.observer.Dropped(DroppedInfo{LocalAddr: d.local, RemoteAddr: d.remote, Open: time.Since(d.opened)})
 }
 
 // limitsOf says when a silence is worth a look, and when it is too long: for
 // the whole detection window, or the user timeout that was asked for if that
 // is longer.
-func limitsOf(r sockopt.Report) health.Limits {
-	var l health.Limits
+func limitsOf(r sockopt.Report) deathwatch.Limits {
+	var l deathwatch.Limits
 	if !r.Got.Disabled {
 		l.Idle = max(r.Got.Idle, 0)
 	}
@@ -84,10 +116,37 @@ func limitsOf(r sockopt.Report) health.Limits {
 	return l
 }
 
+// stretch makes l fit options that were set later, by whomever: what they allow
+// is no silence that is too long.
+func stretch(l deathwatch.Limits, now sockopt.KeepAlive) deathwatch.Limits {
+	l.Idle = 0
+	if !now.Disabled {
+		l.Idle = max(now.Idle, 0)
+	}
+	if _, latest := now.Window(); l.Silence > 0 && latest != sockopt.Never {
+		l.Silence = max(l.Silence, latest, now.UserTimeout)
+	}
+	return l
+}
+
 // subject is a Conn as the watch sees it.
 type subject Conn
 
 func (s *subject) conn() *Conn { return (*Conn)(s) }
+
+func (s *subject) Socket() syscall.RawConn { return s.socket }
+
+func (s *subject) Limits() deathwatch.Limits {
+	r := s.conn().Report()
+	l := limitsOf(r)
+	if !s.conn().isWatched() {
+		return l // nobody can have set anything yet
+	}
+	if now, err := sockopt.Get(s.socket); err == nil && now != r.Got {
+		return stretch(l, now)
+	}
+	return l
+}
 
 func (s *subject) PeerClosed(fin *health.DeadError) { s.conn().peerClosed(fin) }
 

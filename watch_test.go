@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/health/deathwatch"
 	"example.com/hale/internal/lab/testnet"
 )
 
@@ -149,7 +150,7 @@ func TestAWatchOfAConnTellsWhatItsErrSays(t *testing.T) {
 	client, server := connect(t, new(Dialer))
 	a, b := make(told, 10), make(told, 10)
 	stopA := client.Watch(a.tell)
-	stopB, err := health.Watch(client, b.tell) // joins it, and is not a second one
+	stopB, err := deathwatch.Watch(client, b.tell) // joins it, and is not a second one
 	if err != nil {
 		t.Fatal(err)
 	}

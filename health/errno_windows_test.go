@@ -19,6 +19,12 @@ import (
 // patience is how long a call here may block that nobody's death ends.
 const patience = 20 * time.Second
 
+// reset has the far end of a connection send RST.
+func reset(peer *net.TCPConn) {
+	peer.SetLinger(0)
+	peer.Close()
+}
+
 // blockedRead returns what a Read gets that is blocked while end happens.
 func blockedRead(c *net.TCPConn, end func()) error {
 	c.SetReadDeadline(time.Now().Add(patience))
@@ -159,9 +165,6 @@ func TestAResetThatAReadWasGivenIsStillSeen(t *testing.T) {
 	client, err := resetRead(t)
 	if Classify(err) != Reset {
 		t.Fatal("read:", err)
-	}
-	if dead := watchOver(t, client).next(t); dead.Cause != Reset {
-		t.Error("the watch tells", dead)
 	}
 	var dead *DeadError
 	if err := Check(client); !errors.As(err, &dead) || dead.Cause != Reset {

@@ -26,6 +26,9 @@ type beater struct {
 	over    bool       // the last pulse has ended
 }
 
+// never is a time that does not come.
+const never time.Duration = 1<<63 - 1
+
 func newBeater(r rhythm) *beater {
 	b := &beater{rhythm: r, start: time.Now(), wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	go b.run()

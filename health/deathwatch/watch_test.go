@@ -1,4 +1,4 @@
-package health
+package deathwatch
 
 import (
 	"errors"
@@ -8,21 +8,22 @@ import (
 	"testing"
 	"time"
 
+	"example.com/hale/health"
 	"example.com/hale/internal/lab/testnet"
 )
 
 // A witness writes down what a watch tells.
 type witness struct {
-	told chan *DeadError
+	told chan *health.DeadError
 	stop func()
 }
 
 // watchOver watches c until the test ends.
 func watchOver(t testing.TB, c *net.TCPConn) witness {
 	t.Helper()
-	w := witness{told: make(chan *DeadError, 100)}
+	w := witness{told: make(chan *health.DeadError, 100)}
 	var err error
-	w.stop, err = Watch(c, func(dead *DeadError) { w.told <- dead })
+	w.stop, err = Watch(c, func(dead *health.DeadError) { w.told <- dead })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,7 @@ func watchOver(t testing.TB, c *net.TCPConn) witness {
 }
 
 // next waits for what the watch tells next.
-func (w witness) next(t testing.TB) *DeadError {
+func (w witness) next(t testing.TB) *health.DeadError {
 	t.Helper()
 	select {
 	case dead := <-w.told:
@@ -76,7 +77,7 @@ func TestAWatchTellsOfAResetWithNobodyReading(t *testing.T) {
 	w := watchOver(t, client)
 	reset(server)
 	dead := w.next(t)
-	if dead.Cause != Reset || dead.Op != "watch" || !IsDead(dead) || time.Since(dead.Detected) > time.Minute {
+	if dead.Cause != health.Reset || dead.Op != "watch" || !health.IsDead(dead) || time.Since(dead.Detected) > time.Minute {
 		t.Errorf("%+v", dead)
 	}
 	var op *net.OpError
@@ -92,7 +93,7 @@ func TestAWatchTellsOfAFinOnce(t *testing.T) {
 	client, server := testnet.Pair(t)
 	w := watchOver(t, client)
 	server.CloseWrite()
-	if dead := w.next(t); dead.Cause != PeerClosed {
+	if dead := w.next(t); dead.Cause != health.PeerClosed {
 		t.Errorf("%v", dead)
 	}
 	rounds(t)
@@ -137,8 +138,8 @@ func TestStopWithinDeadDoesNotWaitForItself(t *testing.T) {
 	client, server := testnet.Pair(t)
 	var stop func()
 	watching := make(chan struct{})
-	told := make(chan Cause, 10)
-	stop, err := Watch(client, func(dead *DeadError) {
+	told := make(chan health.Cause, 10)
+	stop, err := Watch(client, func(dead *health.DeadError) {
 		<-watching
 		stop()
 		client.Close()
@@ -151,7 +152,7 @@ func TestStopWithinDeadDoesNotWaitForItself(t *testing.T) {
 	server.CloseWrite()
 	select {
 	case cause := <-told:
-		if cause != PeerClosed {
+		if cause != health.PeerClosed {
 			t.Error(cause)
 		}
 	case <-time.After(20 * time.Second):
@@ -168,7 +169,7 @@ func TestStopWaitsForACallThatRuns(t *testing.T) {
 	client, server := testnet.Pair(t)
 	running, finish := make(chan struct{}), make(chan struct{})
 	var done atomic.Bool
-	stop, err := Watch(client, func(*DeadError) {
+	stop, err := Watch(client, func(*health.DeadError) {
 		close(running)
 		<-finish
 		done.Store(true)
@@ -191,7 +192,7 @@ func TestStopRacesWithDeath(t *testing.T) {
 	for range 150 {
 		client, server := testnet.Pair(t)
 		var stopped atomic.Bool
-		stop, err := Watch(client, func(*DeadError) {
+		stop, err := Watch(client, func(*health.DeadError) {
 			if stopped.Load() {
 				tooLate.Add(1)
 			}
@@ -223,7 +224,7 @@ func TestAConnectionHasOneWatch(t *testing.T) {
 	w.stop()
 	w = watchOver(t, client) // and another one after it
 	reset(server)
-	if dead := w.next(t); dead.Cause != Reset {
+	if dead := w.next(t); dead.Cause != health.Reset {
 		t.Error(dead)
 	}
 }
@@ -240,11 +241,11 @@ func TestAClosedConnectionCannotBeWatched(t *testing.T) {
 // own is a connection with a watch of its own, as hale.Conn is.
 type own struct {
 	*net.TCPConn
-	watched func(*DeadError)
+	watched func(*health.DeadError)
 	stopped int
 }
 
-func (o *own) Watch(dead func(*DeadError)) (stop func()) {
+func (o *own) Watch(dead func(*health.DeadError)) (stop func()) {
 	o.watched = dead
 	return func() { o.stopped++ }
 }
@@ -253,8 +254,8 @@ func TestAWatchJoinsTheOneThatAConnectionHas(t *testing.T) {
 	t.Parallel()
 	client, server := testnet.Pair(t)
 	o := &own{TCPConn: client}
-	var told *DeadError
-	stop, err := Watch(o, func(dead *DeadError) { told = dead })
+	var told *health.DeadError
+	stop, err := Watch(o, func(dead *health.DeadError) { told = dead })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +267,7 @@ func TestAWatchJoinsTheOneThatAConnectionHas(t *testing.T) {
 	if o.watched == nil {
 		t.Fatal("its own watch was not asked")
 	}
-	want := &DeadError{Cause: HeartbeatFailed}
+	want := &health.DeadError{Cause: health.HeartbeatFailed}
 	o.watched(want)
 	stop()
 	if told != want || o.stopped != 1 {

@@ -1,4 +1,4 @@
-package health
+package deathwatch
 
 import (
 	"sync/atomic"

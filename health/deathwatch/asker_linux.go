@@ -1,0 +1,107 @@
+//go:build linux && !hale_sweep
+
+package deathwatch
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/hale/internal/rawconn"
+)
+
+// askingCount is TCP_KEEPCNT while the watch asks: more than it will ask, so
+// that the kernel leaves the verdict to it; and an end, should this process
+// stand still for good.
+const askingCount = 64
+
+// options are those that the watch changes for a while.
+type options struct{ idle, count, userTimeout int32 }
+
+// ask has the kernel send a keepalive probe now: an idle time that is over makes
+// it do so, as often as it is set (tcp_sock_set_keepidle). The first time it
+// keeps the options that the socket holds.
+func (c *Supervision) ask(socket syscall.RawConn) {
+	_ = rawconn.Control(socket, func(fd uintptr) error {
+		if !c.detector.asking {
+			c.held.get(fd)
+			c.detector.asking = true
+		}
+		setOption(fd, unix.TCP_KEEPCNT, max(c.held.count, askingCount))
+		return setOption(fd, unix.TCP_KEEPIDLE, 1)
+	})
+}
+
+// pronounce has the kernel give the peer up now, if it has not answered
+// (tcp_keepalive_timer): at once, or, should an answer be under way, not at all.
+func (c *Supervision) pronounce(socket syscall.RawConn) error {
+	return rawconn.Control(socket, func(fd uintptr) error {
+		if c.held.userTimeout > 0 { // it takes the count's place
+			setOption(fd, unix.TCP_USER_TIMEOUT, 1)
+		}
+		setOption(fd, unix.TCP_KEEPCNT, 1)
+		return setOption(fd, unix.TCP_KEEPIDLE, 1)
+	})
+}
+
+// restore puts the options back, but for those that others have set meanwhile.
+func (c *Supervision) restore(socket syscall.RawConn) {
+	if !c.detector.asking {
+		return
+	}
+	c.detector.asking, c.detector.pronounced = false, false
+	_ = rawconn.Control(socket, func(fd uintptr) error {
+		var now options
+		now.get(fd)
+		if now.userTimeout == 1 {
+			setOption(fd, unix.TCP_USER_TIMEOUT, c.held.userTimeout)
+		}
+		if now.count == 1 || now.count == askingCount {
+			setOption(fd, unix.TCP_KEEPCNT, c.held.count)
+		}
+		if now.idle == 1 {
+			setOption(fd, unix.TCP_KEEPIDLE, c.held.idle)
+		}
+		return nil
+	})
+}
+
+// isOurs reports whether the idle time is still the one that the watch has set.
+func (c *Supervision) isOurs(socket syscall.RawConn) (ours bool) {
+	_ = rawconn.Control(socket, func(fd uintptr) error {
+		ours = getOption(fd, unix.TCP_KEEPIDLE) == 1
+		return nil
+	})
+	return ours
+}
+
+func (o *options) get(fd uintptr) {
+	o.idle, o.count = getOption(fd, unix.TCP_KEEPIDLE), getOption(fd, unix.TCP_KEEPCNT)
+	o.userTimeout = getOption(fd, unix.TCP_USER_TIMEOUT)
+}
+
+func getOption(fd uintptr, option int) int32 {
+	v, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, option)
+	if err != nil {
+		return 0 // an MPTCP socket has no user timeout
+	}
+	return int32(v)
+}
+
+func setOption(fd uintptr, option int, v int32) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, option, int(v)))
+}
+
+// giveUp has a Close of the socket send RST and forget what is left to send:
+// nobody is there to say goodbye to.
+func giveUp(socket syscall.RawConn) {
+	_ = rawconn.Control(socket, func(fd uintptr) error {
+		return unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	})
+}
+
+// hangUp ends what blocks on a connection that the kernel would still wait for.
+func hangUp(socket syscall.RawConn) {
+	_ = rawconn.Control(socket, func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+}

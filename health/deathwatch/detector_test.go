@@ -1,0 +1,238 @@
+package deathwatch
+
+import (
+	"testing"
+	"time"
+)
+
+// look is one look at a connection, and what must be made of it. Times are in
+// seconds.
+type look struct {
+	at, silence      float64
+	until            float64 // the same again every quarter of a second, with the silence going on
+	probes, timeouts int
+	inFlight, queued bool // queued: written, and not sent for want of a window
+	want             finding
+}
+
+type finding uint8
+
+const (
+	fine    finding = iota
+	asks            // fine, but the peer is asked
+	suspect         // and asked, if it can be
+	gone
+)
+
+func secs(s float64) time.Duration {
+	return time.Duration(s * float64(time.Second)).Round(time.Microsecond)
+}
+
+func (l look) sample(rtt time.Duration) sample {
+	return sample{
+		probes:   l.probes,
+		timeouts: l.timeouts,
+		inFlight: l.inFlight,
+		pending:  l.inFlight || l.queued,
+		silence:  secs(l.silence),
+		rtt:      rtt,
+	}
+}
+
+func (a assessment) finding() finding {
+	switch {
+	case a.silent:
+		return gone
+	case a.suspect:
+		return suspect
+	case a.ask:
+		return asks
+	}
+	return fine
+}
+
+func TestWhatALookLeadsTo(t *testing.T) {
+	t.Parallel()
+	within30 := Limits{Idle: 13 * time.Second, Silence: 29700 * time.Millisecond}
+	within3 := Limits{Idle: time.Second, Silence: 2800 * time.Millisecond}
+	short := Limits{Idle: 2 * time.Second, Silence: 4 * time.Second}
+	for _, test := range []struct {
+		name   string
+		limits Limits
+		rtt    time.Duration
+		looks  []look
+	}{
+		{"idle, every probe answered between two looks", within30, 0, []look{
+			{at: 13.02, silence: 13.02, probes: 1, want: asks},
+			{at: 13.27, silence: 0.25},
+			{at: 26.05, silence: 13.03, probes: 1, want: asks},
+			{at: 26.30, silence: 0.24},
+		}},
+		{"one probe lost, the next one answered", short, 0, []look{
+			{at: 2.1, silence: 2.1, probes: 1, want: asks},
+			{at: 2.35, silence: 0.25},
+			{at: 4.4, silence: 2.1, probes: 1, want: asks},
+			{at: 4.65, silence: 0.24},
+		}},
+		{"one asking after the other unanswered, the fifth answered", short, 0, []look{
+			{at: 2.1, silence: 2.1, probes: 1, want: asks},
+			{at: 2.35, silence: 2.35, probes: 2, want: suspect},
+			{at: 2.6, silence: 2.6, probes: 3, want: suspect},
+			{at: 2.85, silence: 2.85, probes: 4, want: suspect},
+			{at: 3.1, silence: 0.2},
+		}},
+		{"silence to the end of the budget", within3, 0, []look{
+			{at: 1.1, silence: 1.1, probes: 1, want: asks},
+			{at: 1.35, silence: 1.35, probes: 2, want: suspect},
+			{at: 1.6, silence: 1.6, probes: 3, want: suspect},
+			{at: 1.85, silence: 1.85, probes: 4, want: suspect},
+			{at: 2.1, silence: 2.1, probes: 5, want: suspect},
+			{at: 2.35, silence: 2.35, probes: 6, want: suspect},
+			{at: 2.6, silence: 2.6, probes: 7, want: suspect},
+			{at: 2.8, silence: 2.8, probes: 8, want: gone},
+		}},
+		{"a budget with too few askings in it is longer", within3, 0, []look{
+			{at: 2.7, silence: 2.7, probes: 1, want: asks},
+			{at: 2.95, silence: 2.95, probes: 2, want: suspect},
+			{at: 3.2, silence: 3.2, probes: 3, want: suspect},
+			{at: 3.45, silence: 3.45, probes: 4, want: suspect},
+			{at: 3.7, silence: 3.7, probes: 5, want: suspect},
+			{at: 3.95, silence: 3.95, probes: 6, want: gone},
+		}},
+		{"a process that stood still asks again", within3, 0, []look{
+			{at: 1.1, silence: 1.1, probes: 1, want: asks},
+			{at: 60, silence: 60, probes: 40, want: suspect}, // the kernel went on asking
+			{at: 60.2, silence: 0.1},
+		}},
+		{"a machine that stood still with a segment in flight", short, 0, []look{
+			{at: 0.5, silence: 0.3, inFlight: true},
+			{at: 33, silence: 32.8, timeouts: 1, inFlight: true},
+			{at: 33.2, silence: 0.1},
+		}},
+		{"a peer far away has the time of its path", within30, 2 * time.Second, []look{
+			{at: 13.1, silence: 13.1, probes: 1, want: asks},
+			{at: 14.6, silence: 14.6, probes: 1},
+			{at: 15.3, silence: 15.3, probes: 1, want: asks},
+			{at: 15.4, silence: 2.1},
+		}},
+		{"data far away is no silence at its first retransmission", within30, 2 * time.Second, []look{
+			{at: 1, silence: 1, inFlight: true},
+			{at: 4, silence: 4, timeouts: 1, inFlight: true},
+			{at: 4.5, silence: 2.3},
+		}},
+		{"data, and silence", short, 0, []look{
+			{at: 1, silence: 1, timeouts: 2, inFlight: true},
+			{at: 1.25, silence: 1.25, timeouts: 2, inFlight: true, want: suspect},
+			{at: 1.5, until: 3.75, silence: 1.5, timeouts: 4, inFlight: true, want: suspect},
+			{at: 4, silence: 4, timeouts: 5, inFlight: true, want: gone},
+		}},
+		{"data always in flight, and always acknowledged", short, 0, []look{
+			{at: 0, silence: 0, inFlight: true},
+			{at: 1, silence: 0.01, inFlight: true},
+			{at: 2, silence: 0.01, inFlight: true},
+			{at: 3, silence: 0.01, inFlight: true},
+			{at: 10, silence: 0.01, inFlight: true},
+		}},
+		{"a window that shut over data in flight, every retransmission answered", short, 0, []look{
+			{at: 1, silence: 0.5, timeouts: 3, queued: true},
+			{at: 2, silence: 0.2, timeouts: 4, queued: true},
+			{at: 3, silence: 1.2, timeouts: 5, inFlight: true},
+			{at: 3.3, silence: 0.3, timeouts: 5, queued: true},
+		}},
+		{"a window closed for ever, every window probe answered", short, 0, []look{
+			{at: 1, silence: 0.2, queued: true},
+			{at: 5, silence: 0.3, queued: true, probes: 1},
+			{at: 5.4, silence: 0.7, queued: true, probes: 2}, // the answers are at least half a second apart
+			{at: 5.6, silence: 0.9, queued: true, probes: 3},
+			{at: 10, silence: 3.9, queued: true},
+			{at: 60, silence: 50, queued: true}, // and the probes ever further
+			{at: 100, silence: 0.2, queued: true},
+		}},
+		{"one lost probe of a window that has long been closed", short, 0, []look{
+			{at: 100, silence: 50, queued: true},
+			{at: 150, silence: 100, queued: true, probes: 1},
+			{at: 150.3, silence: 100.3, queued: true, probes: 1},
+			{at: 200, silence: 0.1, queued: true},
+		}},
+		{"a window closed, and silence", short, 0, []look{
+			{at: 1, silence: 0.2, queued: true},
+			{at: 2, silence: 1.2, queued: true, probes: 1},
+			{at: 3.1, silence: 2.3, queued: true, probes: 2},
+			{at: 4.2, silence: 3.4, queued: true, probes: 3},
+			{at: 4.5, silence: 3.7, queued: true, probes: 3, want: suspect},
+			{at: 4.8, silence: 4, queued: true, probes: 3, want: gone},
+		}},
+		{"written into the silence of an idle connection", short, 0, []look{
+			{at: 2.1, silence: 2.1, probes: 1, want: asks},
+			{at: 2.35, silence: 2.35, probes: 2, want: suspect},
+			{at: 2.6, until: 3.75, silence: 2.6, probes: 2, timeouts: 1, inFlight: true, want: suspect},
+			{at: 4, silence: 4, probes: 2, timeouts: 2, inFlight: true, want: gone},
+		}},
+		{"without keepalive the silence of a write alone", Limits{Silence: 4 * time.Second}, 0, []look{
+			{at: 3600, silence: 3600, inFlight: true},
+			{at: 3600.7, silence: 3600.7, timeouts: 2, inFlight: true},
+			{at: 3600.95, silence: 3600.95, timeouts: 2, inFlight: true, want: suspect},
+			{at: 3601.2, silence: 3601.2, timeouts: 2, inFlight: true, want: gone},
+		}},
+		{"without limits nothing is ever gone", Limits{}, 0, []look{
+			{at: 1, silence: 1, inFlight: true},
+			{at: 1e6, silence: 1e6, timeouts: 3, inFlight: true, want: suspect},
+			{at: 2e6, silence: 2e6, timeouts: 3, inFlight: true, want: suspect},
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDetector()
+			for _, l := range test.looks {
+				for began := l.at; l.at <= max(l.until, began); l.at, l.silence = l.at+0.25, l.silence+0.25 {
+					a := d.assess(l.sample(test.rtt), test.limits, secs(l.at))
+					if got := a.finding(); got != l.want {
+						t.Errorf("at %v s: finding %d, want %d; %+v", l.at, got, l.want, d)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestAMachineThatWokeAsksAndDoubtsUntilThePeerIsHeard(t *testing.T) {
+	t.Parallel()
+	l := Limits{Idle: time.Minute, Silence: 90 * time.Second}
+	d := newDetector()
+	d.assess(sample{silence: 5 * time.Second}, l, secs(5))
+	d.woke = true
+	if a := d.assess(sample{silence: 10 * time.Second}, l, secs(10)); !a.ask || !a.suspect {
+		t.Errorf("%+v", a)
+	}
+	if a := d.assess(sample{silence: 100 * time.Millisecond}, l, secs(10.2)); a.ask || a.suspect || !a.answers {
+		t.Errorf("%+v", a)
+	}
+	d.woke = true // without keepalive nobody can ask
+	if a := d.assess(sample{silence: 5 * time.Second}, Limits{Silence: time.Second}, secs(16)); a.ask || a.suspect {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestThePauseFitsWhatIsExpected(t *testing.T) {
+	t.Parallel()
+	within30 := Limits{Idle: 13 * time.Second, Silence: 29700 * time.Millisecond}
+	for _, test := range []struct {
+		name   string
+		limits Limits
+		sample sample
+		want   time.Duration
+	}{
+		{"nothing to expect", Limits{}, sample{}, longestPause},
+		{"a quarter of the silence", within30, sample{}, within30.Silence / 4},
+		{"the next probe", within30, sample{silence: 12 * time.Second}, time.Second + resolution},
+		{"an answer that is due", within30, sample{silence: 13 * time.Second, probes: 1}, doubtPause},
+		{"the verdict", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 7 * time.Second}, time.Second},
+		{"a verdict just now", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 8 * time.Second}, doubtPause},
+		{"a short budget is looked at more often", Limits{Idle: time.Second, Silence: 1800 * time.Millisecond}, sample{silence: 1100 * time.Millisecond, probes: 1}, shortestPause},
+	} {
+		d := newDetector()
+		if got := d.assess(test.sample, test.limits, time.Minute).pause; got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}

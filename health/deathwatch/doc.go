@@ -1,0 +1,35 @@
+// Package deathwatch watches connections: it tells that one has died although
+// nobody reads or writes, and early that one might.
+//
+// A connection of package hale is watched from its making to its close;
+// [Watch] is for any other. [Supervise], and the types with it, are what
+// hale.Conn is made with, and for nobody else but those who make connections
+// of their own: it also ends the silence of a peer within a time, which the
+// kernel alone cannot.
+//
+// # How it decides
+//
+// The kernel asks the peer: by keepalive probes on an idle connection, by
+// retransmissions while data is in flight, by window probes while the peer
+// takes nothing. It counts the askings since the peer was last heard. The watch
+// looks at that count, seldom while all is well.
+//
+// From the first unanswered probe of an idle connection on it has the kernel
+// ask again, at the pace of the path: a few round trips, at least a tenth of a
+// second. For that it sets TCP_KEEPIDLE to a second, which makes Linux probe at
+// once (tcp_sock_set_keepidle), and TCP_KEEPCNT to 64 so that the probes do not
+// end the connection early. Both are put back when the peer is heard. So one
+// lost packet, or several, is no death.
+//
+// A silence is a death when it has lasted for Limits.Silence, with several
+// askings that had the time to be answered, while this process was awake to see
+// it: one that was stopped, frozen or paused with its machine asks again when
+// it goes on. The kernel pronounces the death of an idle connection, by a
+// TCP_KEEPCNT of 1; the watch itself ends one with data in flight, which the
+// kernel would go on sending.
+//
+// A peer whose kernel answers is alive, however little its program reads.
+//
+// A death by silence has the watch ask all connections to the same address at
+// once.
+package deathwatch

@@ -1,0 +1,255 @@
+//go:build linux && !hale_sweep
+
+package deathwatch
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/hale/health"
+	"example.com/hale/internal/rawconn"
+)
+
+// look finds out what an event was about.
+func (w *watcher) look(c *Supervision) {
+	s := w.subjectOf(c)
+	if s == nil {
+		return
+	}
+	_, state, err := w.sampler.sample(s.Socket())
+	switch {
+	case err != nil: // closed meanwhile
+		w.remove(c, s)
+	case state == health.TCPClose:
+		w.lookAtEnd(c, s)
+	case peerClosed(state):
+		c.closedByPeer(s, finished(s))
+	}
+}
+
+// lookAtEnd finds out why c is over. Without an error either both sides have
+// closed it, or a call got the error before us and tells the subject itself.
+func (w *watcher) lookAtEnd(c *Supervision, s Subject) {
+	errno := 0
+	err := rawconn.Control(s.Socket(), func(fd uintptr) (err error) {
+		errno, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		return err
+	})
+	switch {
+	case err != nil:
+		w.remove(c, s)
+	case errno != 0:
+		w.dead(c, s, health.Diagnose(s, watchError(s, syscall.Errno(errno))))
+	default:
+		c.over = true
+		w.lookAgain(c, doubtPause)
+	}
+}
+
+// subjectOf returns c's subject, or nil if it is gone; c is forgotten then.
+func (w *watcher) subjectOf(c *Supervision) Subject {
+	s := c.ref.Subject()
+	if s == nil {
+		w.remove(c, nil)
+		c.ref.Dropped()
+	}
+	return s
+}
+
+// peerClosed reports whether the peer's FIN has arrived: CLOSE_WAIT, TIME_WAIT,
+// LAST_ACK, CLOSING.
+func peerClosed(s health.TCPState) bool {
+	return s == health.TCPCloseWait || s == 6 || s == 9 || s == 11
+}
+
+// watchError is an error that the watch has met on s.
+func watchError(s net.Conn, err error) error {
+	if errno, ok := err.(syscall.Errno); ok {
+		err = os.NewSyscallError("getsockopt", errno)
+	}
+	return &net.OpError{Op: "watch", Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: err}
+}
+
+// finished says that the peer has closed its side.
+func finished(s Subject) *health.DeadError { return explain(s, health.PeerClosed, io.EOF) }
+
+// explain is a verdict of the watch's own.
+func explain(s Subject, cause health.Cause, err error) *health.DeadError {
+	info, _ := health.Inspect(s.Socket())
+	return &health.DeadError{
+		Cause:    cause,
+		Op:       "watch",
+		Silence:  info.Silence(),
+		Detected: time.Now(),
+		Info:     info,
+		Err:      watchError(s, err),
+	}
+}
+
+// dead tells the subject, which has no use for the watch from then on.
+func (w *watcher) dead(c *Supervision, s Subject, verdict *health.DeadError) {
+	w.remove(c, s)
+	if verdict == nil {
+		return // an error that the connection has survived, or a close by both sides
+	}
+	verdict.Unanswered = c.detector.unansweredFor(c.limits, verdict)
+	if host := hostOf(s); verdict.Cause.Silent() && host.IsValid() {
+		w.lost[host] = struct{}{}
+	}
+	s.Dead(verdict)
+}
+
+// settle explains the end of a connection whose error somebody else was given
+// and kept, by what the kernel remembers.
+func (w *watcher) settle(c *Supervision, s Subject) {
+	if verdict := health.Diagnose(s, watchError(s, io.EOF)); verdict != nil {
+		w.dead(c, s, verdict)
+		return
+	}
+	w.remove(c, s)
+	c.closedByPeer(s, finished(s))
+}
+
+// sample looks at every connection whose time has come.
+func (w *watcher) sample() {
+	now := time.Now()
+	woke := w.clock.jumped(now)
+	next := w.collect(w.clock.since(now), woke)
+	for _, c := range w.due {
+		next = min(next, w.examine(c, w.clock.since(now), woke))
+	}
+	clear(w.due)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wakeBy(next)
+}
+
+// examine looks at c, tells its subject what there is to tell, and returns
+// when to look again.
+func (w *watcher) examine(c *Supervision, now time.Duration, woke bool) (next time.Duration) {
+	if w.at(c.place.slot, c.place.gen) != c { // removed since it was found to be due
+		return never
+	}
+	s := w.subjectOf(c)
+	if s == nil {
+		return never
+	}
+	if c.over {
+		w.settle(c, s)
+		return never
+	}
+	sample, state, err := w.sampler.sample(s.Socket())
+	switch {
+	case err != nil:
+		w.remove(c, s)
+		return never
+	case state == health.TCPClose:
+		w.look(c)
+		return never // it has removed c, or put it off to a time of its own
+	case peerClosed(state) && !c.finSeen:
+		w.look(c)
+	}
+	c.detector.woke = c.detector.woke || woke && c.limits.Idle > 0
+	return w.follow(c, s, sample, now)
+}
+
+// follow acts on what a sample leads to.
+func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Duration) (next time.Duration) {
+	if c.stale.Swap(false) || c.meddledWith(s) {
+		c.restore(s.Socket())
+		c.limits = s.Limits()
+	}
+	before := c.detector
+	a := c.detector.assess(sample, c.limits, now)
+	if (a.silent || a.ask) && !before.asking && c.changed(s) {
+		c.detector = before
+		a = c.detector.assess(sample, c.limits, now)
+	}
+	switch {
+	case a.silent && w.end(c, s, sample):
+		return never
+	case a.ask:
+		c.ask(s.Socket())
+	case a.answers && c.detector.asking:
+		c.restore(s.Socket())
+	}
+	switch {
+	case a.suspect && !before.suspect:
+		s.Suspect(infoOf(s))
+	case !a.suspect && before.suspect:
+		s.Recovered(infoOf(s))
+	}
+	return w.lookAgain(c, a.pause)
+}
+
+// changed asks for the limits, before anything is done on their account: the
+// connection's options may have been set by others.
+func (c *Supervision) changed(s Subject) bool {
+	before := c.limits
+	c.limits = s.Limits()
+	return c.limits != before
+}
+
+// meddledWith reports whether the options were set by others while the watch had
+// its own there.
+func (c *Supervision) meddledWith(s Subject) bool {
+	return c.detector.asking && !c.isOurs(s.Socket())
+}
+
+// end ends a connection whose peer is silent, and reports whether it has. The
+// kernel does it for an idle one, and then there is an event.
+func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
+	if !sample.pending && !c.detector.pronounced {
+		c.detector.pronounced = true
+		if c.pronounce(s.Socket()) == nil {
+			return false
+		}
+	}
+	cause := health.SendTimeout
+	if !sample.pending {
+		cause = health.KeepAliveTimeout // which the kernel does not say: it is too old to be asked
+	}
+	verdict := explain(s, cause, syscall.ETIMEDOUT)
+	giveUp(s.Socket()) // before the subject can close it
+	w.dead(c, s, verdict)
+	hangUp(s.Socket()) // after it knows why
+	return true
+}
+
+// askSiblings has the watch ask all connections to the hosts that have fallen
+// silent.
+func (w *watcher) askSiblings() {
+	if len(w.lost) == 0 {
+		return
+	}
+	w.due = w.everybody(w.due[:0])
+	for _, c := range w.due {
+		s := w.subjectOf(c)
+		if s == nil || c.limits.Idle == 0 {
+			continue
+		}
+		if _, lost := w.lost[hostOf(s)]; lost {
+			c.detector.doubted = true
+			w.lookAgain(c, 0)
+		}
+	}
+	clear(w.due)
+	clear(w.lost)
+}
+
+// hostOf returns the peer's address; it is invalid where there is none.
+func hostOf(s net.Conn) netip.Addr {
+	tcp, _ := s.RemoteAddr().(*net.TCPAddr)
+	return tcp.AddrPort().Addr() // of nil, too
+}
+
+func infoOf(s Subject) health.Info {
+	info, _ := health.Inspect(s.Socket())
+	return info
+}

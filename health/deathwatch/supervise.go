@@ -1,0 +1,102 @@
+package deathwatch
+
+import (
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"example.com/hale/health"
+)
+
+// A Subject is a connection under watch, and is told what the watch sees of
+// it. The methods that tell are called one at a time, on goroutines that serve
+// every connection of the process: they must be quick and must not block.
+type Subject interface {
+	net.Conn
+	syscall.Conn
+	// Socket returns the same as SyscallConn, made before: it is asked for at
+	// every look.
+	Socket() syscall.RawConn
+	// Limits returns what the connection is to be held to, as its options
+	// stand now. It is called when the watch begins, after [Supervision.Refresh],
+	// at the beginning of every doubt and before a verdict of the watch's own.
+	Limits() Limits
+
+	// PeerClosed: the peer has closed its side. At most once, never after Dead.
+	PeerClosed(*health.DeadError)
+	// Dead: the connection has died. At most once, and nothing comes after.
+	Dead(*health.DeadError)
+	// Suspect: the peer has left something unanswered; then either Recovered
+	// or Dead follows.
+	Suspect(health.Info)
+	// Recovered: the peer has answered after all.
+	Recovered(health.Info)
+}
+
+// A Ref leads to a Subject without keeping it alive. It must be comparable, and
+// equal for the same connection.
+type Ref interface {
+	// Subject returns nil once the connection was collected as garbage, and
+	// its socket with it.
+	Subject() Subject
+	// Dropped is called once when the watch finds that, within a minute.
+	Dropped()
+}
+
+// Limits are the times that a connection was set up with; they say when its
+// silence is worth a look, and when it has lasted too long. The zero value
+// asks for neither.
+type Limits struct {
+	// Idle is the quiet time before the first keepalive probe; 0 is no
+	// keepalive.
+	Idle time.Duration
+	// Silence is how long a peer may leave unanswered what it was sent or
+	// asked; 0 is for ever. A peer that answers without reading is not silent.
+	Silence time.Duration
+}
+
+// Supervise watches the connection that ref leads to, with early warnings. The
+// warnings and Limits need Linux; elsewhere the Subject is told of deaths only.
+//
+// The error is [ErrWatched], [net.ErrClosed], or that of a system call; then
+// nothing is watched.
+func Supervise(ref Ref) (*Supervision, error) {
+	s := ref.Subject()
+	c := &Supervision{ref: ref, limits: s.Limits(), detector: newDetector()}
+	return c, watch(c, s)
+}
+
+// Supervision is one connection under watch.
+type Supervision struct {
+	ref   Ref
+	place place       // in the watch's table
+	stale atomic.Bool // the limits are to be asked for anew
+
+	// The rest belongs to the goroutine that serves the watch.
+	limits   Limits
+	detector detector
+	held     options // what the socket held before the watch began to ask
+	finSeen  bool    // the subject knows
+	over     bool    // in state CLOSE, and not explained yet
+}
+
+// Stop ends the watch. It does not wait for a call to the Subject that is under
+// way, may be called more than once and by anybody, and is for a connection
+// that is about to be closed as well.
+func (c *Supervision) Stop() { unwatch(c) }
+
+// Refresh has the watch ask for the Limits again, after the connection's
+// options have changed.
+func (c *Supervision) Refresh() {
+	c.stale.Store(true)
+	lookSoon(c)
+}
+
+// closedByPeer tells the subject of the peer's FIN, once.
+func (c *Supervision) closedByPeer(s Subject, fin *health.DeadError) {
+	if !c.finSeen {
+		c.finSeen = true
+		s.PeerClosed(fin)
+	}
+}

@@ -1,0 +1,71 @@
+package hale
+
+import (
+	"net"
+	"time"
+	"unique"
+
+	"example.com/hale/sockopt"
+)
+
+// Report says which options were asked for and what the operating system made
+// of them. It was taken when the connection was made, or by
+// [Conn.SetOptions] since. While the watch asks a peer that owes an answer, the
+// socket holds other values for a while; see package deathwatch.
+func (c *Conn) Report() sockopt.Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.report.Value()
+}
+
+// apply carries the plan out and keeps the report.
+func (c *Conn) apply(plan sockopt.Plan) error {
+	report, err := plan.Apply(c.socket)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report = unique.Make(report)
+	return err
+}
+
+// SetOptions holds the connection to k from now on, as a [Dialer] with that
+// KeepAlive would have done, and returns what became of it. The error is a
+// [*sockopt.RangeError], with nothing changed, or [net.ErrClosed].
+func (c *Conn) SetOptions(k sockopt.KeepAlive) (sockopt.Report, error) {
+	plan, err := sockopt.Current().Plan(k)
+	if err == nil {
+		err = c.apply(plan)
+	}
+	if err != nil {
+		return sockopt.Report{}, &net.OpError{Op: "set", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+	}
+	c.refreshWatch()
+	return c.Report(), nil
+}
+
+// SetKeepAlive switches keepalive as [net.TCPConn.SetKeepAlive] does. Without
+// it an idle connection whose peer is gone is not noticed.
+func (c *Conn) SetKeepAlive(keepalive bool) error {
+	defer c.refreshWatch()
+	return c.TCPConn.SetKeepAlive(keepalive)
+}
+
+// SetKeepAlivePeriod sets idle time and interval as
+// [net.TCPConn.SetKeepAlivePeriod] does, and has the watch go by them.
+func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
+	defer c.refreshWatch()
+	return c.TCPConn.SetKeepAlivePeriod(d)
+}
+
+// SetKeepAliveConfig sets the keepalive options as
+// [net.TCPConn.SetKeepAliveConfig] does, and has the watch go by them.
+func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
+	defer c.refreshWatch()
+	return c.TCPConn.SetKeepAliveConfig(config)
+}
+
+// refreshWatch has the watch go by the options as they are now.
+func (c *Conn) refreshWatch() {
+	if s := c.supervision.Load(); s != nil {
+		s.Refresh()
+	}
+}
