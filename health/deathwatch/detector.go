@@ -30,7 +30,7 @@ const (
 	// are spread over what is left of the budget.
 	quickAskings = 3
 	// fewestAskings is how many have to be unanswered for a verdict, on any path.
-	fewestAskings = 3
+	fewestAskings = 4
 )
 
 // A sample is what one look at a connection shows.
@@ -58,11 +58,14 @@ type detector struct {
 	looked  time.Duration // when the last look was
 	planned time.Duration // the pause that was planned then
 	rose    time.Duration // when the last unanswered asking was made, at the latest
+	markAt  time.Duration // when the last of those marked was
 	asked   time.Duration // when the watch itself last asked
 	due     time.Duration // for how long an answer was due, and this process awake to see it
 
-	asks   int32 // unanswered askings
-	before int32 // retransmission timeouts that were answered
+	asks    int32 // unanswered askings
+	marked  int32 // those of them that wait for the time of an answer to be over
+	overdue int32 // those for which it is
+	before  int32 // retransmission timeouts that were answered
 
 	suspect    bool
 	asking     bool // the connection's options are the watch's own for a while
@@ -90,9 +93,9 @@ func (d *detector) assess(s sample, l Limits, now time.Duration) assessment {
 	var a assessment
 	a.answers = d.listen(s, now)
 	d.count(s, now)
-	d.suspect = d.woke || d.isSuspect(s, now)
+	d.suspect = d.suspect && !a.answers || d.woke || d.isSuspect(s) // until it is heard
 	a.suspect = d.suspect
-	a.silent = d.isSilent(s, l, now)
+	a.silent = d.isSilent(s, l)
 	a.ask = !a.silent && d.shouldAsk(s, l, now)
 	a.pause = d.pause(s, l)
 	d.looked, d.planned = now, a.pause
@@ -111,7 +114,7 @@ func (d *detector) listen(s sample, now time.Duration) (news bool) {
 	}
 	first := d.heard == -never
 	d.heard, d.before = heard, int32(s.timeouts-s.timeoutsSince())
-	d.asks, d.due = 0, 0
+	d.asks, d.marked, d.overdue, d.due = 0, 0, 0, 0
 	if first {
 		return false // the first look
 	}
@@ -153,21 +156,30 @@ func (d *detector) count(s sample, now time.Duration) {
 		}
 	}
 	d.asks = asks
+	if asks < d.marked { // what was in flight is acknowledged, by an answer too close to the one before
+		d.marked, d.overdue = 0, 0
+	}
+	for range 2 {
+		d.mark(s.answerTime(), now)
+	}
 }
 
-// unanswered is how many askings have had the time to be answered.
-func (d *detector) unanswered(s sample, now time.Duration) int32 {
-	if d.asks > 0 && now-d.rose < s.answerTime() {
-		return d.asks - 1
+// mark finds out how many askings have had the time to be answered: of those
+// made up to some moment all have, once that time has passed.
+func (d *detector) mark(answerTime, now time.Duration) {
+	if d.marked > d.overdue && now-d.markAt >= answerTime {
+		d.overdue = d.marked
 	}
-	return d.asks
+	if d.marked == d.overdue {
+		d.marked, d.markAt = d.asks, d.rose
+	}
 }
 
 // isSuspect: several askings are unanswered. A window that has just been shut is
 // probed faster than a live peer's kernel answers: once in half a second
 // (tcp_invalid_ratelimit).
-func (d *detector) isSuspect(s sample, now time.Duration) bool {
-	switch n := d.unanswered(s, now); {
+func (d *detector) isSuspect(s sample) bool {
+	switch n := d.overdue; {
 	case s.stalled():
 		return n > 2 && s.silence > time.Second
 	case s.inFlight:
@@ -179,15 +191,19 @@ func (d *detector) isSuspect(s sample, now time.Duration) bool {
 
 // isSilent: the budget is over, and holds enough askings that nothing has come
 // back for.
-func (d *detector) isSilent(s sample, l Limits, now time.Duration) bool {
+func (d *detector) isSilent(s sample, l Limits) bool {
 	return l.Silence > 0 && s.silence >= l.Silence &&
-		d.unanswered(s, now) >= l.verdictAskings(s) && d.due >= l.awake()
+		d.overdue >= l.verdictAskings(s) && d.due >= l.awake()
 }
 
 // verdictAskings is how many unanswered askings a verdict needs: as many as the
-// path has time for, of those that the watch can make itself.
+// path has time for, of those that the watch can make itself. A shut window is
+// probed once a second at most, and a very short budget has one less.
 func (l Limits) verdictAskings(s sample) int32 {
-	if s.pending || l.Idle == 0 {
+	switch {
+	case s.stalled() && l.Silence < fewestAskings*time.Second:
+		return fewestAskings - 1
+	case s.pending || l.Idle == 0:
 		return fewestAskings
 	}
 	room := (l.Silence - l.Idle) / max(s.answerTime(), doubtPause)

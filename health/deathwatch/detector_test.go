@@ -159,24 +159,26 @@ func TestWhatALookLeadsTo(t *testing.T) {
 			{at: 2, silence: 1.2, queued: true, probes: 1},
 			{at: 3.1, silence: 2.3, queued: true, probes: 2},
 			{at: 4.2, silence: 3.4, queued: true, probes: 3},
-			{at: 4.5, silence: 3.7, queued: true, probes: 3, want: suspect},
-			{at: 4.8, silence: 4, queued: true, probes: 3, want: gone},
+			{at: 4.5, until: 5, silence: 3.7, queued: true, probes: 3, want: suspect},
+			{at: 5.2, until: 5.3, silence: 4.4, queued: true, probes: 4, want: suspect},
+			{at: 5.45, silence: 4.65, queued: true, probes: 4, want: gone},
 		}},
 		{"written into the silence of an idle connection", short, 0, []look{
 			{at: 2.1, silence: 2.1, probes: 1, want: asks},
 			{at: 2.35, silence: 2.35, probes: 2, want: suspect},
 			{at: 2.6, until: 3.75, silence: 2.6, probes: 2, timeouts: 1, inFlight: true, want: suspect},
-			{at: 4, silence: 4, probes: 2, timeouts: 2, inFlight: true, want: gone},
+			{at: 4, silence: 4, probes: 2, timeouts: 2, inFlight: true, want: gone}, // five askings, one of them young
 		}},
 		{"without keepalive the silence of a write alone", Limits{Silence: 4 * time.Second}, 0, []look{
 			{at: 3600, silence: 3600, inFlight: true},
 			{at: 3600.7, silence: 3600.7, timeouts: 2, inFlight: true},
 			{at: 3600.95, silence: 3600.95, timeouts: 2, inFlight: true, want: suspect},
-			{at: 3601.2, silence: 3601.2, timeouts: 2, inFlight: true, want: gone},
+			{at: 3601.2, silence: 3601.2, timeouts: 3, inFlight: true, want: suspect},
+			{at: 3601.45, silence: 3601.45, timeouts: 3, inFlight: true, want: gone},
 		}},
 		{"without limits nothing is ever gone", Limits{}, 0, []look{
 			{at: 1, silence: 1, inFlight: true},
-			{at: 1e6, silence: 1e6, timeouts: 3, inFlight: true, want: suspect},
+			{at: 1e6, silence: 1e6, timeouts: 3, inFlight: true},
 			{at: 2e6, silence: 2e6, timeouts: 3, inFlight: true, want: suspect},
 		}},
 	} {

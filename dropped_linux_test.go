@@ -1,0 +1,48 @@
+package hale
+
+import (
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/sockopt"
+)
+
+// Not parallel: it counts the descriptors of the process.
+func TestAConnThatIsDroppedIsClosedAndTold(t *testing.T) {
+	const n = 200
+	l := testnet.Listen(t) // whose backlog holds them: nothing is accepted
+	told := make(chan DroppedInfo, n)
+	d := &Dialer{
+		KeepAlive: sockopt.Within(3 * time.Second), // so that the watch looks soon
+		Observer:  &Observer{Dropped: func(info DroppedInfo) { told <- info }},
+	}
+	for range n {
+		if _, err := d.DialContext(t.Context(), "tcp", l.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := descriptors(t)
+	deadline := time.Now().Add(20 * time.Second)
+	for len(told) < n || descriptors(t) > before-n {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d were told, %d descriptors of %d are open", len(told), descriptors(t), before)
+		}
+		runtime.GC()
+		time.Sleep(20 * time.Millisecond)
+	}
+	if info := <-told; info.RemoteAddr.String() != l.Addr().String() || info.LocalAddr == nil || info.Open <= 0 {
+		t.Errorf("%+v", info)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}

@@ -1,0 +1,283 @@
+package deathwatch
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// The model is a kernel, a path and a peer, as far as TCP_INFO shows them, and
+// a process that looks by the detector's own plan. Against it the detector is
+// held to the two rules: gone is noticed, alive is left alone.
+
+// world is one connection, from its making to its end.
+type world struct {
+	random *rand.Rand
+	limits Limits
+	rtt    time.Duration
+	loss   float64       // of each packet, each way
+	gone   time.Duration // when the peer vanishes; never if it does not
+	pace   time.Duration // the longest pause between two retransmissions or window probes
+
+	now      time.Duration
+	heard    time.Duration
+	idle     time.Duration   // TCP_KEEPIDLE, as it stands
+	answers  []time.Duration // under way, with their arrival
+	probes   int
+	timeouts int
+	rto      time.Duration
+	timer    time.Duration // the next retransmission or probe of the kernel; never if there is none
+	inFlight bool
+	stalled  bool
+	sent     time.Duration // the oldest data in flight
+}
+
+const tick = 4 * time.Millisecond
+
+// exchange sends a packet and lets its answer come back, if the path and the
+// peer are so kind.
+func (w *world) exchange() {
+	if w.now < w.gone && w.random.Float64() >= w.loss && w.random.Float64() >= w.loss {
+		w.answers = append(w.answers, w.now+max(w.rtt, tick))
+	}
+}
+
+// advance runs the kernel up to a time.
+func (w *world) advance(to time.Duration) {
+	for w.now < to {
+		next := min(to, w.timer)
+		for _, a := range w.answers {
+			next = min(next, a)
+		}
+		w.now = max(w.now, next)
+		w.receive()
+		if w.now >= w.timer {
+			w.fire()
+		}
+	}
+}
+
+// receive takes the answers that have come.
+func (w *world) receive() {
+	var later []time.Duration
+	for _, a := range w.answers {
+		if a > w.now {
+			later = append(later, a)
+			continue
+		}
+		w.heard, w.probes = w.now, 0
+		if w.inFlight {
+			w.inFlight, w.timeouts = false, 0
+		}
+		w.arm()
+	}
+	w.answers = later
+}
+
+// arm sets the kernel's timer by the state.
+func (w *world) arm() {
+	switch {
+	case w.inFlight || w.stalled:
+		w.rto = w.baseRTO()
+		w.timer = w.now + w.rto
+	case w.limits.Idle > 0:
+		w.timer = max(w.now+tick, w.heard+w.idle)
+	default:
+		w.timer = never
+	}
+}
+
+func (w *world) baseRTO() time.Duration { return w.rtt + max(w.rtt/4, leastRTO) }
+
+// fire is the kernel's timer.
+func (w *world) fire() {
+	w.exchange()
+	switch {
+	case w.inFlight:
+		w.timeouts++
+	default:
+		w.probes++
+	}
+	if w.inFlight || w.stalled {
+		w.rto = min(2*w.rto, max(w.pace, 2*w.baseRTO()))
+		w.timer = w.now + w.rto
+		return
+	}
+	w.timer = w.now + time.Hour // keepalive's own interval is too long to matter
+}
+
+// write sends data.
+func (w *world) write() {
+	if w.inFlight || w.stalled {
+		return
+	}
+	w.inFlight, w.sent = true, w.now
+	w.exchange()
+	w.arm()
+}
+
+// stall shuts the peer's window, or opens it.
+func (w *world) stall(shut bool) {
+	if w.inFlight || w.stalled == shut || w.now >= w.gone {
+		return
+	}
+	w.stalled = shut
+	w.heard, w.probes = w.now, 0 // the peer has said so
+	w.arm()
+}
+
+// ask is what setting TCP_KEEPIDLE to a second does.
+func (w *world) ask() {
+	w.idle = time.Second
+	if !w.inFlight && !w.stalled {
+		w.timer = max(w.now+tick, w.heard+w.idle)
+	}
+}
+
+func (w *world) sample() sample {
+	return sample{
+		probes: w.probes, timeouts: w.timeouts,
+		inFlight: w.inFlight, pending: w.inFlight || w.stalled,
+		silence: w.now - w.heard, rtt: w.rtt, rttVar: w.rtt / 16,
+	}
+}
+
+// trace is one world from its beginning to the verdict, or until enough is seen.
+// It returns when the verdict came, never if it did not, and how many packets
+// had been left unanswered in a row then.
+func (w *world) trace(length time.Duration) (verdict time.Duration, unanswered int) {
+	d := newDetector()
+	w.idle, w.timer = w.limits.Idle, never
+	w.arm()
+	for w.now < length {
+		a := d.assess(w.sample(), w.limits, w.now)
+		switch {
+		case a.silent:
+			return w.now, int(d.asks)
+		case a.ask:
+			w.ask()
+		case a.answers:
+			w.idle = w.limits.Idle
+			w.arm()
+		}
+		w.advance(w.now + w.live(a.pause))
+	}
+	return never, 0
+}
+
+// live lets the application do something, now and then, in a pause, and the
+// process stand still at its end, rarely.
+func (w *world) live(pause time.Duration) time.Duration {
+	pause = pause.Round(shortestPause)
+	switch p := w.random.Float64(); {
+	case p < 0.1:
+		w.write()
+	case p < 0.12:
+		w.stall(!w.stalled)
+	case p < 0.13:
+		pause += time.Duration(w.random.Int64N(int64(20 * time.Second))) // stopped
+	}
+	return pause
+}
+
+// newWorld makes a world of a seed.
+func newWorld(seed uint64) *world {
+	r := rand.New(rand.NewPCG(seed, 1))
+	pick := func(from ...time.Duration) time.Duration { return from[r.IntN(len(from))] }
+	budget := pick(2*time.Second, 3*time.Second, 5*time.Second, 10*time.Second, 30*time.Second, time.Minute)
+	return &world{
+		random: r,
+		limits: Limits{Idle: max(time.Second, budget*4/9/time.Second*time.Second), Silence: budget - 200*time.Millisecond},
+		rtt:    pick(0, 0, 0, 20*time.Millisecond, 200*time.Millisecond, 2*time.Second),
+		pace:   pick(time.Second, max(time.Second, budget/10)),
+		gone:   never,
+	}
+}
+
+// allowed is the latest that the watch may notice: the budget, one more look,
+// and on a long path or a shut window the time of the askings that it needs.
+func (w *world) allowed() time.Duration {
+	answer := w.sample().answerTime()
+	flight := fewestAskings * max(w.pace, 2*w.baseRTO()) // at the longest pause
+	doubt := w.limits.Idle + time.Duration(w.limits.verdictAskings(sample{rtt: w.rtt, rttVar: w.rtt / 16})+1)*(max(answer, doubtPause)+doubtPause)
+	return max(w.limits.Silence, flight, doubt) + answer + 2*doubtPause
+}
+
+func TestAModelOfTheGoneIsNoticed(t *testing.T) {
+	t.Parallel()
+	noticed := 0
+	for seed := range uint64(3000) {
+		w := newWorld(seed)
+		w.gone = time.Duration(w.random.Int64N(int64(2 * time.Minute)))
+		// It has to be awake to notice: no standing still here.
+		w.random = rand.New(rand.NewPCG(seed, 2))
+		verdict, _ := w.awake().trace(w.gone + 10*time.Minute)
+		if verdict < w.gone {
+			t.Errorf("seed %d: at %v, and the peer was there until %v", seed, verdict, w.gone)
+		}
+		if after := verdict - w.gone; after > w.allowed() {
+			t.Errorf("seed %d: noticed after %v, allowed %v: limits %v, RTT %v, pace %v", seed, after, w.allowed(), w.limits, w.rtt, w.pace)
+		}
+		noticed++
+	}
+	t.Logf("%d noticed", noticed)
+}
+
+// awake has the process never stand still.
+func (w *world) awake() *world {
+	w.random = rand.New(&steady{w.random})
+	return w
+}
+
+// steady leaves out the numbers that make the process stand still.
+type steady struct{ *rand.Rand }
+
+func (s *steady) Uint64() uint64 {
+	for {
+		n := s.Rand.Uint64()
+		if p := float64(n<<11>>11) / (1 << 53); p < 0.12 || p >= 0.13 {
+			return n
+		}
+	}
+}
+
+func TestAModelOfTheLivingIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for _, loss := range []float64{0, 0.02, 0.1} {
+		steps, deaths, hasty := 0, 0, 0
+		for seed := range uint64(1000) {
+			w := newWorld(seed)
+			w.loss = loss
+			verdict, unanswered := w.trace(30 * time.Minute)
+			steps += int(w.now / time.Second)
+			if verdict == never {
+				continue
+			}
+			deaths++
+			least := fewestAskings
+			if hurried := w.stalled && w.limits.Silence < fewestAskings*time.Second; hurried {
+				hasty++
+				least--
+			}
+			if unanswered < least || loss == 0 {
+				t.Errorf("seed %d, loss %v: given up at %v after %d unanswered askings", seed, loss, verdict, unanswered)
+			}
+		}
+		t.Logf("loss of %.0f %% each way: %d false deaths in %d connection-hours, %d of them with the window shut and a budget below 4 s", 100*loss, deaths, steps/3600, hasty)
+		if loss <= 0.02 && deaths > hasty {
+			t.Errorf("%d false deaths", deaths)
+		}
+	}
+}
+
+// FuzzDetector looks for worlds in which a living peer is given up without a
+// packet lost, or a detector that plans no next look.
+func FuzzDetector(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		w := newWorld(seed)
+		if verdict, _ := w.trace(10 * time.Minute); verdict != never {
+			t.Errorf("given up at %v", verdict)
+		}
+	})
+}
