@@ -52,7 +52,7 @@ wine: ## the Windows paths under two wines; needs root
 
 sweep: ## the death watch as it is on systems other than Linux
 	go vet -tags hale_sweep ./...
-	go test -tags hale_sweep . ./health
+	go test -tags hale_sweep . ./health/...
 
 race: ## the tests with the race detector, in random order
 	go test -race -shuffle=on $(PKG)
