@@ -33,6 +33,23 @@ func (c *Supervision) ask(socket syscall.RawConn) {
 	})
 }
 
+// probeNow asks on a connection that is not under watch. undo puts the idle time
+// back.
+func probeNow(socket syscall.RawConn) (undo func(), err error) {
+	var idle int32
+	err = rawconn.Control(socket, func(fd uintptr) error {
+		on, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+		if err == nil && on == 0 {
+			return ErrNoKeepAlive
+		}
+		idle = getOption(fd, unix.TCP_KEEPIDLE)
+		return setOption(fd, unix.TCP_KEEPIDLE, 1)
+	})
+	return func() {
+		_ = rawconn.Control(socket, func(fd uintptr) error { return setOption(fd, unix.TCP_KEEPIDLE, idle) })
+	}, err
+}
+
 // pronounce has the kernel give the peer up now, if it has not answered
 // (tcp_keepalive_timer): at once, or, should an answer be under way, not at all.
 func (c *Supervision) pronounce(socket syscall.RawConn) error {

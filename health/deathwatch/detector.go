@@ -71,7 +71,14 @@ type detector struct {
 	asking     bool // the connection's options are the watch's own for a while
 	pronounced bool // the kernel was told to give the peer up
 	woke       bool // the machine woke from sleep, and the peer was not heard since
-	doubted    bool // another connection to the peer died of silence, and it was not heard since
+	doubted    bool // somebody wants to know whether the peer is there, and it was not heard since
+	doubtedAt  time.Duration
+}
+
+// doubt has the peer asked. suspect is for a machine that woke from sleep.
+func (d *detector) doubt(now time.Duration, suspect bool) {
+	d.doubted, d.doubtedAt = true, now
+	d.woke = d.woke || suspect
 }
 
 func newDetector() detector { return detector{heard: -never, asked: -never} }
@@ -115,11 +122,10 @@ func (d *detector) listen(s sample, now time.Duration) (news bool) {
 	first := d.heard == -never
 	d.heard, d.before = heard, int32(s.timeouts-s.timeoutsSince())
 	d.asks, d.marked, d.overdue, d.due = 0, 0, 0, 0
-	if first {
-		return false // the first look
+	if heard > d.doubtedAt {
+		d.woke, d.doubted = false, false
 	}
-	d.woke, d.doubted = false, false
-	return true
+	return !first
 }
 
 // timeoutsSince is how many of the timeouts came after the peer was last heard.
@@ -216,7 +222,7 @@ func (l Limits) awake() time.Duration { return max(0, l.Silence-l.Idle) / 4 }
 // shouldAsk: an idle connection has something unanswered, and the last asking
 // has had its time. The kernel itself asks while something is pending.
 func (d *detector) shouldAsk(s sample, l Limits, now time.Duration) bool {
-	if s.pending || l.Idle == 0 || l.Silence == 0 || d.asks == 0 && !d.woke && !d.doubted {
+	if s.pending || l.Idle == 0 || l.Silence == 0 || d.asks == 0 && !d.doubted {
 		return false
 	}
 	return now-max(d.asked, d.heard) >= d.askPause(s, l)-resolution

@@ -202,14 +202,14 @@ func TestAMachineThatWokeAsksAndDoubtsUntilThePeerIsHeard(t *testing.T) {
 	l := Limits{Idle: time.Minute, Silence: 90 * time.Second}
 	d := newDetector()
 	d.assess(sample{silence: 5 * time.Second}, l, secs(5))
-	d.woke = true
+	d.doubt(secs(9.9), true)
 	if a := d.assess(sample{silence: 10 * time.Second}, l, secs(10)); !a.ask || !a.suspect {
 		t.Errorf("%+v", a)
 	}
 	if a := d.assess(sample{silence: 100 * time.Millisecond}, l, secs(10.2)); a.ask || a.suspect || !a.answers {
 		t.Errorf("%+v", a)
 	}
-	d.woke = true // without keepalive nobody can ask
+	d.doubt(secs(16), true) // without keepalive nobody can ask
 	if a := d.assess(sample{silence: 5 * time.Second}, Limits{Silence: time.Second}, secs(16)); a.ask || a.suspect {
 		t.Errorf("%+v", a)
 	}

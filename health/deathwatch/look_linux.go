@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
 	"time"
 
@@ -66,14 +65,6 @@ func (w *watcher) subjectOf(c *Supervision) Subject {
 // LAST_ACK, CLOSING.
 func peerClosed(s health.TCPState) bool {
 	return s == health.TCPCloseWait || s == 6 || s == 9 || s == 11
-}
-
-// watchError is an error that the watch has met on s.
-func watchError(s net.Conn, err error) error {
-	if errno, ok := err.(syscall.Errno); ok {
-		err = os.NewSyscallError("getsockopt", errno)
-	}
-	return &net.OpError{Op: "watch", Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: err}
 }
 
 // finished says that the peer has closed its side.
@@ -155,7 +146,9 @@ func (w *watcher) examine(c *Supervision, now time.Duration, woke bool) (next ti
 	case peerClosed(state) && !c.finSeen:
 		w.look(c)
 	}
-	c.detector.woke = c.detector.woke || woke && c.limits.Idle > 0
+	if woke {
+		c.detector.doubt(now, true)
+	}
 	return w.follow(c, s, sample, now)
 }
 
@@ -164,6 +157,9 @@ func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Dura
 	if c.stale.Swap(false) || c.meddledWith(s) {
 		c.restore(s.Socket())
 		c.limits = s.Limits()
+	}
+	if c.wanted.Swap(false) {
+		c.detector.doubt(now, false)
 	}
 	before := c.detector
 	a := c.detector.assess(sample, c.limits, now)
@@ -235,7 +231,7 @@ func (w *watcher) askSiblings() {
 			continue
 		}
 		if _, lost := w.lost[hostOf(s)]; lost {
-			c.detector.doubted = true
+			c.detector.doubt(w.clock.plus(0), false)
 			w.lookAgain(c, 0)
 		}
 	}

@@ -69,9 +69,10 @@ func Supervise(ref Ref) (*Supervision, error) {
 
 // Supervision is one connection under watch.
 type Supervision struct {
-	ref   Ref
-	place place       // in the watch's table
-	stale atomic.Bool // the limits are to be asked for anew
+	ref    Ref
+	place  place       // in the watch's table
+	stale  atomic.Bool // the limits are to be asked for anew
+	wanted atomic.Bool // somebody wants the peer to be asked
 
 	// The rest belongs to the goroutine that serves the watch.
 	limits   Limits

@@ -8,6 +8,7 @@ import (
 	"net"
 	"reflect"
 	"sync"
+	"syscall"
 	"time"
 
 	"example.com/hale/health"
@@ -142,6 +143,9 @@ func (c *Supervision) look() {
 		s.Dead(dead)
 	}
 }
+
+// probeNow is not to be had.
+func probeNow(syscall.RawConn) (undo func(), err error) { return nil, errors.ErrUnsupported }
 
 // socketOnly is a Subject as a connection that keeps no verdict of its own:
 // [health.Check] is to look.

@@ -99,10 +99,17 @@ func (w *watcher) lookAgain(c *Supervision, pause time.Duration) (next time.Dura
 	return never
 }
 
-// lookSoon has the goroutine look at c by itself.
+// lookSoon has the goroutine look at c now.
 func lookSoon(c *Supervision) {
-	if c.place.w != nil {
-		c.place.w.lookAgain(c, 0)
+	w := c.place.w
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e := &w.table.entries[c.place.slot]; e.c == c {
+		e.next = w.clock.plus(0)
+		w.wakeBy(e.next)
 	}
 }
 

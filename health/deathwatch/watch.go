@@ -3,6 +3,7 @@ package deathwatch
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 
 	"example.com/hale/health"
@@ -55,6 +56,14 @@ func Watch(c net.Conn, dead func(*health.DeadError)) (stop func(), err error) {
 		return nil, err
 	}
 	return func() { supervision.Stop(); call.Stop() }, nil
+}
+
+// watchError is an error that the watch has met on s.
+func watchError(s net.Conn, err error) error {
+	if errno, ok := err.(syscall.Errno); ok {
+		err = os.NewSyscallError("getsockopt", errno)
+	}
+	return &net.OpError{Op: "watch", Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: err}
 }
 
 // rawSocket is a connection with a socket of its own.

@@ -1,0 +1,113 @@
+//go:build linux && !hale_sweep
+
+package deathwatch
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/hale/health"
+	"example.com/hale/internal/lab/testnet"
+)
+
+func TestAPingIsAnsweredByThePeersKernel(t *testing.T) {
+	t.Parallel()
+	client, _ := testnet.Pair(t) // whose program does nothing
+	timers{idle: 60, interval: 10, count: 3}.set(t, client)
+	for range 3 { // the first just after the handshake
+		start := time.Now()
+		took, err := Ping(t.Context(), client)
+		if err != nil || took > 500*time.Millisecond || time.Since(start) > 2*time.Second {
+			t.Errorf("%v, %v, after %v", took, err, time.Since(start))
+		}
+		if idle := option(t, client, unix.TCP_KEEPIDLE); idle != 60 {
+			t.Errorf("the idle time is %d s", idle)
+		}
+	}
+	if info := inspect(t, client); info.BytesSent != 0 {
+		t.Errorf("%d bytes were sent", info.BytesSent)
+	}
+}
+
+func TestAPingOfAPeerThatIsGoneEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	client, _ := frozenPair(t, timers{idle: 60, interval: 10, count: 3})
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	if _, err := Ping(ctx, client); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+func TestAPingWaitsForWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	timers{idle: 60, interval: 10, count: 3}.set(t, client)
+	thaw := testnet.Freeze(t, server)
+	client.Write([]byte("x"))
+	time.AfterFunc(time.Second, thaw)
+	if took, err := Ping(t.Context(), client); err != nil || took > 3*time.Second {
+		t.Error(took, err)
+	}
+}
+
+func TestAPingSaysWhyItCannotAsk(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		do   func(t *testing.T, client, server *net.TCPConn)
+		is   func(err error) bool
+	}{
+		{"keepalive is off", func(*testing.T, *net.TCPConn, *net.TCPConn) {}, func(err error) bool { return errors.Is(err, ErrNoKeepAlive) }},
+		{"closed", func(_ *testing.T, client, _ *net.TCPConn) { client.Close() }, func(err error) bool { return errors.Is(err, net.ErrClosed) }},
+		{"reset", func(t *testing.T, client, server *net.TCPConn) {
+			timers{idle: 60, interval: 10, count: 3}.set(t, client)
+			reset(server)
+			waitFor(t, client, func(i health.Info) bool { return i.State == health.TCPClose })
+		}, health.IsDead},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client, server := testnet.Pair(t)
+			test.do(t, client, server)
+			if took, err := Ping(t.Context(), client); !test.is(err) {
+				t.Error(took, err)
+			}
+		})
+	}
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	if _, err := Ping(t.Context(), near); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error("a pipe:", err)
+	}
+}
+
+func TestPingsOfAWatchedConnectionLeaveItsOptions(t *testing.T) {
+	t.Parallel()
+	client, _ := testnet.Pair(t)
+	timers{idle: 60, interval: 10, count: 3}.set(t, client)
+	n, s := supervise(t, client, Limits{Idle: time.Minute, Silence: 80 * time.Second})
+	for range 3 {
+		done := make(chan error, 2)
+		for range cap(done) {
+			go func() {
+				_, err := s.Ping(t.Context())
+				done <- err
+			}()
+		}
+		for range cap(done) {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	waitOption(t, client, unix.TCP_KEEPIDLE, 60)
+	waitOption(t, client, unix.TCP_KEEPCNT, 3)
+	n.empty(t)
+}
