@@ -88,7 +88,11 @@ func TestReaderAndWriterAgreeOnTheCause(t *testing.T) {
 			if test.want == health.PeerStalled && runtime.GOOS != "linux" {
 				t.Skip("only Linux is known to end a stalled connection, and to tell that it was one")
 			}
-			client, server := connect(t, &Dialer{KeepAlive: quick})
+			k := quick
+			if test.want == health.PeerStalled {
+				k.StallTimeout = 2 * time.Second
+			}
+			client, server := connect(t, &Dialer{KeepAlive: k})
 			bound(t, client, 15*time.Second)
 			errs := make(chan error, 2)
 			go func() {
@@ -365,8 +369,7 @@ func TestTheReportIsWhatTheKernelHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := k
-	want.UserTimeout = 19 * time.Second
+	want := held(t, k)
 	if got != want || client.Report().Got != want {
 		t.Errorf("kernel %+v, report %+v, want %+v", got, client.Report().Got, want)
 	}

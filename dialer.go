@@ -26,12 +26,9 @@ type Dialer struct {
 	// KeepAlive below takes their place. Nil is a zero net.Dialer.
 	NetDialer *net.Dialer
 
-	// KeepAlive says within what time a dead peer must be noticed. Zero is 30
-	// seconds, and a peer that lives and reads slowly, or not at all, is left
-	// alone: sockopt.KeepAlive{TolerateStall: true}. In anything else
-	// TolerateStall is what it says, false unless it was set. Its price: a peer
-	// that vanishes when it has stopped reading is noticed only once the kernel
-	// asks it again, minutes later perhaps.
+	// KeepAlive says within what time a dead peer must be noticed. Zero is
+	// sockopt.Within(30 * time.Second). A peer that lives and reads slowly, or
+	// not at all, is left alone unless StallTimeout is set.
 	KeepAlive sockopt.KeepAlive
 
 	// Strict makes a dial fail if the operating system refused, or does not
@@ -63,7 +60,7 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 // that is out of range fails before any socket is made. Errors are those of
 // net.Dialer, a *[net.OpError] as a rule.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx = d.Observer.dialStart(ctx, DialStartInfo{Network: network, Address: address, KeepAlive: orDefault(d.KeepAlive)})
+	ctx = d.Observer.dialStart(ctx, DialStartInfo{Network: network, Address: address, KeepAlive: d.KeepAlive})
 	start := time.Now()
 	conn, err := d.dial(ctx, network, address)
 	done := DialDoneInfo{Network: network, Address: address, Duration: time.Since(start), Err: err}
@@ -77,7 +74,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if !isTCP(network) {
 		return nd.DialContext(ctx, network, address)
 	}
-	plan, err := sockopt.Current().Plan(orDefault(d.KeepAlive))
+	plan, err := sockopt.Current().Plan(d.KeepAlive)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
@@ -99,12 +96,12 @@ func (d *Dialer) netDialer() net.Dialer {
 
 // own takes the keepalive options out of net.Dialer's hands, which would set
 // its own after the connect and drop the errors, and has them set before the
-// connect instead. The user timeout is left for later: set now, it would
-// bound the handshake too (tcp(7)).
+// connect instead. The timeouts and the pace are left for later: set now, they
+// would shorten the connect too (tcp(7), tcp_connect_init).
 func (d *Dialer) own(nd *net.Dialer) {
 	nd.KeepAlive, nd.KeepAliveConfig = -1, net.KeepAliveConfig{}
 	before := d.KeepAlive
-	before.UserTimeout = -1
+	before.UserTimeout, before.StallTimeout = -1, -1
 	ours := sockopt.Control(before)
 	if ours == nil {
 		return // this system's dialer cannot have a Control function
@@ -151,16 +148,6 @@ func (d *Dialer) adopt(tcp *net.TCPConn, plan sockopt.Plan) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: tcp.LocalAddr().Network(), Source: tcp.LocalAddr(), Addr: tcp.RemoteAddr(), Err: err}
 	}
 	return c, nil
-}
-
-// orDefault returns what is meant by a KeepAlive: by the zero one, that a peer
-// may read as slowly as it likes. On Linux the user timeout ends a connection
-// over whose data the window stayed shut or small, too.
-func orDefault(k sockopt.KeepAlive) sockopt.KeepAlive {
-	if k == (sockopt.KeepAlive{}) {
-		k.TolerateStall = true
-	}
-	return k
 }
 
 func isTCP(network string) bool {

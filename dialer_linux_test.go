@@ -23,6 +23,7 @@ func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
 	}
 	defer l.Close()
 	k := sockopt.Within(30 * time.Second)
+	k.StallTimeout = time.Minute
 	nd := new(net.Dialer)
 	nd.SetMultipathTCP(true)
 	loose, err := (&Dialer{NetDialer: nd, KeepAlive: k}).Dial("tcp", l.Addr().String())
@@ -40,6 +41,12 @@ func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
 	if got := loose.(*Conn).Report().Got.Idle; got != k.Idle {
 		t.Errorf("the refused option took idle (%v) with it", got)
 	}
+	// The pace is refused as well, but nobody asked for it.
+	undemanding, err := (&Dialer{NetDialer: nd, KeepAlive: sockopt.Within(30 * time.Second), Strict: true}).Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal("without a stall timeout:", err)
+	}
+	defer undemanding.Close()
 	fds := openFiles(t)
 	_, err = (&Dialer{NetDialer: nd, KeepAlive: k, Strict: true}).Dial("tcp", l.Addr().String())
 	var op *net.OpError

@@ -31,7 +31,7 @@ func TestADialGivesWhatWasAsked(t *testing.T) {
 		// net.Dialer would set 15 s, 15 s and 9 over everything.
 		NetDialer: &net.Dialer{KeepAlive: 40 * time.Second, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 41 * time.Second}},
 	})
-	if got, want := client.Report().Got, byDefault(); got != want {
+	if got, want := client.Report().Got, held(t, sockopt.KeepAlive{}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if err := client.Report().Err(); err != nil {
@@ -39,33 +39,32 @@ func TestADialGivesWhatWasAsked(t *testing.T) {
 	}
 }
 
-func TestTheUserTimeoutDoesNotBoundTheDial(t *testing.T) {
+func TestNeitherTimeoutNorPaceBoundsTheDial(t *testing.T) {
 	t.Parallel()
 	l := testnet.Listen(t)
 	thaw := testnet.FreezeListener(t, l)
-	var userTimeout atomic.Int64
-	userTimeout.Store(-1)
+	var before atomic.Pointer[sockopt.KeepAlive]
 	nd := &net.Dialer{Timeout: 10 * time.Second, ControlContext: func(_ context.Context, _, _ string, c syscall.RawConn) error {
 		// Looked at while the handshake is waiting for an answer.
 		time.AfterFunc(500*time.Millisecond, func() {
 			if k, err := sockopt.Get(c); err == nil {
-				userTimeout.Store(int64(k.UserTimeout))
+				before.Store(&k)
 			}
 			thaw()
 		})
 		return nil
 	}}
-	d := &Dialer{NetDialer: nd, KeepAlive: sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1, UserTimeout: 700 * time.Millisecond}}
+	d := &Dialer{NetDialer: nd, KeepAlive: sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1, UserTimeout: 700 * time.Millisecond, StallTimeout: 700 * time.Millisecond}}
 	conn, err := d.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal("the dial was cut short:", err) // the next SYN comes after a second
 	}
 	defer conn.Close()
-	if got := time.Duration(userTimeout.Load()); got != 0 {
-		t.Errorf("during the handshake the user timeout was %v", got)
+	if got := before.Load(); got == nil || got.UserTimeout > 0 || got.StallTimeout > 0 || 0 < got.Pace && got.Pace < 120*time.Second {
+		t.Errorf("during the handshake: %v", got)
 	}
-	if got := conn.(*Conn).Report().Got.UserTimeout; got != 700*time.Millisecond {
-		t.Errorf("afterwards it is %v", got)
+	if got, want := conn.(*Conn).Report().Got, held(t, d.KeepAlive); got != want {
+		t.Errorf("afterwards %v, want %v", got, want)
 	}
 }
 
@@ -218,7 +217,7 @@ func TestTheObserverSeesEveryDial(t *testing.T) {
 	if len(starts) != 2 || len(done) != 2 {
 		t.Fatalf("%d starts, %d ends", len(starts), len(done))
 	}
-	if _, err := (&Dialer{Observer: o}).Dial("tcp", "127.0.0.1"); err == nil || starts[2].KeepAlive != (sockopt.KeepAlive{TolerateStall: true}) {
+	if _, err := (&Dialer{Observer: o}).Dial("tcp", "127.0.0.1"); err == nil || starts[2].KeepAlive != (sockopt.KeepAlive{}) {
 		t.Errorf("by default: %+v, %v", starts[2], err)
 	}
 	if starts[0].Address != server.LocalAddr().String() || starts[0].KeepAlive != quick {
@@ -272,6 +271,7 @@ func isNoticed(t *testing.T, k sockopt.KeepAlive, within time.Duration, state st
 	}
 	_, err := client.Read(make([]byte, 1))
 	took := time.Since(start)
+	t.Logf("noticed after %v", took)
 	if dead := asDead(t, err); took > within || !dead.Cause.Silent() {
 		t.Errorf("noticed after %v: %v", took, err)
 	}

@@ -19,16 +19,13 @@ type ListenConfig struct {
 	// NetListenConfig does the listening; its Control function applies, its
 	// KeepAlive and KeepAliveConfig do not. It keeps its own setting of
 	// multipath TCP, which Go turns on for listeners by default: a connection
-	// that a client negotiates as MPTCP refuses a user timeout, as its
-	// Report then says. Nil listens with plain TCP only.
+	// that a client negotiates as MPTCP refuses a stall timeout and a
+	// pace, as its Report then says. Nil listens with plain TCP only.
 	NetListenConfig *net.ListenConfig
 
-	// KeepAlive says within what time a dead client must be noticed. Zero is 30
-	// seconds, and a client that lives and reads slowly, or not at all, is left
-	// alone: sockopt.KeepAlive{TolerateStall: true}. In anything else
-	// TolerateStall is what it says, false unless it was set. Its price: a client
-	// that vanishes when it has stopped reading is noticed only once the kernel
-	// asks it again, minutes later perhaps.
+	// KeepAlive says within what time a dead client must be noticed. Zero is
+	// sockopt.Within(30 * time.Second). A client that lives and reads slowly, or
+	// not at all, is left alone unless StallTimeout is set.
 	KeepAlive sockopt.KeepAlive
 
 	// Observer is told about the deaths and the closing of accepted
@@ -47,7 +44,7 @@ func Listen(network, address string) (net.Listener, error) {
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	nlc := lc.netListenConfig()
 	nlc.KeepAlive, nlc.KeepAliveConfig = -1, net.KeepAliveConfig{}
-	if _, err := sockopt.Current().Plan(orDefault(lc.KeepAlive)); err != nil {
+	if _, err := sockopt.Current().Plan(lc.KeepAlive); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	inner, err := nlc.Listen(ctx, network, address)
@@ -75,7 +72,7 @@ func NewListener(inner net.Listener, config *ListenConfig) (net.Listener, error)
 	if config == nil {
 		config = new(ListenConfig)
 	}
-	plan, err := sockopt.Current().Plan(orDefault(config.KeepAlive))
+	plan, err := sockopt.Current().Plan(config.KeepAlive)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +90,7 @@ func (l *listener) SyscallConn() (syscall.RawConn, error) { return rawconn.Of(l.
 
 // Accept applies the plan to each connection itself: what a listener's own
 // options hand down differs from system to system, and an MPTCP listener has
-// no user timeout to hand down.
+// no pace to hand down.
 func (l *listener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	tcp, ok := conn.(*net.TCPConn)

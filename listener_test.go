@@ -52,8 +52,7 @@ func TestAcceptedConnectionsGetThePlan(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			want := k
-			want.UserTimeout = 19 * time.Second
+			want := held(t, k)
 			report := conn.(*Conn).Report()
 			if report.Got != want || report.Err() != nil {
 				t.Errorf("got %+v, %v", report.Got, report.Err())
@@ -133,7 +132,7 @@ func TestAListenerLiesBelowTLS(t *testing.T) {
 	if _, err := io.ReadFull(conn, buf); err != nil || string(buf) != "hello" {
 		t.Errorf("%q, %v", buf, err)
 	}
-	if c, ok := From(conn); !ok || c.Report().Got != byDefault() {
+	if c, ok := From(conn); !ok || c.Report().Got != held(t, sockopt.KeepAlive{}) {
 		t.Errorf("under TLS: %v, %v", c, ok)
 	}
 }

@@ -19,14 +19,22 @@ func TestMain(m *testing.M) { testnet.Main(m) }
 // seconds.
 var quick = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1}
 
-// byDefault is what the kernel holds if a zero KeepAlive was asked for. A user
-// timeout would not suffer a peer that reads slowly, on Linux.
-func byDefault() sockopt.KeepAlive {
-	k := sockopt.Within(30 * time.Second)
-	if runtime.GOOS == "linux" {
-		k.UserTimeout = 0
+// held is what the kernel holds of a plan for this machine, on a connection that
+// stands.
+func held(t testing.TB, k sockopt.KeepAlive) sockopt.KeepAlive {
+	t.Helper()
+	plan, err := sockopt.Current().Plan(k)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return k
+	h := plan.Effective
+	if runtime.GOOS == "linux" { // no user timeout: it would end a peer that reads slowly
+		h.UserTimeout, h.StallTimeout = max(h.UserTimeout, 0), max(h.StallTimeout, 0)
+	}
+	if h.Pace < 0 && runtime.GOOS == "linux" {
+		h.Pace = 120 * time.Second
+	}
+	return h
 }
 
 // connect dials a listener of its own and returns both ends.

@@ -77,10 +77,10 @@ func (s stalled) dead(t *testing.T, cause health.Cause) {
 	}
 }
 
-// tolerant is quick with a peer that does not read left alone.
-var tolerant = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1, UserTimeout: 2 * time.Second, TolerateStall: true}
+// tolerant is quick, with a user timeout that no live peer has to fear.
+var tolerant = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1, UserTimeout: 2 * time.Second}
 
-func TestAToleratedStallOutlastsTheUserTimeoutAndEndsWhenThePeerReads(t *testing.T) {
+func TestAStallOutlastsTheUserTimeoutAndEndsWhenThePeerReads(t *testing.T) {
 	t.Parallel()
 	s := stall(t, tolerant)
 	s.survives(t, tolerant.UserTimeout*5/2)
@@ -131,7 +131,7 @@ func TestAPeerThatReadsSlowlyOutlastsTheUserTimeout(t *testing.T) {
 	}
 }
 
-func TestAPeerFrozenInAToleratedStallIsDeadBySilence(t *testing.T) {
+func TestAPeerFrozenInAStallIsDeadBySilence(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
 	s := stall(t, tolerant)
@@ -143,31 +143,11 @@ func TestAPeerFrozenInAToleratedStallIsDeadBySilence(t *testing.T) {
 	}
 }
 
-func TestAStallThatIsNotToleratedEndsAfterTheUserTimeout(t *testing.T) {
+func TestAStallEndsAfterTheStallTimeout(t *testing.T) {
 	t.Parallel()
 	k := tolerant
-	k.TolerateStall = false
+	k.StallTimeout = 2 * time.Second
 	stall(t, k).dead(t, health.PeerStalled)
-}
-
-// The kernel would retransmit for a quarter of an hour; it is the watch that
-// keeps the promise.
-func TestWithinIsKeptWithAStallTolerated(t *testing.T) {
-	t.Parallel()
-	promises := map[time.Duration]sockopt.KeepAlive{30 * time.Second: {}} // the default
-	for _, within := range []time.Duration{3 * time.Second, 5 * time.Second, 10 * time.Second} {
-		k := sockopt.Within(within)
-		k.TolerateStall = true
-		promises[within] = k
-	}
-	for within, k := range promises {
-		for _, state := range []string{"idle", "unacknowledged"} {
-			t.Run(within.String()+"/"+state, func(t *testing.T) {
-				t.Parallel()
-				isNoticed(t, k, within, state)
-			})
-		}
-	}
 }
 
 // accepted returns the server's side of a connection.
@@ -204,14 +184,14 @@ func TestTheDefaultBoundsASilenceAndNoStall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := sockopt.Get(raw); err != nil || got != byDefault() || got.UserTimeout != 0 {
+		if got, err := sockopt.Get(raw); err != nil || got != held(t, sockopt.KeepAlive{}) || got.StallTimeout != 0 || got.Pace != 2500*time.Millisecond {
 			t.Errorf("%s: the kernel holds %v, %v", name, got, err)
 		}
 		r := c.Report()
-		if err := r.Err(); err != nil || !r.Asked.TolerateStall || r.Asked.UserTimeout != 25*time.Second {
+		if err := r.Err(); err != nil || r.Asked.Within != 30*time.Second || r.Asked.StallTimeout != -1 {
 			t.Errorf("%s: asked for %v: %v", name, r.Asked, err)
 		}
-		if l := limitsOf(r); l != (deathwatch.Limits{Idle: 13 * time.Second, Silence: 25 * time.Second}) {
+		if l := limitsOf(r); l != (deathwatch.Limits{Idle: 13 * time.Second, Silence: 29750 * time.Millisecond}) {
 			t.Errorf("%s: %+v", name, l)
 		}
 	}
@@ -223,7 +203,7 @@ func TestASilenceMayLastForTheUserTimeoutOrTheWindow(t *testing.T) {
 		5 * time.Second: 5 * time.Second, time.Second: 2 * time.Second, 0: 2 * time.Second, -1: 0,
 	} {
 		k := tolerant
-		k.UserTimeout = userTimeout
+		k.UserTimeout, k.StallTimeout = userTimeout, time.Hour // which is no silence
 		client, _ := connect(t, &Dialer{KeepAlive: k})
 		if got := limitsOf(client.Report()); got.Silence != want || got.Idle != time.Second {
 			t.Errorf("user timeout %v: %+v", userTimeout, got)
@@ -234,7 +214,7 @@ func TestASilenceMayLastForTheUserTimeoutOrTheWindow(t *testing.T) {
 // The window shuts over data in flight: the kernel asks by retransmissions that
 // are ever further apart, the peer answers each, and between them nothing is
 // unanswered.
-func TestAToleratedStallIsNoSilenceBetweenRetransmissions(t *testing.T) {
+func TestAStallIsNoSilenceBetweenRetransmissions(t *testing.T) {
 	t.Parallel()
 	s := stall(t, tolerant)
 	if err := s.server.SetReadBuffer(4 << 10); err != nil {

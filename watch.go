@@ -99,15 +99,23 @@ func (d *dropped) tell() {
 	d.observer.Dropped(DroppedInfo{LocalAddr: d.local, RemoteAddr: d.remote, Open: time.Since(d.opened)})
 }
 
-// limitsOf says when a silence is worth a look, and when it is too long: for
-// the whole detection window, or the user timeout that was asked for if that
-// is longer.
+// verdictReserve is by how much a silence ends before the promised time, so
+// that everybody has been told by then.
+const verdictReserve = 250 * time.Millisecond
+
+// limitsOf says when a silence is worth a look, and when it is too long: for the
+// promised time, or else for the whole detection window, or the user timeout that
+// was asked for if that is longer. The user timeout that the kernel holds is there
+// for a stall, and no part of it.
 func limitsOf(r sockopt.Report) deathwatch.Limits {
 	var l deathwatch.Limits
 	if !r.Got.Disabled {
 		l.Idle = max(r.Got.Idle, 0)
 	}
-	if asked := r.Asked.UserTimeout; asked > 0 {
+	r.Got.UserTimeout = 0
+	if asked := r.Asked.UserTimeout; r.Asked.Within > 0 {
+		l.Silence = r.Asked.Within - verdictReserve
+	} else if asked > 0 {
 		l.Silence = asked
 		if _, latest := r.Window(); latest != sockopt.Never {
 			l.Silence = max(asked, latest)

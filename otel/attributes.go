@@ -187,7 +187,7 @@ func keepAliveAttributes(prefix string, k sockopt.KeepAlive) []attribute.KeyValu
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"idle", k.Idle}, {"interval", k.Interval}, {"user_timeout", k.UserTimeout}} {
+	}{{"idle", k.Idle}, {"interval", k.Interval}, {"user_timeout", k.UserTimeout}, {"stall_timeout", k.StallTimeout}, {"pace", k.Pace}} {
 		if d.value >= 0 {
 			attrs = append(attrs, attribute.Float64(prefix+d.name, d.value.Seconds()))
 		}

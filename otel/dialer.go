@@ -95,7 +95,7 @@ func connected(peer net.Addr, report sockopt.Report) []attribute.KeyValue {
 	attrs = append(attrs, windowAttributes(report.Window())...)
 	var refused []string
 	for _, o := range report.Options {
-		if o.Err != nil {
+		if o.Err != nil && !o.Optional {
 			refused = append(refused, string(o.Field))
 		}
 	}

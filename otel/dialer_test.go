@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,12 +55,18 @@ func TestADialTellsWhatTheKernelHolds(t *testing.T) {
 		"network.transport": "tcp", "network.type": "ipv4", "network.peer.address": "127.0.0.1", "network.peer.port": addr.Port,
 		"hale.path":                    string(report.Path),
 		"hale.keepalive.asked.enabled": true, "hale.keepalive.asked.idle": 1.5, "hale.keepalive.asked.interval": 2.0, "hale.keepalive.asked.count": 4,
-		"hale.keepalive.asked.user_timeout": report.Asked.UserTimeout.Seconds(),
-		"hale.keepalive.got.enabled":        true,
-		"hale.window.earliest":              earliest.Seconds(), "hale.window.latest": latest.Seconds(),
+		"hale.keepalive.asked.user_timeout":  report.Asked.UserTimeout.Seconds(),
+		"hale.keepalive.asked.stall_timeout": nil, // for ever
+		"hale.keepalive.got.enabled":         true,
+		"hale.window.earliest":               earliest.Seconds(), "hale.window.latest": latest.Seconds(),
 		"error.type": nil, "hale.refused": nil,
 	})
 	if report.Got.Idle >= 0 { // not every system tells
+		if runtime.GOOS == "linux" {
+			has(t, "connect", span.Attributes, map[string]any{
+				"hale.keepalive.got.stall_timeout": 0.0, "hale.keepalive.asked.pace": report.Asked.Pace.Seconds(), "hale.keepalive.got.pace": report.Got.Pace.Seconds(),
+			})
+		}
 		has(t, "connect", span.Attributes, map[string]any{"hale.keepalive.got.idle": report.Got.Idle.Seconds(), "hale.keepalive.got.count": report.Got.Count})
 	}
 	if n := r.series("hale.connect.duration", "").count; n != 1 {
@@ -111,13 +118,14 @@ func TestRefusedOptionsAreListed(t *testing.T) {
 	t.Parallel()
 	report := sockopt.Report{
 		Path: sockopt.PathMixed,
-		Got:  sockopt.KeepAlive{Idle: time.Second, Interval: -1, Count: -1, UserTimeout: -1},
+		Got:  sockopt.KeepAlive{Idle: time.Second, Interval: -1, Count: -1, UserTimeout: -1, StallTimeout: -1, Pace: -1},
 	}
 	report.Options[3] = sockopt.OptionReport{Field: sockopt.FieldCount, Name: "TCP_KEEPCNT", Err: syscall.EINVAL}
 	report.Options[4] = sockopt.OptionReport{Field: sockopt.FieldUserTimeout, Err: errors.ErrUnsupported}
 	has(t, "connect", connected(nil, report), map[string]any{
 		"hale.refused": []string{"count", "user_timeout"}, "hale.path": "options+ioctl",
 		"hale.keepalive.got.idle": 1.0, "hale.keepalive.got.interval": nil, "hale.keepalive.got.count": nil, "hale.keepalive.got.user_timeout": nil,
+		"hale.keepalive.got.stall_timeout": nil, "hale.keepalive.got.pace": nil,
 	})
 }
 

@@ -63,7 +63,7 @@
 //	hale.silence                  how long the peer had been silent, seconds
 //	hale.pool.name
 //	hale.path                     connect: how the keepalive options were set
-//	hale.keepalive.asked.*        connect: enabled, idle, interval, user_timeout (seconds), count
+//	hale.keepalive.asked.*        connect: enabled, idle, interval, user_timeout, stall_timeout, pace (seconds), count
 //	hale.keepalive.got.*          connect: the same, as the kernel holds it
 //	hale.refused                  connect: the options that the kernel does not hold as asked
 //	hale.window.earliest          connect, outage: the earliest time after a death that it can be noticed, predicted, seconds

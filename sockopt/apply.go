@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"syscall"
+	"time"
 
 	"example.com/hale/internal/rawconn"
 )
@@ -18,6 +20,10 @@ type socket interface {
 	// exist although the plan took it for granted, and that the older way is
 	// worth a try.
 	lacks(err error) bool
+
+	// rto is the path's retransmission timeout, zero if the system does not
+	// tell.
+	rto() time.Duration
 }
 
 // Apply sets what the plan lists on an open TCP socket and reads it back. It
@@ -33,8 +39,12 @@ type socket interface {
 // the version claims, is replaced by SIO_KEEPALIVE_VALS as in the plan for an
 // older build; Path and Effective of the Report then say so.
 //
-// On Linux a TCP_USER_TIMEOUT that is set before the connection stands bounds
-// the connect as well, so apply a plan to the finished connection where you can.
+// On Linux a TCP_USER_TIMEOUT or a TCP_RTO_MAX_MS that is set before the
+// connection stands shortens the connect as well, so apply a plan to the finished
+// connection. The pace is then raised to twice the retransmission timeout that
+// the kernel has worked out for the path, in whole seconds, whether it was
+// derived or asked for: Effective and the Option of the Report show what the
+// kernel was handed, and that is no complaint.
 func (p Plan) Apply(c syscall.RawConn) (Report, error) {
 	if p.Platform.GOOS != runtime.GOOS {
 		return Report{}, fmt.Errorf("sockopt: a plan for %q cannot be applied on %s", p.Platform.GOOS, runtime.GOOS)
@@ -55,14 +65,15 @@ func (p Plan) Apply(c syscall.RawConn) (Report, error) {
 
 // Get reads what the kernel holds for an open TCP socket, rounded as it keeps
 // it. A value that it does not give, or that no option exists for, is -1: the
-// times where SIO_KEEPALIVE_VALS set them, the user timeout of an MPTCP
-// socket. A zero UserTimeout means that there is none. Values that nobody set
-// are the system's.
+// times where SIO_KEEPALIVE_VALS set them, the user timeout and the pace of an
+// MPTCP socket. A zero UserTimeout or StallTimeout means that there is none; on
+// Linux and FreeBSD, where one option is both, they are equal. Values that
+// nobody set are the system's.
 //
 // The error matches [errors.ErrUnsupported] on systems without socket
 // options, and [net.ErrClosed] on a closed connection.
 func Get(c syscall.RawConn) (KeepAlive, error) {
-	sys := Current().system()
+	sys := current().system()
 	if sys.path == PathNone {
 		return KeepAlive{}, fmt.Errorf("sockopt: reading keepalive on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 	}
@@ -79,12 +90,30 @@ func Get(c syscall.RawConn) (KeepAlive, error) {
 
 // apply is Apply on a descriptor known to be open.
 func (p Plan) apply(s socket) Report {
+	p = p.heedPath(s)
 	errs := p.set(s, nil)
 	for older, ok := p.older(s, errs); ok; older, ok = p.older(s, errs) {
 		errs = older.set(s, errs)
 		p = older
 	}
 	return p.report(s, errs)
+}
+
+// heedPath raises the pace to twice the path's retransmission timeout: a segment
+// is not to be sent again before its answer can have come. Whole seconds keep
+// the reports of connections that share a path equal.
+func (p Plan) heedPath(s socket) Plan {
+	i := slices.IndexFunc(p.Ops, func(o Op) bool { return o.Field == FieldPace })
+	if i < 0 {
+		return p
+	}
+	least := min(maxPace, ceilDiv(2*s.rto(), time.Second)*time.Second)
+	if least > p.Effective.Pace {
+		p.Ops = slices.Clone(p.Ops)
+		p.Ops[i].Value = int(least / p.Ops[i].Unit)
+		p.Effective.Pace = least
+	}
+	return p
 }
 
 // set makes the calls, all of them, and returns the error of each by its
@@ -125,6 +154,6 @@ func (p Plan) older(s socket, errs map[Op]error) (Plan, bool) {
 	if !ok {
 		return Plan{}, false
 	}
-	older, err := to.Plan(p.Asked)
+	older, err := to.plan(p.Asked, p.Watched)
 	return older, err == nil
 }

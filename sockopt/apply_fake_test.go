@@ -15,6 +15,7 @@ type fake struct {
 	refuse  map[string]int // symbols that answer another error, by number
 	unread  bool           // nothing can be read back
 	off     int            // added to what is held
+	path    time.Duration  // the retransmission timeout
 	held    map[string]int
 	calls   []string
 }
@@ -43,6 +44,8 @@ func (f *fake) get(o Op) (int, error) {
 	}
 	return v, nil
 }
+
+func (f *fake) rto() time.Duration { return f.path }
 
 func (f *fake) lacks(err error) bool { return errors.Is(err, errMissing) }
 
@@ -131,16 +134,19 @@ func TestThereIsNoFallbackFromTheIoctlItself(t *testing.T) {
 }
 
 func TestARefusedOptionDropsNoOther(t *testing.T) {
-	for _, symbol := range []string{"SO_KEEPALIVE", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"} {
+	for _, symbol := range []string{"SO_KEEPALIVE", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT", "TCP_RTO_MAX_MS"} {
 		f := &fake{refuse: map[string]int{symbol: 92}}
-		r := planFor(t, Platform{GOOS: "linux"}, KeepAlive{}).apply(f)
-		if len(f.calls) != 5 || len(f.held) != 4 {
+		r := planFor(t, Platform{GOOS: "linux"}, KeepAlive{StallTimeout: time.Minute, Pace: time.Second}).apply(f)
+		if len(f.calls) != 6 || len(f.held) != 5 {
 			t.Errorf("%s refused: %d calls, %d held", symbol, len(f.calls), len(f.held))
 		}
 		for _, o := range r.Options {
 			want := "set"
-			if o.Name == symbol {
+			switch {
+			case o.Name == symbol:
 				want = "refused"
+			case o.Field == FieldUserTimeout:
+				want = "left alone"
 			}
 			if o.Status() != want {
 				t.Errorf("%s refused: %v", symbol, o)
@@ -169,7 +175,7 @@ func TestWhatCannotBeReadBackIsTrusted(t *testing.T) {
 	if err := r.Err(); err != nil {
 		t.Errorf("%v", err)
 	}
-	if want := (KeepAlive{Idle: -1, Interval: -1, Count: -1, UserTimeout: -1}); r.Got != want {
+	if want := (KeepAlive{Idle: -1, Interval: -1, Count: -1, UserTimeout: -1, StallTimeout: -1, Pace: -1}); r.Got != want {
 		t.Errorf("got %v", r.Got)
 	}
 }
@@ -180,7 +186,7 @@ func TestUnsupportedOptionsAreInTheReportByName(t *testing.T) {
 	for _, o := range r.Options {
 		status = append(status, o.Status())
 	}
-	if want := []string{"set", "unsupported", "unsupported", "left alone", "left alone"}; !slices.Equal(status, want) {
+	if want := []string{"set", "unsupported", "unsupported", "left alone", "left alone", "left alone", "left alone"}; !slices.Equal(status, want) {
 		t.Errorf("%q, want %q", status, want)
 	}
 	err := r.Err()
@@ -199,5 +205,41 @@ func TestOldSolarisReadsItsOneIntervalBack(t *testing.T) {
 	}
 	if earliest, latest := r.Window(); earliest != 12*time.Second || latest != 25*time.Second {
 		t.Errorf("%v to %v", earliest, latest)
+	}
+}
+
+func TestAPaceThatNobodyAskedForMayBeRefused(t *testing.T) {
+	for _, asked := range []time.Duration{0, 3 * time.Second} {
+		f := &fake{missing: []string{"TCP_RTO_MAX_MS"}}
+		r := planFor(t, Platform{GOOS: "linux"}, KeepAlive{Pace: asked}).apply(f)
+		o := r.Options[6]
+		if o.Err == nil || o.Optional != (asked == 0) || (r.Err() == nil) != (asked == 0) || (o.Status() == "unsupported") != (asked == 0) {
+			t.Errorf("pace %v: %v, %v", asked, o, r.Err())
+		}
+	}
+}
+
+func TestThePaceIsRaisedToTwiceTheTimeoutOfThePath(t *testing.T) {
+	for _, test := range []struct {
+		asked, path, want time.Duration
+	}{
+		{0, 0, 2500 * time.Millisecond},
+		{0, 201 * time.Millisecond, 2500 * time.Millisecond},
+		{0, 1300 * time.Millisecond, 3 * time.Second},
+		{time.Second, 501 * time.Millisecond, 2 * time.Second},
+		{time.Second, 500 * time.Millisecond, time.Second},
+		{0, 100 * time.Second, 120 * time.Second},
+	} {
+		plan := planFor(t, Platform{GOOS: "linux"}, KeepAlive{Pace: test.asked})
+		before := slices.Clone(plan.Ops)
+		f := &fake{path: test.path}
+		r := plan.apply(f)
+		o := r.Options[6]
+		if held := time.Duration(f.held["TCP_RTO_MAX_MS"]) * time.Millisecond; held != test.want || r.Effective.Pace != test.want || r.Got.Pace != test.want {
+			t.Errorf("%v on a path of %v: %v, want %v: %v", test.asked, test.path, held, test.want, r.Effective)
+		}
+		if o.Asked != test.want.Milliseconds() || o.Err != nil || r.Asked != plan.Asked || r.Err() != nil || !slices.Equal(plan.Ops, before) {
+			t.Errorf("%v on a path of %v: %v, %v", test.asked, test.path, o, r.Err())
+		}
 	}
 }

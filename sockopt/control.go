@@ -20,14 +20,19 @@ import (
 // plain TCP listener, which is what one wants here: the connections that it
 // accepts inherit the option.
 //
-// On Linux the user timeout set this way also bounds the connect, since it is
-// set before.
+// The plan is that of [Platform.PlanUnwatched]: nothing but the kernel stands
+// behind it. On Linux that leaves things which a hale.Dialer does better. The
+// user timeout is set before the connect and bounds it as well. It ends a live
+// peer that reads slowly, or stalls, for that long (a StallTimeout of -1 leaves
+// it out, and then the kernel retransmits to a peer that is gone for a quarter of
+// an hour). And the first write into a silence starts its clock anew. The pace is
+// never set, since it would shorten the connect, too.
 //
 // Control returns nil where no option can be set through a descriptor (js,
 // wasip1, plan9): with a function there, a Dialer could not dial on the first
 // two.
 func Control(k KeepAlive) func(network, address string, c syscall.RawConn) error {
-	return controlOn(Current(), k)
+	return controlOn(current(), k)
 }
 
 // controlOn plans once; package net calls the function once for each address,
@@ -36,7 +41,7 @@ func controlOn(p Platform, k KeepAlive) func(network, address string, c syscall.
 	if p.system().path == PathNone {
 		return nil
 	}
-	plan, err := p.Plan(k)
+	plan, err := p.PlanUnwatched(k)
 	return func(network, _ string, c syscall.RawConn) error {
 		if !strings.HasPrefix(network, "tcp") {
 			return nil

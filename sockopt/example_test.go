@@ -13,9 +13,9 @@ func ExampleWithin() {
 		fmt.Println(d, "is", sockopt.Within(d))
 	}
 	// Output:
-	// 5s is idle 2s, interval 1s, count 2, user timeout 4s
-	// 30s is idle 13s, interval 4s, count 3, user timeout 25s
-	// 5m0s is idle 60s, interval 60s, count 3, user timeout 240s
+	// 5s is within 5s: idle 2s, interval 1s, count 2, user timeout 4s
+	// 30s is within 30s: idle 13s, interval 4s, count 3, user timeout 25s
+	// 5m0s is within 300s: idle 60s, interval 60s, count 3, user timeout 240s
 }
 
 func ExampleKeepAlive_Window() {
@@ -26,9 +26,9 @@ func ExampleKeepAlive_Window() {
 	// noticed 50s to 1m10s after the peer has vanished
 }
 
-func ExampleKeepAlive_tolerateStall() {
+func ExampleKeepAlive_stallTimeout() {
 	k := sockopt.Within(10 * time.Second)
-	k.TolerateStall = true
+	k.StallTimeout = time.Minute
 	plan, err := sockopt.Platform{GOOS: "linux"}.Plan(k)
 	if err != nil {
 		fmt.Println(err)
@@ -38,9 +38,9 @@ func ExampleKeepAlive_tolerateStall() {
 	fmt.Println(plan.Effective)
 	fmt.Println(plan.Unsupported[0])
 	// Output:
-	// idle 4s, interval 1s, count 3, user timeout 7s, stall tolerated
-	// idle 4s, interval 1s, count 3, user timeout system, stall tolerated
-	// user_timeout: TCP_USER_TIMEOUT is not set, because it ends a stalled connection too; the watch of a hale.Conn ends one whose data nothing acknowledges
+	// within 10s: idle 4s, interval 1s, count 3, user timeout 7s, stall timeout 60s, pace 1s
+	// idle 4s, interval 1s, count 56, user timeout 60s, stall timeout 60s, pace 1s
+	// user_timeout: no option of its own, because TCP_USER_TIMEOUT ends a live peer that does not read, too; the pace and the watch of a hale.Conn keep to it
 }
 
 func ExamplePlatform_Plan() {

@@ -2,6 +2,7 @@ package sockopt
 
 import (
 	"syscall"
+	"time"
 
 	"example.com/hale/internal/rawconn"
 )
@@ -47,3 +48,9 @@ func Names() (names []string) {
 	}
 	return names
 }
+
+// LastAsking is when p's kernel retransmits for the last time with a pace.
+func LastAsking(pace time.Duration, p Platform) time.Duration { return lastAsking(pace, p.retries2()) }
+
+// PaceFor is the derived pace.
+func PaceFor(promise time.Duration, retries2 int) time.Duration { return paceFor(promise, retries2) }

@@ -12,32 +12,33 @@ type Field string
 // first, because on a live socket Linux then counts the idle time from the
 // last activity, and Darwin would not heed an idle time set before it.
 const (
-	FieldKeepAlive   Field = "keepalive" // on or off: 1 unless Disabled
-	FieldIdle        Field = "idle"
-	FieldInterval    Field = "interval"
-	FieldCount       Field = "count"
-	FieldUserTimeout Field = "user_timeout"
+	FieldKeepAlive    Field = "keepalive" // on or off: 1 unless Disabled
+	FieldIdle         Field = "idle"
+	FieldInterval     Field = "interval"
+	FieldCount        Field = "count"
+	FieldUserTimeout  Field = "user_timeout"
+	FieldStallTimeout Field = "stall_timeout"
+	FieldPace         Field = "pace"
 )
 
-var fields = [...]Field{FieldKeepAlive, FieldIdle, FieldInterval, FieldCount, FieldUserTimeout}
+var fields = [...]Field{FieldKeepAlive, FieldIdle, FieldInterval, FieldCount, FieldUserTimeout, FieldStallTimeout, FieldPace}
 
-// goName returns the field's name in KeepAlive.
-func (f Field) goName() string {
-	switch f {
-	case FieldIdle:
-		return "Idle"
-	case FieldInterval:
-		return "Interval"
-	case FieldCount:
-		return "Count"
-	case FieldUserTimeout:
-		return "UserTimeout"
-	}
-	return "Disabled"
+// goNames are the fields' names in KeepAlive.
+var goNames = map[Field]string{
+	FieldKeepAlive:    "Disabled",
+	FieldIdle:         "Idle",
+	FieldInterval:     "Interval",
+	FieldCount:        "Count",
+	FieldUserTimeout:  "UserTimeout",
+	FieldStallTimeout: "StallTimeout",
+	FieldPace:         "Pace",
 }
 
 // isTime reports whether the field is a duration.
 func (f Field) isTime() bool { return f != FieldKeepAlive && f != FieldCount }
+
+// isProbing reports whether the field means nothing without keepalive.
+func (f Field) isProbing() bool { return f == FieldIdle || f == FieldInterval || f == FieldCount }
 
 // format returns v, nanoseconds or a plain number, as people write it.
 func (f Field) format(v int64) string {
@@ -50,19 +51,32 @@ func (f Field) format(v int64) string {
 	return strconv.FormatInt(v, 10)
 }
 
-// value returns one field as nanoseconds or as a plain number.
-func (k KeepAlive) value(f Field) int64 {
+// time returns the place of a duration, and nil for the other fields.
+func (k *KeepAlive) time(f Field) *time.Duration {
 	switch f {
 	case FieldIdle:
-		return int64(k.Idle)
+		return &k.Idle
 	case FieldInterval:
-		return int64(k.Interval)
-	case FieldCount:
-		return int64(k.Count)
+		return &k.Interval
 	case FieldUserTimeout:
-		return int64(k.UserTimeout)
+		return &k.UserTimeout
+	case FieldStallTimeout:
+		return &k.StallTimeout
+	case FieldPace:
+		return &k.Pace
 	}
-	if k.Disabled {
+	return nil
+}
+
+// value returns one field as nanoseconds or as a plain number.
+func (k KeepAlive) value(f Field) int64 {
+	if d := k.time(f); d != nil {
+		return int64(*d)
+	}
+	switch {
+	case f == FieldCount:
+		return int64(k.Count)
+	case k.Disabled:
 		return 0
 	}
 	return 1
@@ -70,15 +84,12 @@ func (k KeepAlive) value(f Field) int64 {
 
 // set is the reverse of value.
 func (k *KeepAlive) set(f Field, v int64) {
-	switch f {
-	case FieldIdle:
-		k.Idle = time.Duration(v)
-	case FieldInterval:
-		k.Interval = time.Duration(v)
-	case FieldCount:
+	d := k.time(f)
+	switch {
+	case d != nil:
+		*d = time.Duration(v)
+	case f == FieldCount:
 		k.Count = int(v)
-	case FieldUserTimeout:
-		k.UserTimeout = time.Duration(v)
 	default:
 		k.Disabled = v == 0
 	}

@@ -15,25 +15,40 @@ const Never time.Duration = math.MaxInt64
 // leaveAlone is the documented "leave the operating system's value alone".
 const leaveAlone = -1
 
-// KeepAlive says how the operating system finds out that a peer is gone.
+// KeepAlive says within what time a peer that is gone must be noticed, and how
+// the operating system goes about it. [Within] makes one from that time alone,
+// and is what most programs want.
 //
-// In every numeric field zero means the default, which is the same field of
-// Within([DefaultWithin]), and -1 leaves the operating system's value alone.
-// Any other negative number is an error of [Platform.Plan], and so is one
-// that the platform does not accept; nothing is clamped. (One exception: a
-// default, which nobody asked for, is raised to the platform's smallest
-// value, and the Plan says so.) Durations are rounded up to the platform's
-// unit, a whole second on most: 1ns becomes 1s.
+// In every numeric field but Within zero means the default, and -1 leaves the
+// operating system's value alone. Any other negative number is an error of
+// [Platform.Plan], and so is one that the platform does not accept; nothing is
+// clamped. (One exception: a default, which nobody asked for, is raised to the
+// platform's smallest value, and the Plan says so.) The defaults of Idle,
+// Interval and Count are those of Within(Within), and of Within([DefaultWithin])
+// if Within is zero. Durations are rounded up to the platform's unit, a whole
+// second on most: 1ns becomes 1s.
 //
 // A KeepAlive is a plain value and comparable with ==.
 //
 // A KeepAlive that was read from a socket ([Get], [Report.Got]) is an
 // observation, not a wish: there -1 means that the value could not be read,
-// and a zero UserTimeout means that there is none.
+// a zero UserTimeout or StallTimeout that there is none, and Within is zero,
+// since no system holds it.
 type KeepAlive struct {
+	// Within is the promise: a peer that is gone is noticed at most that long
+	// after it vanished, in every state of a connection that hale watches. On
+	// Linux the watch keeps it, and the kernel's own Count stands behind the
+	// watch; on the other systems the numbers below do.
+	//
+	// Zero means that the numbers below are the promise: the larger of
+	// UserTimeout (or Idle+Interval*Count) and the detection window. If they are
+	// all zero as well, Within is [DefaultWithin]. Below [MinWithin] and negative
+	// it is an error, and so is an Idle that is not below it.
+	Within time.Duration
+
 	// Disabled switches keepalive off (SO_KEEPALIVE 0). Idle, Interval and
 	// Count are then not touched, and must not be above zero. A UserTimeout
-	// above zero is still set, a zero one is left alone.
+	// above zero still counts, a zero one is left alone.
 	Disabled bool
 
 	// Idle is the quiet time before the first probe (TCP_KEEPIDLE, on Darwin
@@ -49,51 +64,44 @@ type KeepAlive struct {
 	// 255; Windows before build 15063 always sends 10.
 	Count int
 
-	// UserTimeout is the longest time that sent data may stay unacknowledged,
-	// in milliseconds on Linux (TCP_USER_TIMEOUT), in seconds on Darwin,
-	// FreeBSD and Windows. Keepalive does not cover that state on Linux: it is
-	// silent while data is in flight, and the kernel retransmits for about a
-	// quarter of an hour.
+	// UserTimeout is the longest time that sent data may stay unacknowledged.
+	// Keepalive does not cover that state on Linux: it is silent while data is
+	// in flight, and the kernel retransmits for about a quarter of an hour.
 	//
 	// Zero means Idle+Interval*Count, or -1 if one of the three is -1.
 	//
-	// On Linux it also replaces Count, whichever is longer: from the second
-	// tick on the kernel gives up at the first of the ticks Idle+n*Interval
-	// that is not before the user timeout. (A tick comes a little late, so a
-	// user timeout that lies above a tick by less than that lateness acts as
-	// if it were equal.) And it ends a connection whose peer acknowledges but
-	// reads nothing for that long, unless TolerateStall is set.
+	// Darwin (TCP_RXT_CONNDROPTIME, in seconds), Windows (TCP_MAXRT, in
+	// seconds), Solaris and illumos (TCP_ABORT_THRESHOLD, in milliseconds) have
+	// an option for it. Those of Linux and FreeBSD end a live peer that does
+	// not read, too, and so are left to StallTimeout: there the Pace and the
+	// watch of a hale.Conn keep to UserTimeout (to Within, if that is set), or
+	// keepalive itself on FreeBSD. Only [Platform.PlanUnwatched] sets them.
 	UserTimeout time.Duration
 
-	// TolerateStall keeps a connection whose peer is alive but does not read:
-	// its kernel answers, with its window shut, for as long as it likes. A
-	// message broker that is short of memory is such a peer.
+	// StallTimeout is the longest time that a live peer may leave its window
+	// shut, because its program does not read or reads slowly, before the
+	// connection is ended (health.PeerStalled). Zero and -1 mean never: a message
+	// broker that is short of memory is such a peer, and it recovers.
 	//
-	// The option for UserTimeout is then left alone where it ends such a
-	// connection too: on Linux and Android (TCP_USER_TIMEOUT) and FreeBSD
-	// (TCP_MAXUNACKTIME). The kernel's own bound for data that nothing
-	// acknowledges, a quarter of an hour or so, is all that Linux has left;
-	// the watch of a hale.Conn keeps to UserTimeout there, or to the detection
-	// window if that is longer. On FreeBSD keepalive itself ends a connection
-	// whose peer is silent, with data in flight or without.
-	//
-	// A peer that vanishes with its window shut is noticed only once the
-	// kernel asks it again, and it asks the less often the longer the window
-	// has been shut, every two minutes in the end.
-	//
-	// It is what a zero KeepAlive means to a hale.Dialer and a hale.ListenConfig,
-	// but not to [Platform.Plan] and [Control], which no watch stands behind.
-	//
-	// On the other systems it changes nothing. The options of Darwin, Solaris
-	// and illumos do not end such a connection, that of Windows is not
-	// documented, and the rest have none. No system holds it: in a KeepAlive
-	// read from a socket it is false.
-	TolerateStall bool
+	// It is TCP_USER_TIMEOUT on Linux and Android, in milliseconds,
+	// TCP_MAXUNACKTIME on FreeBSD 14 and PERSIST_TIMEOUT on Darwin, in seconds;
+	// the other systems have no such option. On Linux it also replaces Count,
+	// whichever is longer: the kernel gives an idle connection up at the first
+	// of the ticks Idle+n*Interval, n >= 1, that is not before it.
+	StallTimeout time.Duration
 
-	// shortBy is how far below MinWithin the d of a refused Within(d) was.
-	// Within has no error to return, so that it can be used in a composite
-	// literal; whoever plans with its result gets the error.
-	shortBy time.Duration
+	// Pace is the longest pause between two retransmissions, and between two
+	// probes of a shut window (TCP_RTO_MAX_MS, Linux 6.15 and newer): the
+	// kernel's own pauses double up to two minutes. With a steady pace the
+	// silence of a peer that is gone is told from the slowness of one that is
+	// not, and a path that heals is used again at once. Its price is more packets
+	// while nothing answers. 1 s to 120 s, rounded up to
+	// tenths of a second, whole numbers of any kernel's ticks.
+	//
+	// Zero means the least pace with which the kernel does not give up before the promise, given [Platform.Retries2]; where there
+	// is none, and on systems without the option, the system's pace stays, and a
+	// kernel that refuses it (MPTCP) is no failure.
+	Pace time.Duration
 }
 
 // Window returns within what time of the peer's vanishing the kernel gives
@@ -102,8 +110,8 @@ type KeepAlive struct {
 // the latest after Idle+Interval*Count (it vanished right after its last
 // segment). Zero fields count with their defaults.
 //
-// It knows no platform and so neither rounds nor heeds UserTimeout;
-// [Plan.Window] does both. A kernel's timers add to it: those of Linux are
+// It knows no platform, and so neither rounds nor heeds StallTimeout and the
+// watch; [Plan.Window] does. A kernel's timers add to it: those of Linux are
 // never early, and late by up to an eighth of each wait.
 //
 // With an Interval above Idle, Linux can take Interval-Idle longer: once a probe
@@ -115,26 +123,46 @@ func (k KeepAlive) Window() (earliest, latest time.Duration) {
 	switch {
 	case k.Disabled:
 		return Never, Never
-	case k.shortBy > 0:
+	case k.refused():
 		return 0, 0
 	}
 	return k.withDefaults().window()
 }
 
-// String returns the values on one line; "system" stands for -1.
+// String returns the values on one line; "system" stands for -1. Within,
+// StallTimeout and Pace are left out if there is none.
 func (k KeepAlive) String() string {
-	if k.shortBy > 0 {
-		return fmt.Sprintf("refused Within(%s)", seconds(MinWithin-k.shortBy))
+	if k.refused() {
+		return "refused Within(" + k.promised() + ")"
 	}
-	bound := "user timeout " + FieldUserTimeout.format(int64(k.UserTimeout))
-	if k.TolerateStall {
-		bound += ", stall tolerated"
-	}
+	probes := fmt.Sprintf("idle %s, interval %s, count %s", FieldIdle.format(int64(k.Idle)),
+		FieldInterval.format(int64(k.Interval)), FieldCount.format(int64(k.Count)))
 	if k.Disabled {
-		return "off, " + bound
+		probes = "off"
 	}
-	return fmt.Sprintf("idle %s, interval %s, count %s, %s", FieldIdle.format(int64(k.Idle)),
-		FieldInterval.format(int64(k.Interval)), FieldCount.format(int64(k.Count)), bound)
+	s := probes + ", user timeout " + FieldUserTimeout.format(int64(k.UserTimeout))
+	if k.Within > 0 {
+		s = "within " + seconds(k.Within) + ": " + s
+	}
+	if k.StallTimeout > 0 {
+		s += ", stall timeout " + seconds(k.StallTimeout)
+	}
+	if k.Pace > 0 {
+		s += ", pace " + seconds(k.Pace)
+	}
+	return s
+}
+
+// refused reports whether no kernel can keep Within.
+func (k KeepAlive) refused() bool { return k.Within != 0 && k.Within < MinWithin }
+
+// promised is Within as it was given to the function of that name, which keeps
+// its zero as -1.
+func (k KeepAlive) promised() string {
+	if k.Within == leaveAlone {
+		return "0s"
+	}
+	return seconds(k.Within)
 }
 
 // window is Window without defaults.
@@ -168,32 +196,47 @@ func (k KeepAlive) total() time.Duration {
 	return probing + min(k.Idle, Never-probing)
 }
 
-// withDefaults fills the zero fields but the user timeout, which depends on
-// what becomes of the others.
+// withDefaults fills the zero fields but the user timeout and the pace, which
+// depend on what becomes of the others.
 func (k KeepAlive) withDefaults() KeepAlive {
 	if k.Disabled {
 		k.Idle, k.Interval, k.Count = leaveAlone, leaveAlone, leaveAlone
 	}
-	d := Within(DefaultWithin)
+	if k.unnumbered() {
+		k.Within = cmp.Or(k.Within, DefaultWithin)
+	}
+	if k.StallTimeout == 0 {
+		k.StallTimeout = leaveAlone
+	}
+	d := Within(cmp.Or(k.Within, DefaultWithin))
 	k.Idle = cmp.Or(k.Idle, d.Idle)
 	k.Interval = cmp.Or(k.Interval, d.Interval)
 	k.Count = cmp.Or(k.Count, d.Count)
 	return k
 }
 
+// unnumbered reports whether k leaves it to a promise how it is kept.
+func (k KeepAlive) unnumbered() bool {
+	return !k.Disabled && k.Idle == 0 && k.Interval == 0 && k.Count == 0 && k.UserTimeout == 0
+}
+
 // check refuses what no platform can be asked for.
 func (k KeepAlive) check() error {
-	if k.shortBy > 0 {
-		return &RangeError{Field: "Within", Value: seconds(MinWithin - k.shortBy),
+	if k.refused() {
+		return &RangeError{Field: "Within", Value: k.promised(),
 			Limit: "below " + seconds(MinWithin) + ", the shortest that whole-second kernel timers can reach"}
+	}
+	if k.Within > 0 && k.Idle >= k.Within {
+		return &RangeError{Field: "Idle", Value: seconds(k.Idle),
+			Limit: "not below Within " + seconds(k.Within) + ", so that no probe could be sent in time"}
 	}
 	for _, f := range fields {
 		if v := k.value(f); v < leaveAlone {
-			return &RangeError{Field: f.goName(), Value: f.format(v),
+			return &RangeError{Field: goNames[f], Value: f.format(v),
 				Limit: "negative, and only -1 may be: it leaves the system's value alone"}
 		}
-		if v := k.value(f); k.Disabled && f != FieldKeepAlive && f != FieldUserTimeout && v > 0 {
-			return &RangeError{Field: f.goName(), Value: f.format(v), Limit: "set, although Disabled is true"}
+		if v := k.value(f); k.Disabled && f.isProbing() && v > 0 {
+			return &RangeError{Field: goNames[f], Value: f.format(v), Limit: "set, although Disabled is true"}
 		}
 	}
 	return nil

@@ -27,7 +27,7 @@ func TestWithinDerivesTheDocumentedValues(t *testing.T) {
 		{time.Hour, 60 * time.Second, 60 * time.Second, 52, 3180 * time.Second},
 		{math.MaxInt64, 60 * time.Second, 60 * time.Second, 127, 7680 * time.Second},
 	} {
-		want := sockopt.KeepAlive{Idle: test.idle, Interval: test.interval, Count: test.count, UserTimeout: test.userTimeout}
+		want := sockopt.KeepAlive{Within: test.d, Idle: test.idle, Interval: test.interval, Count: test.count, UserTimeout: test.userTimeout}
 		if got := sockopt.Within(test.d); got != want {
 			t.Errorf("Within(%v) = %v, want %v", test.d, got, want)
 		}
@@ -43,7 +43,7 @@ func TestWithinTooShortIsRefusedByThePlanAndNamesTheTime(t *testing.T) {
 		{2*time.Second - 1, "sockopt: Within(1.999999999s): below 2s, the shortest that whole-second kernel timers can reach"},
 		{0, "sockopt: Within(0s): below 2s, the shortest that whole-second kernel timers can reach"},
 		{-3 * time.Second, "sockopt: Within(-3s): below 2s, the shortest that whole-second kernel timers can reach"},
-		{math.MinInt64, "sockopt: Within(-4611686018.427388s): below 2s, the shortest that whole-second kernel timers can reach"},
+		{math.MinInt64, "sockopt: Within(-9223372036.854776s): below 2s, the shortest that whole-second kernel timers can reach"},
 	} {
 		k := sockopt.Within(test.d)
 		k.Idle = time.Second // filling it in afterwards does not hide the mistake
@@ -85,10 +85,10 @@ func TestKeepAlivePrintsOnOneLine(t *testing.T) {
 		k    sockopt.KeepAlive
 		want string
 	}{
-		{sockopt.Within(10 * time.Second), "idle 4s, interval 1s, count 3, user timeout 7s"},
+		{sockopt.Within(10 * time.Second), "within 10s: idle 4s, interval 1s, count 3, user timeout 7s"},
 		{sockopt.KeepAlive{Idle: -1, Interval: 1200 * time.Millisecond, Count: -1, UserTimeout: time.Millisecond}, "idle system, interval 1.2s, count system, user timeout 1ms"},
 		{sockopt.KeepAlive{Disabled: true, UserTimeout: -1}, "off, user timeout system"},
-		{sockopt.KeepAlive{Disabled: true, UserTimeout: time.Second, TolerateStall: true}, "off, user timeout 1s, stall tolerated"},
+		{sockopt.KeepAlive{Disabled: true, UserTimeout: time.Second, StallTimeout: time.Minute, Pace: 2500 * time.Millisecond}, "off, user timeout 1s, stall timeout 60s, pace 2.5s"},
 		{sockopt.Within(time.Second), "refused Within(1s)"},
 	} {
 		if got := test.k.String(); got != test.want {

@@ -98,47 +98,70 @@ func TestTheKernelHoldsWhatApplySets(t *testing.T) {
 		{Idle: 7 * sec, Interval: 8 * sec, Count: 9, UserTimeout: 4321 * ms},
 		{Idle: 1, Interval: 1, Count: 1},
 		{Idle: 32767 * sec, Interval: 32767 * sec, Count: 1},
-		{Idle: sec, Interval: sec, Count: 127, UserTimeout: 2147483647 * ms},
-		{UserTimeout: 1},
+		{Idle: sec, Interval: sec, Count: 127, UserTimeout: 2147483647 * ms, Pace: sec},
+		{UserTimeout: 1, StallTimeout: 1, Pace: 120 * sec},
+		{StallTimeout: time.Minute, Pace: 1000001 * time.Microsecond},
+		{Disabled: true, StallTimeout: 1500 * ms},
 	} {
 		c, _ := pair(t, net.Dialer{}, plain())
 		r := apply(t, c, k)
 		if err := r.Err(); err != nil {
 			t.Errorf("%v: %v", k, err)
 		}
-		if want := []string{"set", "set", "set", "set", "set"}; !cmp.Equal(statuses(r), want) {
+		want := []string{"set", "set", "set", "set", "left alone", "left alone", "set"}
+		if k.StallTimeout > 0 {
+			want[5] = "set"
+		}
+		if k.Disabled {
+			want[1], want[2], want[3], want[6] = want[4], want[4], want[4], want[4]
+		} else if r.Effective.Pace == -1 {
+			want[6] = "left alone" // the promise is longer than any pace holds out
+		}
+		if !cmp.Equal(statuses(r), want) {
 			t.Errorf("%v: %q", k, statuses(r))
 		}
 		if got := get(t, c); got != r.Got {
 			t.Errorf("%v: report %v, socket %v", k, r.Got, got)
 		}
-		want := r.Effective
-		want.Count = r.Asked.Count // the socket keeps it though the user timeout decides
-		if r.Got != want {
-			t.Errorf("%v: holds %v, want %v", k, r.Got, want)
+		held := r.Effective
+		held.Count = r.Asked.Count // the socket keeps it though TCP_USER_TIMEOUT decides
+		held.UserTimeout, held.StallTimeout = max(held.UserTimeout, 0), max(held.StallTimeout, 0)
+		if k.Disabled {
+			held.Idle, held.Interval, held.Count = r.Got.Idle, r.Got.Interval, r.Got.Count
 		}
-		planned, held := [2]any{}, [2]any{}
-		planned[0], planned[1] = mustPlan(t, sockopt.Current(), k).Window()
-		held[0], held[1] = r.Window()
-		if planned != held {
-			t.Errorf("%v: window planned %v, held %v", k, planned, held)
+		if r.Effective.Pace == -1 {
+			held.Pace = 120 * sec
 		}
+		if r.Got != held {
+			t.Errorf("%v: holds %v, want %v", k, r.Got, held)
+		}
+		checkWindowHeld(t, k, r)
+	}
+}
+
+func checkWindowHeld(t *testing.T, k sockopt.KeepAlive, r sockopt.Report) {
+	t.Helper()
+	planned, held := [2]any{}, [2]any{}
+	planned[0], planned[1] = mustPlan(t, sockopt.Current(), k).Window()
+	held[0], held[1] = r.Window()
+	if planned != held {
+		t.Errorf("%v: window planned %v, held %v", k, planned, held)
 	}
 }
 
 func TestApplyLeavesAloneWhatIsMinusOne(t *testing.T) {
 	c, _ := pair(t, net.Dialer{}, plain())
-	before := apply(t, c, sockopt.KeepAlive{Idle: 7 * sec, Interval: 8 * sec, Count: 9, UserTimeout: 4321 * ms}).Got
-	r := apply(t, c, sockopt.KeepAlive{Idle: -1, Interval: -1, Count: 4, UserTimeout: -1})
+	before := apply(t, c, sockopt.KeepAlive{Idle: 7 * sec, Interval: 8 * sec, Count: 9, StallTimeout: 4321 * ms, Pace: 7 * sec}).Got
+	r := apply(t, c, sockopt.KeepAlive{Idle: -1, Interval: -1, Count: 4, UserTimeout: -1, StallTimeout: -1, Pace: -1})
 	want := before
 	want.Count = 4
 	if r.Got != want {
 		t.Errorf("holds %v, want %v", r.Got, want)
 	}
-	if s := []string{"set", "left alone", "left alone", "set", "left alone"}; !cmp.Equal(statuses(r), s) {
+	if s := []string{"set", "left alone", "left alone", "set", "left alone", "left alone", "left alone"}; !cmp.Equal(statuses(r), s) {
 		t.Errorf("%q", statuses(r))
 	}
-	if r = apply(t, c, sockopt.KeepAlive{Disabled: true}); r.Err() != nil || !r.Got.Disabled || r.Got.UserTimeout != 4321*ms {
+	if r = apply(t, c, sockopt.KeepAlive{Disabled: true}); r.Err() != nil || !r.Got.Disabled || r.Got.StallTimeout != 4321*ms || r.Got.UserTimeout != 4321*ms || r.Got.Pace != 7*sec {
 		t.Errorf("disabled: %v, %v", r.Got, r.Err())
 	}
 	if earliest, _ := r.Window(); earliest != sockopt.Never {
@@ -146,38 +169,66 @@ func TestApplyLeavesAloneWhatIsMinusOne(t *testing.T) {
 	}
 }
 
-func TestTolerateStallSetsNoUserTimeoutAndIsNoError(t *testing.T) {
+func TestByDefaultThereIsAPaceAndNoUserTimeout(t *testing.T) {
+	c, server := pair(t, net.Dialer{}, plain())
+	for _, conn := range []*net.TCPConn{c, server} {
+		r := apply(t, conn, sockopt.KeepAlive{})
+		if got := get(t, conn); got.UserTimeout != 0 || got.StallTimeout != 0 || got.Pace != 2500*ms || r.Err() != nil {
+			t.Errorf("%v, %v", got, r.Err())
+		}
+	}
+}
+
+func TestTheKernelTellsTheTimeoutOfThePath(t *testing.T) {
 	c, _ := pair(t, net.Dialer{}, plain())
-	k := sockopt.Within(10 * sec)
-	k.TolerateStall = true
-	r := apply(t, c, k)
-	if want := []string{"set", "set", "set", "set", "left alone"}; r.Err() != nil || !cmp.Equal(statuses(r), want) {
-		t.Errorf("%q, %v", statuses(r), r.Err())
+	if rto, err := sockopt.RTO(raw(t, c)); err != nil || rto < 200*ms || rto > sec {
+		t.Errorf("%v, %v", rto, err)
 	}
-	if r.Asked != k || r.Got.UserTimeout != 0 || r.Got.TolerateStall {
-		t.Errorf("asked %v, holds %v", r.Asked, r.Got)
+}
+
+func TestInANamespaceOfFewRetriesThePaceIsLongerOrTheSystems(t *testing.T) {
+	host := testnet.NewChain(t, 2)[0]
+	if got := sockopt.Current().Retries2; got == 0 {
+		t.Error("tcp_retries2 could not be read")
 	}
-	if earliest, latest := r.Window(); earliest != 3*sec || latest != 7*sec {
-		t.Errorf("%v to %v", earliest, latest)
+	host.Sysctl("net/ipv4/tcp_retries2", "5")
+	var p sockopt.Platform
+	err := host.Do(func() error { p = sockopt.Current(); return nil })
+	if err != nil || p.Retries2 != 5 {
+		t.Fatalf("read %d, %v", p.Retries2, err)
+	}
+	for d, want := range map[time.Duration]time.Duration{3 * sec: sec, 5 * sec: 2 * sec, 30 * sec: -1} {
+		if got := mustPlan(t, p, sockopt.Within(d)).Effective.Pace; got != want {
+			t.Errorf("Within(%v): pace %v, want %v", d, got, want)
+		}
+	}
+}
+
+func TestWhatTcpRetries2SaysIsRead(t *testing.T) {
+	for s, want := range map[string]uint8{"15\n": 15, "8": 8, "255\n": 255, "0\n": 1, "": 0, "256\n": 0, "many": 0} {
+		if got := sockopt.ParseRetries2(s); got != want {
+			t.Errorf("%q: %d, want %d", s, got, want)
+		}
 	}
 }
 
 func TestAFreshSocketHasTheSystemsValuesAndNoUserTimeout(t *testing.T) {
 	c, _ := pair(t, net.Dialer{KeepAlive: -1}, plain())
 	got := get(t, c)
-	if !got.Disabled || got.UserTimeout != 0 || got.Idle <= 0 || got.Interval <= 0 || got.Count <= 0 {
+	if !got.Disabled || got.UserTimeout != 0 || got.StallTimeout != 0 || got.Pace != 120*sec || got.Idle <= 0 || got.Interval <= 0 || got.Count <= 0 {
 		t.Errorf("%v", got)
 	}
 }
 
 func TestTheKernelRefusesWhatThePlanRefuses(t *testing.T) {
 	c, _ := pair(t, net.Dialer{}, plain())
-	plan := mustPlan(t, sockopt.Current(), sockopt.KeepAlive{})
+	plan := mustPlan(t, sockopt.Current(), sockopt.KeepAlive{StallTimeout: sec})
 	for i, values := range map[int]map[int]bool{
 		1: {0: false, -1: false, 1: true, 32767: true, 32768: false, 40000: false, 1 << 30: false},
 		2: {0: false, -1: false, 1: true, 32767: true, 32768: false},
 		3: {0: false, -1: false, 1: true, 127: true, 128: false, 200: false},
 		4: {-1: false, 0: true, 1: true, 4001: true, 1<<31 - 1: true},
+		5: {-1: false, 0: false, 999: false, 1000: true, 120000: true, 120001: false},
 	} {
 		for v, accepted := range values {
 			before := get(t, c)
@@ -197,6 +248,8 @@ func TestTheKernelRefusesWhatThePlanRefuses(t *testing.T) {
 // Package net sets its own keepalive after Control, unless told not to.
 func TestADialerOverwritesControlUnlessItsKeepAliveIsNegative(t *testing.T) {
 	asked := sockopt.KeepAlive{Idle: 7 * sec, Interval: 8 * sec, Count: 9, UserTimeout: 4321 * ms}
+	held := asked
+	held.StallTimeout, held.Pace = asked.UserTimeout, 120*sec
 	for _, test := range []struct {
 		name      string
 		keepAlive time.Duration
@@ -204,13 +257,14 @@ func TestADialerOverwritesControlUnlessItsKeepAliveIsNegative(t *testing.T) {
 		want      sockopt.KeepAlive
 	}{
 		{"zero", 0, net.KeepAliveConfig{}, sockopt.KeepAlive{Idle: 15 * sec, Interval: 15 * sec, Count: 9, UserTimeout: 4321 * ms}},
-		{"-1", -1, net.KeepAliveConfig{}, asked},
+		{"-1", -1, net.KeepAliveConfig{}, held},
 		{"1ns", 1, net.KeepAliveConfig{}, sockopt.KeepAlive{Idle: sec, Interval: 15 * sec, Count: 9, UserTimeout: 4321 * ms}},
-		{"all -1", 0, net.KeepAliveConfig{Enable: true, Idle: -1, Interval: -1, Count: -1}, asked},
-		{"out of range is swallowed", 0, net.KeepAliveConfig{Enable: true, Idle: 40000 * sec, Interval: 5 * sec, Count: 5}, asked},
+		{"all -1", 0, net.KeepAliveConfig{Enable: true, Idle: -1, Interval: -1, Count: -1}, held},
+		{"out of range is swallowed", 0, net.KeepAliveConfig{Enable: true, Idle: 40000 * sec, Interval: 5 * sec, Count: 5}, held},
 	} {
 		d := net.Dialer{KeepAlive: test.keepAlive, KeepAliveConfig: test.config, Control: sockopt.Control(asked)}
 		c, _ := pair(t, d, plain())
+		test.want.StallTimeout, test.want.Pace = held.StallTimeout, held.Pace
 		if got := get(t, c); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
@@ -221,8 +275,10 @@ func TestAcceptedConnectionsInheritFromAPlainListener(t *testing.T) {
 	asked := sockopt.KeepAlive{Idle: 7 * sec, Interval: 8 * sec, Count: 9, UserTimeout: 4321 * ms}
 	lc := plain()
 	lc.Control = sockopt.Control(asked)
-	if _, s := pair(t, net.Dialer{}, lc); get(t, s) != asked {
-		t.Errorf("%v, want %v", get(t, s), asked)
+	held := asked
+	held.StallTimeout, held.Pace = asked.UserTimeout, 120*sec
+	if _, s := pair(t, net.Dialer{}, lc); get(t, s) != held {
+		t.Errorf("%v, want %v", get(t, s), held)
 	}
 }
 
@@ -235,7 +291,7 @@ func mptcp(t *testing.T) {
 	unix.Close(fd)
 }
 
-func TestAnMPTCPSocketRefusesTheUserTimeoutAndNothingElse(t *testing.T) {
+func TestAnMPTCPSocketRefusesThePaceAndTheStallTimeoutAndNothingElse(t *testing.T) {
 	mptcp(t)
 	var d net.Dialer
 	d.SetMultipathTCP(true)
@@ -246,12 +302,23 @@ func TestAnMPTCPSocketRefusesTheUserTimeoutAndNothingElse(t *testing.T) {
 		if p := protocol(t, conn); p != unix.IPPROTO_MPTCP {
 			t.Fatalf("protocol %d", p)
 		}
-		r := apply(t, conn, sockopt.KeepAlive{Idle: sec, Interval: 2 * sec, Count: 2, UserTimeout: 4 * sec})
-		err := r.Err()
-		if !errors.Is(err, syscall.ENOPROTOOPT) || err.Error() != "sockopt: TCP_USER_TIMEOUT (user_timeout 4000ms): protocol not available" {
+		k := sockopt.KeepAlive{Idle: sec, Interval: 2 * sec, Count: 2}
+		r := apply(t, conn, k)
+		pace := r.Options[6]
+		if r.Err() != nil || pace.Status() != "unsupported" || !errors.Is(pace.Err, syscall.ENOPROTOOPT) || pace.Name != "TCP_RTO_MAX_MS" || !pace.Optional {
+			t.Errorf("%v: %v", pace, r.Err())
+		}
+		k.StallTimeout = 4 * sec
+		err := apply(t, conn, k).Err()
+		if !errors.Is(err, syscall.ENOPROTOOPT) || err.Error() != "sockopt: TCP_USER_TIMEOUT (stall_timeout 4000ms): protocol not available" {
 			t.Errorf("%v", err)
 		}
-		want := sockopt.KeepAlive{Idle: sec, Interval: 2 * sec, Count: 2, UserTimeout: -1}
+		k.StallTimeout, k.Pace = 0, 3*sec
+		err = apply(t, conn, k).Err()
+		if !errors.Is(err, syscall.ENOPROTOOPT) || err.Error() != "sockopt: TCP_RTO_MAX_MS (pace 3000ms): protocol not available" {
+			t.Errorf("%v", err)
+		}
+		want := sockopt.KeepAlive{Idle: sec, Interval: 2 * sec, Count: 2, UserTimeout: -1, StallTimeout: -1, Pace: -1}
 		if r.Got != want {
 			t.Errorf("holds %v, want %v", r.Got, want)
 		}
@@ -428,8 +495,8 @@ func TestCurrentIsThisKernel(t *testing.T) {
 
 // SO_KEEPALIVE's numbers are those of the running architecture.
 func TestThePlansNumbersAreThoseOfTheHeaders(t *testing.T) {
-	plan := mustPlan(t, on("linux"), sockopt.KeepAlive{})
-	for i, want := range []int{unix.SO_KEEPALIVE, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT, unix.TCP_USER_TIMEOUT} {
+	plan := mustPlan(t, on("linux"), sockopt.KeepAlive{StallTimeout: sec})
+	for i, want := range []int{unix.SO_KEEPALIVE, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT, unix.TCP_USER_TIMEOUT, 44} {
 		if int(plan.Ops[i].Number) != want {
 			t.Errorf("%v, want %d", plan.Ops[i], want)
 		}

@@ -148,7 +148,7 @@ func TestTheKernelHoldsWhatTheReportSays(t *testing.T) {
 	if get(t, raw, windows.SOL_SOCKET, soKeepAlive) == 0 {
 		t.Error("SO_KEEPALIVE is off")
 	}
-	want.UserTimeout = -1
+	want.UserTimeout, want.StallTimeout, want.Pace = -1, -1, -1
 	if !lacks(t, tcpMaxRT) {
 		want.UserTimeout = askedUserTimeout * time.Second
 		isSet(t, raw, tcpMaxRT, askedUserTimeout)
@@ -191,6 +191,7 @@ func TestARefusedOptionIsReportedByItsErrno(t *testing.T) {
 	if report.Path == sockopt.PathIoctl {
 		want[sockopt.FieldCount] = "unsupported"
 	}
+	want[sockopt.FieldStallTimeout], want[sockopt.FieldPace] = "left alone", "left alone"
 	refused := lacks(t, tcpMaxRT)
 	if refused {
 		want[sockopt.FieldUserTimeout] = "refused"

@@ -50,6 +50,10 @@ type Op struct {
 
 	// Unit is time.Second, time.Millisecond, or zero for a plain number.
 	Unit time.Duration
+
+	// Optional: nobody asked for this value, the plan chose it, and a kernel
+	// that refuses it does less well but as asked.
+	Optional bool
 }
 
 // String returns the call, such as

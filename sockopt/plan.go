@@ -13,8 +13,13 @@ type Plan struct {
 	// Platform is the one planned for.
 	Platform Platform
 
-	// Asked is the KeepAlive with its defaults filled in. Its UserTimeout is
-	// still unrounded.
+	// Watched tells a plan of [Platform.Plan] from one of
+	// [Platform.PlanUnwatched].
+	Watched bool
+
+	// Asked is the KeepAlive with its defaults filled in, the derived pace
+	// among them. Its UserTimeout is still unrounded. Its Within is zero if the
+	// numbers are the promise.
 	Asked KeepAlive
 
 	// Path is the kind of calls.
@@ -25,11 +30,12 @@ type Plan struct {
 	Ops []Op
 
 	// Effective is what the kernel will act by: rounded to its units, -1
-	// where its own value stands, as that of the user timeout does where
-	// TolerateStall wants it to. Count is the number of probes that it will
-	// really send before the verdict; on Linux that is up to the user
-	// timeout, on older Windows it is 10. Where nothing can be set at all
-	// ([PathNone]) it is Disabled, since hale then turns nothing on.
+	// where its own value stands. Count is the number of probes that it would
+	// send before a verdict of its own; on Linux that is up to TCP_USER_TIMEOUT,
+	// on older Windows it is 10. On Linux and FreeBSD, where one option bounds
+	// unacknowledged data and a stall, UserTimeout and StallTimeout are equal.
+	// Where nothing can be set at all ([PathNone]) it is Disabled, since hale
+	// then turns nothing on. Its Within is zero.
 	Effective KeepAlive
 
 	// Unsupported has one sentence, beginning with the field, for everything
@@ -37,8 +43,13 @@ type Plan struct {
 	Unsupported []string
 }
 
-// Plan works out what to set on p. It is pure: it makes no system call, never
-// panics, and plans for any platform on any other.
+// Plan works out what to set on p on a connection that hale watches. It is
+// pure: it makes no system call, never panics, and plans for any platform on any
+// other.
+//
+// On Linux the watch counts unanswered askings and ends the connection at
+// k.Within. So no user timeout is set, which would end live peers that read
+// slowly; the pace is.
 //
 // It returns a [*RangeError] for a value that p does not accept, and no error
 // for what p has no option for: that is in [Plan.Unsupported].
@@ -46,31 +57,44 @@ type Plan struct {
 // On Windows before build 16299, where one ioctl sets both times, a time left
 // alone (-1) next to one that is set becomes Windows' default, 7200 s idle or
 // 1 s interval.
-func (p Platform) Plan(k KeepAlive) (Plan, error) {
+func (p Platform) Plan(k KeepAlive) (Plan, error) { return p.plan(k, true) }
+
+// PlanUnwatched is Plan for a socket that is left to the kernel alone.
+//
+// It sets a user timeout wherever there is an option for it. Where that is also
+// the one for a stall (Linux, FreeBSD 14), a StallTimeout of -1 leaves it out,
+// since a live peer is not to be ended; one above zero takes its place if it is
+// longer, since to notice a peer that is gone late is the lesser harm. The pace
+// is never set, because the socket may not be connected yet: it would shorten
+// the connect.
+func (p Platform) PlanUnwatched(k KeepAlive) (Plan, error) { return p.plan(k, false) }
+
+func (p Platform) plan(k KeepAlive, watched bool) (Plan, error) {
 	if err := k.check(); err != nil {
 		return Plan{}, err
 	}
 	sys := p.system()
-	b := builder{sys: sys, given: k, Plan: Plan{Platform: p, Path: sys.path}}
+	b := builder{sys: sys, given: k, Plan: Plan{Platform: p, Watched: watched, Path: sys.path}}
 	b.resolveDefaults()
 	b.keepProduct()
 	b.completePair()
 	for _, r := range sys.rows {
-		if err := b.add(r); err != nil {
+		if err := b.add(b.assign(r)); err != nil {
 			return Plan{}, err
 		}
 	}
+	b.mirror()
 	b.forgetMissing()
 	b.Effective = sys.verdict(b.Effective)
 	b.remark()
 	return b.Plan, nil
 }
 
-// Window returns within what time of the peer's vanishing the kernel of this
-// platform gives an idle connection up: [KeepAlive.Window] for the effective
-// values, so with the user timeout heeded on Linux and the count of 10 on
-// older Windows. Where the system's value stands its documented default is
-// used, which an administrator may have changed.
+// Window returns within what time of the peer's vanishing an idle connection is
+// given up: [KeepAlive.Window] for the effective values, so with
+// TCP_USER_TIMEOUT heeded on Linux and the count of 10 on older Windows. Where
+// the system's value stands its documented default is used, which an
+// administrator may have changed.
 //
 // Both results are [Never] if keepalive is off, and zero if they cannot be
 // told, because a value stands that is not documented.
@@ -98,15 +122,81 @@ func (b *builder) resolveDefaults() {
 	if b.given.UserTimeout == 0 {
 		b.Asked.UserTimeout = b.Asked.total()
 	}
+	b.Asked.Pace = b.pace()
 	b.Effective = b.Asked
-	if b.spares(FieldUserTimeout) {
-		b.Effective.UserTimeout = leaveAlone
+	b.Effective.Within = 0
+	b.Effective.Pace = roundPace(b.Asked.Pace)
+	if b.sys.shares() {
+		b.share()
 	}
 }
 
-// spares reports whether f's option is left alone for TolerateStall's sake.
+// pace is the one asked for, or the one derived from the promise.
+func (b *builder) pace() time.Duration {
+	switch {
+	case !b.Watched:
+		return leaveAlone
+	case b.given.Pace < 0:
+		return leaveAlone
+	case b.given.Pace > 0:
+		return b.given.Pace
+	case !b.sys.has(FieldPace):
+		return leaveAlone
+	}
+	return paceFor(b.budget(), b.Platform.retries2())
+}
+
+// budget is how long sent data may stay unacknowledged, zero for ever. The
+// kernel's window does not heed a user timeout here, which is there for a stall.
+func (b *builder) budget() time.Duration {
+	k := b.Asked
+	if k.Within > 0 || k.UserTimeout < 0 {
+		return k.Within
+	}
+	k.UserTimeout = leaveAlone
+	_, latest := b.sys.window(k)
+	if latest == Never {
+		latest = 0
+	}
+	return max(b.Asked.UserTimeout, latest)
+}
+
+// share gives the option that bounds a stall and unacknowledged data to one of
+// the two; its row is that of the stall, unless assign changes it.
+func (b *builder) share() {
+	e := &b.Effective
+	switch {
+	case b.Watched || b.given.StallTimeout == leaveAlone:
+		e.UserTimeout = leaveAlone
+	default:
+		e.UserTimeout, e.StallTimeout = max(e.UserTimeout, e.StallTimeout), leaveAlone
+	}
+}
+
+// assign is the row as this plan uses it.
+func (b *builder) assign(r row) row {
+	if b.sys.shares() && !b.Watched && r.field == FieldStallTimeout {
+		r.field = FieldUserTimeout
+	}
+	return r
+}
+
+// mirror has Effective say that the shared option bounds both.
+func (b *builder) mirror() {
+	e := &b.Effective
+	if b.sys.shares() {
+		longer := max(e.UserTimeout, e.StallTimeout)
+		e.UserTimeout, e.StallTimeout = longer, longer
+	}
+}
+
+// spares reports whether f has no call because its option serves another field.
 func (p Plan) spares(f Field) bool {
-	return f == FieldUserTimeout && p.Asked.TolerateStall && p.Platform.system().stallRemark != ""
+	served := FieldStallTimeout
+	if p.Watched {
+		served = FieldUserTimeout
+	}
+	return f == served && p.Platform.system().shares()
 }
 
 // keepProduct keeps Interval*Count where the count is fixed.
@@ -137,7 +227,7 @@ func (b *builder) add(r row) error {
 	if r.field == FieldUserTimeout && b.given.UserTimeout == 0 && b.Effective.UserTimeout >= 0 {
 		// Of the rounded values: on Linux a user timeout derived from
 		// anything less would cut the last probe.
-		b.Effective.UserTimeout = b.Effective.total()
+		b.Effective.UserTimeout = max(b.Effective.UserTimeout, b.Effective.total())
 	}
 	v := b.Effective.value(r.field)
 	if v < 0 {
@@ -154,7 +244,7 @@ func (b *builder) add(r row) error {
 
 // checkRange reports a value outside of what the row's option accepts.
 func (b *builder) checkRange(r row, v int64) error {
-	e := &RangeError{Field: r.field.goName(), Value: r.field.format(v)}
+	e := &RangeError{Field: goNames[r.field], Value: r.field.format(v)}
 	switch raw := r.raw(v); {
 	case raw < r.min:
 		e.Limit = fmt.Sprintf("below %s, the smallest that %s accepts", r.field.format(r.nominal(r.min)), b.Platform.GOOS)
@@ -166,7 +256,11 @@ func (b *builder) checkRange(r row, v int64) error {
 	if r.field == FieldInterval && b.scaled() {
 		e.Field = fmt.Sprintf("Interval*Count/%d", b.sys.fixedCount)
 	}
-	if r.field == FieldUserTimeout && b.given.UserTimeout == 0 {
+	switch {
+	case r.field != FieldUserTimeout:
+	case v == int64(b.given.StallTimeout):
+		e.Field = goNames[FieldStallTimeout]
+	case b.given.UserTimeout == 0:
 		e.Value += " (Idle+Interval*Count)"
 	}
 	return e
@@ -181,6 +275,7 @@ func (b *builder) scaled() bool {
 // push appends the row's call, or completes the ioctl that is already there.
 func (b *builder) push(r row, raw int64) {
 	o := r.op()
+	o.Optional = r.field == FieldPace && b.given.Pace == 0
 	switch {
 	case r.call != callIoctl:
 		o.Value = int(raw)
@@ -219,18 +314,21 @@ func (b *builder) remark() {
 
 func (b *builder) remarksOn(f Field) (out []string) {
 	asked := b.Asked.value(f)
-	if asked < 0 {
+	switch {
+	case f == FieldPace && asked < 0:
+		return b.remarkOnPace()
+	case asked < 0:
 		return b.remarkOnPair(f)
 	}
 	if f == FieldKeepAlive && asked == 0 {
 		return nil
 	}
-	if given := b.given.withDefaults().value(f); b.given.value(f) == 0 && given != asked && f != FieldUserTimeout {
+	if given := b.given.withDefaults().value(f); b.given.value(f) == 0 && given > 0 && given != asked {
 		out = append(out, fmt.Sprintf("the default of %s is below the smallest that %s accepts, %s, which takes its place",
 			f.format(given), b.Platform.GOOS, f.format(asked)))
 	}
 	if b.spares(f) {
-		return append(out, b.sys.stallRemark)
+		return append(out, b.remarkOnShared()...)
 	}
 	if text, ok := b.sys.remarks[f]; ok {
 		return append(out, text)
@@ -242,6 +340,31 @@ func (b *builder) remarksOn(f Field) (out []string) {
 		out = append(out, fmt.Sprintf("%s has no such socket option, the system's own value stands", b.Platform))
 	}
 	return out
+}
+
+// remarkOnShared is for the field whose option serves the other one.
+func (b *builder) remarkOnShared() []string {
+	if b.Watched {
+		return []string{b.sys.sharedRemark}
+	}
+	return []string{fmt.Sprintf("the user timeout is the same option, and is the longer of the two, %s", seconds(b.Effective.UserTimeout))}
+}
+
+// remarkOnPace says why the system's pace stays, if nobody asked for that.
+func (b *builder) remarkOnPace() []string {
+	why, missing := b.sys.remarks[FieldPace]
+	switch {
+	case !b.Watched && b.given.Pace > 0:
+		return []string{"not set without a watch, because it would shorten the connect"}
+	case !b.Watched || b.given.Pace < 0 || b.budget() <= 0:
+		return nil
+	case missing:
+		return []string{why}
+	case b.sys.has(FieldPace):
+		return []string{fmt.Sprintf("with net.ipv4.tcp_retries2 at %d the kernel gives up before %s at any pace, so that its own stays",
+			b.Platform.retries2(), seconds(b.budget()))}
+	}
+	return nil
 }
 
 // remarkOnPair is for a time left alone that the ioctl sets nevertheless.
@@ -276,8 +399,14 @@ func (r row) raw(v int64) int64 { return ceilDiv(v, int64(max(r.unit, 1))) }
 // nominal is the reverse of raw.
 func (r row) nominal(raw int64) int64 { return raw * int64(max(r.unit, 1)) }
 
+// shares reports whether one option bounds unacknowledged data and a stall.
+func (s *system) shares() bool { return s.sharedRemark != "" }
+
 // has reports whether there is a call for f.
 func (s *system) has(f Field) bool {
+	if f == FieldUserTimeout && s.shares() {
+		f = FieldStallTimeout
+	}
 	return slices.ContainsFunc(s.rows, func(r row) bool { return r.field == f })
 }
 

@@ -27,6 +27,16 @@ func mustPlan(t testing.TB, p sockopt.Platform, k sockopt.KeepAlive) sockopt.Pla
 	return plan
 }
 
+// unwatched is mustPlan for a socket left to the kernel alone.
+func unwatched(t testing.TB, p sockopt.Platform, k sockopt.KeepAlive) sockopt.Plan {
+	t.Helper()
+	plan, err := p.PlanUnwatched(k)
+	if err != nil {
+		t.Fatalf("%v, %v: %v", p, k, err)
+	}
+	return plan
+}
+
 func calls(plan sockopt.Plan) (out []string) {
 	for _, o := range plan.Ops {
 		out = append(out, o.String())
@@ -163,7 +173,7 @@ func TestEverySystemGetsItsOwnCallsInOrder(t *testing.T) {
 		{on("beos", 5), sockopt.PathNone, nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
 		{on(""), sockopt.PathNone, nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
 	} {
-		plan := mustPlan(t, test.platform, whole)
+		plan := unwatched(t, test.platform, whole)
 		if plan.Path != test.path {
 			t.Errorf("%v: path %q, want %q", test.platform, plan.Path, test.path)
 		}
@@ -180,28 +190,91 @@ func TestEverySystemGetsItsOwnCallsInOrder(t *testing.T) {
 	}
 }
 
-// Which systems' option ends a stalled connection too is written by hand.
-func TestTolerateStallLeavesOutTheOptionThatEndsAStalledConnection(t *testing.T) {
-	for _, name := range sockopt.Names() {
-		k := whole
-		want := calls(mustPlan(t, on(name), k))
-		k.TolerateStall = true
-		plan := mustPlan(t, on(name), k)
-		spared := slices.Contains([]string{"linux", "android", "freebsd"}, name)
-		remark := slices.ContainsFunc(plan.Unsupported, func(s string) bool {
-			return strings.HasPrefix(s, "user_timeout: TCP_") && strings.Contains(s, "is not set, because it ends a stalled connection too")
-		})
-		if spared {
-			want = want[:len(want)-1]
+// What differs from a plan for a kernel alone is written by hand.
+func TestAWatchedConnectionHasAPaceAndNoUserTimeoutThatEndsAStall(t *testing.T) {
+	const pace = "setsockopt(IPPROTO_TCP 6, TCP_RTO_MAX_MS 44, 10900 ms)"
+	for _, test := range []struct {
+		platforms []sockopt.Platform
+		dropped   int
+		added     []string
+		stall     string
+	}{
+		{[]sockopt.Platform{on("linux"), on("linux", 6, 15), on("android"), on("linux", 7)}, 1, []string{pace},
+			"setsockopt(IPPROTO_TCP 6, TCP_USER_TIMEOUT 18, 60000 ms)"},
+		{[]sockopt.Platform{on("linux", 6, 14, 9), on("android", 5, 15)}, 1, nil,
+			"setsockopt(IPPROTO_TCP 6, TCP_USER_TIMEOUT 18, 60000 ms)"},
+		{[]sockopt.Platform{on("freebsd"), on("freebsd", 14)}, 1, nil, "setsockopt(IPPROTO_TCP 6, TCP_MAXUNACKTIME 0x44, 60 s)"},
+		{[]sockopt.Platform{on("darwin"), on("ios")}, 0, nil, "setsockopt(IPPROTO_TCP 6, PERSIST_TIMEOUT 0x40, 60 s)"},
+		{[]sockopt.Platform{on("freebsd", 13), on("netbsd"), on("openbsd"), on("dragonfly"), on("solaris"), on("illumos"),
+			on("aix"), on("windows"), on("windows", 10, 0, 15063), on("windows", 6, 1), on("plan9"), on("js")}, 0, nil, ""},
+	} {
+		for _, p := range test.platforms {
+			want := calls(unwatched(t, p, whole))
+			want = append(want[:len(want)-test.dropped], test.added...)
+			if diff := cmp.Diff(want, calls(mustPlan(t, p, whole))); diff != "" {
+				t.Errorf("%v: calls (-want +got)\n%s", p, diff)
+			}
+			k := whole
+			k.StallTimeout = 60 * sec
+			plan := mustPlan(t, p, k)
+			if got := slices.Contains(calls(plan), test.stall); got != (test.stall != "") || len(plan.Ops) > len(want)+1 {
+				t.Errorf("%v: %q", p, calls(plan))
+			}
+			if plan.Asked.UserTimeout != k.UserTimeout || test.dropped > 0 && plan.Effective.UserTimeout != 60*sec {
+				t.Errorf("%v: asked %v, effective %v", p, plan.Asked, plan.Effective)
+			}
 		}
-		if diff := cmp.Diff(want, calls(plan)); diff != "" {
-			t.Errorf("%s: calls (-want +got)\n%s", name, diff)
+	}
+}
+
+func TestAStallTimeoutAndAUserTimeoutShareAnOptionWithoutAWatch(t *testing.T) {
+	for _, test := range []struct {
+		userTimeout, stallTimeout, want time.Duration
+	}{
+		{0, 0, 110 * sec}, {90 * sec, 0, 90 * sec}, {90 * sec, -1, -1}, {0, -1, -1},
+		{90 * sec, 60 * sec, 90 * sec}, {90 * sec, 200 * sec, 200 * sec}, {0, 200 * sec, 200 * sec}, {-1, 60 * sec, 60 * sec}, {-1, 0, -1},
+	} {
+		k := sockopt.KeepAlive{Idle: 30 * sec, Interval: 20 * sec, Count: 4, UserTimeout: test.userTimeout, StallTimeout: test.stallTimeout, Pace: sec}
+		for _, name := range []string{"linux", "freebsd"} {
+			plan := unwatched(t, on(name), k)
+			if got := plan.Effective; got.UserTimeout != test.want || got.StallTimeout != test.want || got.Pace != -1 {
+				t.Errorf("%s, %v: %v", name, k, got)
+			}
+			if n := len(plan.Ops); (n == 5) != (test.want > 0) || n < 4 {
+				t.Errorf("%s, %v: %q", name, k, calls(plan))
+			}
 		}
-		if spared != remark || spared && plan.Effective.UserTimeout != -1 {
-			t.Errorf("%s: effective %v, unsupported %q", name, plan.Effective, plan.Unsupported)
+		plan := unwatched(t, on("darwin"), k)
+		if n := len(plan.Ops); n != 6 && test.userTimeout >= 0 && test.stallTimeout > 0 {
+			t.Errorf("darwin, %v: %q", k, calls(plan))
 		}
-		if plan.Asked.UserTimeout != k.UserTimeout {
-			t.Errorf("%s: asked %v", name, plan.Asked)
+	}
+}
+
+func TestWhatIsNotSetOnALinuxThatIsWatchedIsSaid(t *testing.T) {
+	few := on("linux")
+	few.Retries2 = 5
+	const kept = "user_timeout: no option of its own, because TCP_USER_TIMEOUT ends a live peer"
+	for _, test := range []struct {
+		platform sockopt.Platform
+		k        sockopt.KeepAlive
+		want     []string
+	}{
+		{on("linux"), sockopt.KeepAlive{}, []string{kept}},
+		{on("linux", 6, 14), sockopt.KeepAlive{}, []string{kept, "pace: linux before 6.15 has no bound"}},
+		{on("linux", 6, 14), sockopt.KeepAlive{Pace: -1}, []string{kept}},
+		{on("linux", 6, 14), sockopt.KeepAlive{Pace: sec}, []string{kept, "pace: linux before 6.15 has no bound"}},
+		{on("linux", 6, 14), sockopt.KeepAlive{UserTimeout: -1}, nil},
+		{few, sockopt.KeepAlive{}, []string{kept, "pace: with net.ipv4.tcp_retries2 at 5 the kernel gives up before 30s at any pace"}},
+		{few, sockopt.Within(5 * sec), []string{kept}},
+		{on("darwin"), sockopt.KeepAlive{UserTimeout: -1}, nil},
+		{on("darwin"), sockopt.KeepAlive{UserTimeout: -1, Pace: sec}, []string{"pace: darwin has no such socket option"}},
+		{on("windows"), sockopt.KeepAlive{UserTimeout: -1, StallTimeout: sec}, []string{"stall_timeout: windows has no such socket option"}},
+		{on("freebsd", 13), sockopt.KeepAlive{UserTimeout: -1, StallTimeout: sec}, []string{"stall_timeout: not set, because freebsd before 14"}},
+	} {
+		got := mustPlan(t, test.platform, test.k).Unsupported
+		if !slices.EqualFunc(got, test.want, strings.HasPrefix) {
+			t.Errorf("%v, %v: %q, want %q", test.platform, test.k, got, test.want)
 		}
 	}
 }
@@ -220,14 +293,14 @@ func TestWhatThePlatformCannotDoIsSaidInWords(t *testing.T) {
 		{on("openbsd"), "idle: no such socket option; sysctl net.inet.tcp.keepidle"},
 		{on("plan9"), "keepalive: plan9 takes it through a ctl file"},
 	} {
-		plan := mustPlan(t, test.platform, whole)
+		plan := unwatched(t, test.platform, whole)
 		if !slices.ContainsFunc(plan.Unsupported, func(s string) bool { return strings.HasPrefix(s, test.want) }) {
 			t.Errorf("%v: no %q in\n%s", test.platform, test.want, strings.Join(plan.Unsupported, "\n"))
 		}
 	}
 }
 
-func TestEffectiveAndWindowTellWhatTheKernelWillDo(t *testing.T) {
+func TestEffectiveAndWindowTellWhatTheKernelAloneWillDo(t *testing.T) {
 	unset := sockopt.KeepAlive{Idle: -1, Interval: -1, Count: -1, UserTimeout: -1}
 	off := unset
 	off.Disabled = true
@@ -247,15 +320,6 @@ func TestEffectiveAndWindowTellWhatTheKernelWillDo(t *testing.T) {
 		{"user timeout rounded to seconds", on("darwin"),
 			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 2, UserTimeout: 1500 * ms},
 			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 2, UserTimeout: 2 * sec}, 2 * sec, 3 * sec},
-		{"a stall tolerated: the plain count again", on("linux"),
-			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: 2500 * ms, TolerateStall: true},
-			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: -1, TolerateStall: true}, 9 * sec, 10 * sec},
-		{"a stall tolerated: no limit for what is not set", on("android"),
-			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: math.MaxInt64, TolerateStall: true},
-			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: -1, TolerateStall: true}, 9 * sec, 10 * sec},
-		{"a stall tolerated by the system anyway", on("darwin"),
-			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, TolerateStall: true},
-			sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 9, UserTimeout: 10 * sec, TolerateStall: true}, 9 * sec, 10 * sec},
 		{"everything left alone", on("linux"), unset, unset, 675 * sec, 7875 * sec},
 		{"everything left alone, darwin", on("darwin"), unset, unset, 600 * sec, 7800 * sec},
 		{"everything left alone, freebsd", on("freebsd"), unset, unset, 600 * sec, 7800 * sec},
@@ -309,9 +373,14 @@ func TestEffectiveAndWindowTellWhatTheKernelWillDo(t *testing.T) {
 		{"the default is raised to what solaris accepts", on("solaris"), sockopt.KeepAlive{},
 			sockopt.KeepAlive{Idle: 13 * sec, Interval: 10 * sec, Count: 3, UserTimeout: 43 * sec}, 30 * sec, 43 * sec},
 	} {
-		plan := mustPlan(t, test.platform, test.asked)
-		if plan.Effective != test.effective {
-			t.Errorf("%s: effective %v, want %v", test.name, plan.Effective, test.effective)
+		plan := unwatched(t, test.platform, test.asked)
+		got := plan.Effective
+		if shares := slices.Contains([]string{"linux", "android", "freebsd"}, test.platform.GOOS); shares != (got.StallTimeout == got.UserTimeout && got.StallTimeout != -1) && got.UserTimeout != -1 {
+			t.Errorf("%s: effective %v", test.name, got)
+		}
+		got.StallTimeout, got.Pace, test.effective.Within = 0, 0, 0 // see the tests of those
+		if got != test.effective {
+			t.Errorf("%s: effective %v, want %v", test.name, got, test.effective)
 		}
 		if earliest, latest := plan.Window(); earliest != test.earliest || latest != test.latest {
 			t.Errorf("%s: window %v to %v, want %v to %v", test.name, earliest, latest, test.earliest, test.latest)
@@ -343,7 +412,7 @@ func TestOnLinuxTheUserTimeoutReplacesTheCount(t *testing.T) {
 	} {
 		for _, ut := range test.userTimeouts {
 			k := sockopt.KeepAlive{Idle: test.idle * sec, Interval: test.interval * sec, Count: test.count, UserTimeout: ut}
-			plan := mustPlan(t, on("linux"), k)
+			plan := unwatched(t, on("linux"), k)
 			earliest, latest := plan.Window()
 			if latest != test.latest || earliest != test.latest-k.Idle || plan.Effective.Count != test.probes {
 				t.Errorf("%v: %d probes, %v to %v, want %d, to %v", k, plan.Effective.Count, earliest, latest, test.probes, test.latest)
@@ -354,10 +423,10 @@ func TestOnLinuxTheUserTimeoutReplacesTheCount(t *testing.T) {
 
 func TestTheDefaultUserTimeoutDoesNotMoveTheVerdict(t *testing.T) {
 	for _, k := range []sockopt.KeepAlive{{}, {Idle: 1}, {Idle: 1500 * ms, Interval: 2500 * ms, Count: 127}, {Interval: 3 * sec, Count: 10}} {
-		with, without := mustPlan(t, on("linux"), k), k
+		with, without := unwatched(t, on("linux"), k), k
 		without.UserTimeout = -1
 		_, a := with.Window()
-		_, b := mustPlan(t, on("linux"), without).Window()
+		_, b := unwatched(t, on("linux"), without).Window()
 		if a != b || with.Effective.UserTimeout <= 0 {
 			t.Errorf("%v: %v with the default user timeout, %v without one", k, a, b)
 		}
@@ -392,9 +461,14 @@ func TestAValueOutOfRangeIsAnErrorThatNamesFieldValueAndLimit(t *testing.T) {
 		{on("linux"), sockopt.KeepAlive{Interval: -sec}, "Interval", "sockopt: Interval -1s: negative, and only -1 may be: it leaves the system's value alone"},
 		{on("js"), sockopt.KeepAlive{Count: -2}, "Count", "sockopt: Count -2: negative, and only -1 may be: it leaves the system's value alone"},
 		{on("linux"), sockopt.KeepAlive{UserTimeout: math.MinInt64}, "UserTimeout", "sockopt: UserTimeout -9223372036.854776s: negative, and only -1 may be: it leaves the system's value alone"},
+		{on("linux"), sockopt.KeepAlive{UserTimeout: sec, StallTimeout: 2147483648 * ms}, "StallTimeout", "sockopt: StallTimeout 2147483.648s: above 2147483.647s, the largest that linux accepts"},
+		{on("linux"), sockopt.KeepAlive{StallTimeout: -2}, "StallTimeout", "sockopt: StallTimeout -2ns: negative, and only -1 may be: it leaves the system's value alone"},
+		{on("js"), sockopt.KeepAlive{Pace: -sec}, "Pace", "sockopt: Pace -1s: negative, and only -1 may be: it leaves the system's value alone"},
+		{on("js"), sockopt.KeepAlive{Within: -sec}, "Within", "sockopt: Within(-1s): below 2s, the shortest that whole-second kernel timers can reach"},
+		{on("js"), sockopt.KeepAlive{Within: 5 * sec, Idle: 5 * sec}, "Idle", "sockopt: Idle 5s: not below Within 5s, so that no probe could be sent in time"},
 		{on("linux"), sockopt.KeepAlive{Disabled: true, Count: 3}, "Count", "sockopt: Count 3: set, although Disabled is true"},
 	} {
-		plan, err := test.platform.Plan(test.k)
+		plan, err := test.platform.PlanUnwatched(test.k)
 		re, ok := errors.AsType[*sockopt.RangeError](err)
 		if !ok || re.Field != test.field || err.Error() != test.want {
 			t.Errorf("%v, %v: %v, want %s", test.platform, test.k, err, test.want)
@@ -405,9 +479,24 @@ func TestAValueOutOfRangeIsAnErrorThatNamesFieldValueAndLimit(t *testing.T) {
 	}
 }
 
+func TestAPaceOutOfRangeIsAnErrorWhereItWouldBeSet(t *testing.T) {
+	for pace, want := range map[time.Duration]string{
+		900*ms + 1:    "",
+		900 * ms:      "sockopt: Pace 900ms: below 1s, the smallest that linux accepts",
+		120 * sec:     "",
+		120*sec + 1:   "sockopt: Pace 120.1s: above 120s, the largest that linux accepts",
+		sockopt.Never: "sockopt: Pace 9223372036.854776s: above 120s, the largest that linux accepts",
+	} {
+		_, err := on("linux").Plan(sockopt.KeepAlive{Pace: pace})
+		if err == nil && want != "" || err != nil && err.Error() != want {
+			t.Errorf("%v: %v, want %q", pace, err, want)
+		}
+	}
+}
+
 func TestLimitsAreAcceptedAndOneMoreOrLessIsNot(t *testing.T) {
 	for _, name := range sockopt.Names() {
-		for _, f := range []sockopt.Field{sockopt.FieldIdle, sockopt.FieldInterval, sockopt.FieldCount, sockopt.FieldUserTimeout} {
+		for _, f := range []sockopt.Field{sockopt.FieldIdle, sockopt.FieldInterval, sockopt.FieldCount, sockopt.FieldUserTimeout, sockopt.FieldStallTimeout, sockopt.FieldPace} {
 			min, max, ok := sockopt.Limits(on(name), f)
 			if !ok {
 				continue
@@ -426,6 +515,10 @@ func TestLimitsAreAcceptedAndOneMoreOrLessIsNot(t *testing.T) {
 					k.Count = int(v)
 				case sockopt.FieldUserTimeout:
 					k.UserTimeout = time.Duration(v)
+				case sockopt.FieldStallTimeout:
+					k.StallTimeout = time.Duration(v)
+				case sockopt.FieldPace:
+					k.Pace = time.Duration(v)
 				}
 				if _, err := on(name).Plan(k); (err == nil) != accepted {
 					t.Errorf("%s: %s %d: %v", name, f, v, err)
@@ -513,30 +606,54 @@ func TestPlatformPrintsItsVersionUnlessUnknown(t *testing.T) {
 
 func FuzzPlan(f *testing.F) {
 	for i := range sockopt.Names() {
-		f.Add(uint8(i), uint32(0), uint32(0), uint32(0), false, int64(0), int64(0), 0, int64(0), true)
-		f.Add(uint8(i), uint32(10), uint32(0), uint32(15063), false, int64(sec), int64(3*sec), 10, int64(-1), false)
+		f.Add(uint8(i), uint32(0), uint32(0), uint32(0), uint8(0), false, int64(0), int64(0), 0, int64(0), int64(0), int64(0), int64(0))
+		f.Add(uint8(i), uint32(10), uint32(0), uint32(15063), uint8(5), false, int64(sec), int64(3*sec), 10, int64(-1), int64(sec), int64(-1), int64(5*sec))
 	}
-	f.Add(uint8(2), uint32(6), uint32(1), uint32(0), false, int64(-1), int64(math.MaxInt64), math.MaxInt, int64(1), false)
-	f.Add(uint8(0), uint32(0), uint32(0), uint32(0), true, int64(math.MinInt64), int64(math.MaxInt64), math.MinInt, int64(math.MaxInt64), true)
+	f.Add(uint8(2), uint32(6), uint32(1), uint32(0), uint8(255), false, int64(-1), int64(math.MaxInt64), math.MaxInt, int64(1), int64(-1), int64(120*sec), int64(math.MaxInt64))
+	f.Add(uint8(0), uint32(0), uint32(0), uint32(0), uint8(1), true, int64(math.MinInt64), int64(math.MaxInt64), math.MinInt, int64(math.MaxInt64), int64(math.MaxInt64), int64(math.MaxInt64), int64(math.MinInt64))
 	names := append(sockopt.Names(), "", "beos")
-	f.Fuzz(func(t *testing.T, name uint8, major, minor, build uint32, disabled bool, idle, interval int64, count int, userTimeout int64, tolerateStall bool) {
+	f.Fuzz(func(t *testing.T, name uint8, major, minor, build uint32, retries2 uint8, disabled bool, idle, interval int64, count int, userTimeout, stallTimeout, pace, within int64) {
 		p := on(names[int(name)%len(names)], major, minor, build)
-		k := sockopt.KeepAlive{Disabled: disabled, Idle: time.Duration(idle), Interval: time.Duration(interval), Count: count, UserTimeout: time.Duration(userTimeout), TolerateStall: tolerateStall}
+		p.Retries2 = retries2
+		k := sockopt.KeepAlive{Within: time.Duration(within), Disabled: disabled, Idle: time.Duration(idle), Interval: time.Duration(interval), Count: count,
+			UserTimeout: time.Duration(userTimeout), StallTimeout: time.Duration(stallTimeout), Pace: time.Duration(pace)}
 		_, _ = k.Window()
-		plan, err := p.Plan(k)
-		if err != nil {
-			if _, ok := errors.AsType[*sockopt.RangeError](err); !ok {
-				t.Fatalf("%T: %v", err, err)
+		for _, planFor := range []func(sockopt.KeepAlive) (sockopt.Plan, error){p.Plan, p.PlanUnwatched} {
+			plan, err := planFor(k)
+			if err != nil {
+				if _, ok := errors.AsType[*sockopt.RangeError](err); !ok {
+					t.Fatalf("%T: %v", err, err)
+				}
+				continue
 			}
-			return
-		}
-		checkOps(t, plan)
-		checkEffective(t, plan)
-		checkWindow(t, plan)
-		if again := mustPlan(t, p, k); !slices.Equal(again.Ops, plan.Ops) || again.Effective != plan.Effective {
-			t.Fatal("the same request gave another plan")
+			checkOps(t, plan)
+			checkEffective(t, plan)
+			checkPace(t, k, plan)
+			checkWindow(t, plan)
+			if again, err := planFor(k); err != nil || !slices.Equal(again.Ops, plan.Ops) || again.Effective != plan.Effective {
+				t.Fatal("the same request gave another plan")
+			}
 		}
 	})
+}
+
+// checkPace: in the range or the system's, never without a watch, and never so
+// short that the kernel gives up earlier than it does by itself, unless that was
+// asked for.
+func checkPace(t *testing.T, k sockopt.KeepAlive, plan sockopt.Plan) {
+	pace, promise := plan.Effective.Pace, plan.Asked.Within
+	if promise == 0 {
+		promise = plan.Asked.UserTimeout
+	}
+	switch {
+	case pace == -1:
+	case pace < sec || pace > 120*sec || !plan.Watched:
+		t.Fatalf("%v: pace %v", plan.Platform, pace)
+	case k.Pace != 0 && pace < k.Pace:
+		t.Fatalf("%v: pace %v for %v", plan.Platform, pace, k.Pace)
+	case k.Pace == 0 && sockopt.LastAsking(pace, plan.Platform) < promise:
+		t.Fatalf("%v: pace %v ends %v before its time", plan.Platform, pace, plan.Asked)
+	}
 }
 
 // checkOps: SO_KEEPALIVE first, each field once, only what was asked for.
@@ -554,28 +671,40 @@ func checkOps(t *testing.T, plan sockopt.Plan) {
 				t.Fatalf("%v", o)
 			}
 		}
+		if o.Field == sockopt.FieldUserTimeout && !plan.Watched {
+			asked = asked || plan.Asked.StallTimeout > 0 // one option for both
+		}
 		if !asked || o.Value < 0 || o.Value > math.MaxInt32 {
 			t.Fatalf("%v: %v for %v", plan.Platform, o, plan.Asked)
 		}
 	}
 }
 
-// checkEffective: within the platform's ranges, or -1, or the fixed count;
-// only a user timeout takes the count elsewhere.
+// checkEffective: within the platform's ranges, or -1, or the fixed count; only
+// the user timeout takes the count elsewhere, and only without a watch the user
+// timeout's own value.
 func checkEffective(t *testing.T, plan sockopt.Plan) {
-	for _, f := range []sockopt.Field{sockopt.FieldIdle, sockopt.FieldInterval, sockopt.FieldCount, sockopt.FieldUserTimeout} {
+	shares := slices.Contains([]string{"linux", "android", "freebsd"}, plan.Platform.GOOS)
+	if e := plan.Effective; shares && e.UserTimeout != e.StallTimeout {
+		t.Fatalf("%v: %v, but one option is both", plan.Platform, e)
+	}
+	for _, f := range []sockopt.Field{sockopt.FieldIdle, sockopt.FieldInterval, sockopt.FieldCount, sockopt.FieldUserTimeout, sockopt.FieldStallTimeout} {
 		v := sockopt.Value(plan.Effective, f)
 		min, max, ok := sockopt.Limits(plan.Platform, f)
+		if f == sockopt.FieldUserTimeout && shares {
+			min, max, ok = sockopt.Limits(plan.Platform, sockopt.FieldStallTimeout)
+		}
 		switch {
 		case v == -1:
-		case f == sockopt.FieldUserTimeout && slices.Contains([]string{"linux", "android"}, plan.Platform.GOOS) && plan.Asked.TolerateStall:
+		case f == sockopt.FieldUserTimeout && shares && plan.Watched && plan.Asked.StallTimeout <= 0:
 			t.Fatalf("%v: a user timeout of %v ends a stalled connection", plan.Platform, plan.Effective.UserTimeout)
 		case f == sockopt.FieldCount && int(v) == sockopt.FixedCount(plan.Platform):
 		case f == sockopt.FieldCount && plan.Effective.UserTimeout > 0 && v >= 1:
 		case !ok || v < min || v > max:
 			t.Fatalf("%v: effective %s %d is not within %d to %d", plan.Platform, f, v, min, max)
 		}
-		if asked := sockopt.Value(plan.Asked, f); f != sockopt.FieldCount && f != sockopt.FieldInterval && v >= 0 && asked > v {
+		shortened := f == sockopt.FieldCount || f == sockopt.FieldInterval || f == sockopt.FieldUserTimeout && shares && plan.Watched
+		if asked := sockopt.Value(plan.Asked, f); !shortened && v >= 0 && asked > v {
 			t.Fatalf("%v: effective %s is %d, shorter than the %d asked for", plan.Platform, f, v, asked)
 		}
 	}

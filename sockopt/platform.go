@@ -1,6 +1,7 @@
 package sockopt
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -9,8 +10,8 @@ import (
 )
 
 // Platform is an operating system to plan for: a GOOS of Go and the version
-// of its kernel. Only Windows, Solaris, DragonFly and FreeBSD are planned for
-// by version. The zero version stands for the newest.
+// of its kernel. Only Linux, Windows, Solaris, DragonFly and FreeBSD are planned
+// for by version. The zero version stands for the newest.
 type Platform struct {
 	// GOOS is spelt as in [runtime.GOOS]. On one that this package does not
 	// know every option is unsupported, which is no error.
@@ -19,11 +20,22 @@ type Platform struct {
 	// Major, Minor and Build are 10, 0 and 17763 for Windows Server 2019, and
 	// 11, 4 and 0 for Solaris 11.4.
 	Major, Minor, Build uint32
+
+	// Retries2 is Linux' net.ipv4.tcp_retries2: after how many unanswered
+	// retransmissions or window probes the kernel gives a connection up. Zero
+	// stands for the kernel's default, 15; it means nothing elsewhere.
+	Retries2 uint8
 }
 
 // Current returns the platform that the program runs on. The version is
-// asked for once, and zero where the system does not tell.
-func Current() Platform { return current() }
+// asked for once, and zero where the system does not tell. Retries2 is read
+// at each call, since it belongs to the network namespace, which need not be
+// the same for all threads; it is zero where it cannot be read.
+func Current() Platform {
+	p := current()
+	p.Retries2 = readRetries2()
+	return p
+}
 
 var current = sync.OnceValue(func() Platform {
 	v := osVersion()
@@ -37,6 +49,9 @@ func (p Platform) String() string {
 	}
 	return fmt.Sprintf("%s %d.%d.%d", p.GOOS, p.Major, p.Minor, p.Build)
 }
+
+// retries2 is Retries2 with its default.
+func (p Platform) retries2() int { return int(cmp.Or(p.Retries2, defaultRetries2)) }
 
 func (p Platform) version() version { return version{p.Major, p.Minor, p.Build} }
 

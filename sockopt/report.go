@@ -11,12 +11,13 @@ import (
 // with which the same happened have equal reports.
 type Report struct {
 	// Platform and Path are those of the plan, unless Apply had to fall back
-	// to an older way.
+	// to an older way. Watched is the plan's.
 	Platform Platform
 	Path     Path
+	Watched  bool
 
-	// Asked is what was asked for, with defaults filled in. Its UserTimeout is
-	// there even if TolerateStall kept it from being set.
+	// Asked is [Plan.Asked]: what was asked for, with defaults filled in. Its
+	// UserTimeout is there even where no option is set for it.
 	Asked KeepAlive
 
 	// Effective is [Plan.Effective] of the plan that was carried out.
@@ -44,6 +45,10 @@ type OptionReport struct {
 	// is what it held afterwards, -1 if that could not be read.
 	Asked, Got int64
 
+	// Optional is [Op.Optional]: nobody asked for the value, and an Err is no
+	// failure of [Report.Err].
+	Optional bool
+
 	// Err is nil if the kernel holds what was asked for, or was asked for
 	// nothing. It is the error of the call that was refused, it matches
 	// [errors.ErrUnsupported] where the system has no option, and it names
@@ -52,10 +57,11 @@ type OptionReport struct {
 }
 
 // Status returns "set", "left alone", "refused" (also for a value that the
-// kernel took and does not hold) or "unsupported".
+// kernel took and does not hold) or "unsupported" (also for an optional value
+// that the kernel did not take).
 func (o OptionReport) Status() string {
 	switch {
-	case o.Err != nil && o.Name == "":
+	case o.Err != nil && (o.Name == "" || o.Optional):
 		return "unsupported"
 	case o.Err != nil:
 		return "refused"
@@ -106,7 +112,9 @@ func (o OptionReport) wrap() error {
 // A field that was left to its default counts as asked for: on systems
 // without a bound for unacknowledged data, only a UserTimeout of -1 makes Err
 // return nil.
-func (r Report) Err() error { return r.join(func(o OptionReport) bool { return o.Err != nil }) }
+func (r Report) Err() error {
+	return r.join(func(o OptionReport) bool { return o.Err != nil && !o.Optional })
+}
 
 // refused is Err without what was known to be unsupported.
 func (r Report) refused() error {
@@ -142,7 +150,7 @@ func (p Plan) report(s socket, errs map[Op]error) Report {
 	if err != nil {
 		got.Disabled = p.Effective.Disabled // it cannot be told: no ground for a complaint
 	}
-	r := Report{Platform: p.Platform, Path: p.Path, Asked: p.Asked, Effective: p.Effective, Got: got}
+	r := Report{Platform: p.Platform, Path: p.Path, Watched: p.Watched, Asked: p.Asked, Effective: p.Effective, Got: got}
 	for i, f := range fields {
 		r.Options[i] = p.option(f, got, errs)
 	}
@@ -152,7 +160,7 @@ func (p Plan) report(s socket, errs map[Op]error) Report {
 // option is the entry for one field.
 func (p Plan) option(f Field, got KeepAlive, errs map[Op]error) OptionReport {
 	for _, o := range p.Ops {
-		if o.serves(f) && p.Asked.value(f) >= 0 {
+		if o.serves(f) && (o.Call != callIoctl || p.Asked.value(f) >= 0) {
 			return o.report(f, got.value(f), errs[o])
 		}
 	}
@@ -171,7 +179,7 @@ func (p Plan) option(f Field, got KeepAlive, errs map[Op]error) OptionReport {
 
 // report is the entry for one field that a call was made for.
 func (o Op) report(f Field, got int64, err error) OptionReport {
-	r := OptionReport{Field: f, Name: o.Name, Unit: o.Unit, Asked: o.argument(f), Got: got, Err: err}
+	r := OptionReport{Field: f, Name: o.Name, Unit: o.Unit, Asked: o.argument(f), Got: got, Optional: o.Optional, Err: err}
 	if got >= 0 {
 		r.Got = got / int64(max(o.Unit, 1))
 	}
@@ -181,10 +189,16 @@ func (o Op) report(f Field, got int64, err error) OptionReport {
 	return r
 }
 
+// unread is a socket of which nothing is known.
+var unread = KeepAlive{
+	Disabled: true, Idle: leaveAlone, Interval: leaveAlone, Count: leaveAlone,
+	UserTimeout: leaveAlone, StallTimeout: leaveAlone, Pace: leaveAlone,
+}
+
 // read asks the kernel for every field that has an option, and returns an
 // error only if it does not even tell whether keepalive is on.
 func (s *system) read(from socket) (KeepAlive, error) {
-	k := KeepAlive{Disabled: true, Idle: leaveAlone, Interval: leaveAlone, Count: leaveAlone, UserTimeout: leaveAlone}
+	k := unread
 	if s.fixedCount > 0 {
 		k.Count = s.fixedCount
 	}
@@ -197,6 +211,9 @@ func (s *system) read(from socket) (KeepAlive, error) {
 		switch {
 		case err == nil:
 			k.set(r.field, r.nominal(int64(v)))
+			if r.field == FieldStallTimeout && s.shares() {
+				k.UserTimeout = k.StallTimeout
+			}
 		case r.field == FieldKeepAlive:
 			failed = err
 		}

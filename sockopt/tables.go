@@ -21,10 +21,11 @@ type system struct {
 	// (Linux, tcp_keepalive_timer).
 	userTimeoutDecides bool
 
-	// stallRemark is set where the user timeout's option also ends a
-	// connection whose peer answers with its window shut, so that
-	// TolerateStall keeps it from being set. It says what is left then.
-	stallRemark string
+	// sharedRemark is set where the option in the row of FieldStallTimeout is
+	// also the only one that bounds unacknowledged data, so that a plan can
+	// set it for one of the two. It says what keeps to the user timeout of a
+	// connection that is watched.
+	sharedRemark string
 
 	// defaults are the documented values of a socket nobody touched, zero
 	// where none is documented.
@@ -83,17 +84,17 @@ func vals(f Field) row {
 // Of several entries for one GOOS the newest comes first.
 var systems = [...]system{
 	{
-		// net/ipv4/tcp.c: values outside the range are EINVAL, never clamped.
-		goos: "linux", path: PathOptions, userTimeoutDecides: true,
-		stallRemark: "TCP_USER_TIMEOUT is not set, because it ends a stalled connection too; the watch of a hale.Conn ends one whose data nothing acknowledges",
-		rows: []row{
-			onLinux,
-			tcp(FieldIdle, "TCP_KEEPIDLE", 4, sec, 1, 32767),
-			tcp(FieldInterval, "TCP_KEEPINTVL", 5, sec, 1, 32767),
-			tcp(FieldCount, "TCP_KEEPCNT", 6, 0, 1, 127),
-			tcp(FieldUserTimeout, "TCP_USER_TIMEOUT", 18, ms, 1, maxInt),
+		goos: "linux", from: version{6, 15, 0}, path: PathOptions, userTimeoutDecides: true, sharedRemark: linuxShared,
+		rows: append(linuxRows[:len(linuxRows):len(linuxRows)],
+			tcp(FieldPace, "TCP_RTO_MAX_MS", 44, ms, int64(minPace/ms), int64(maxPace/ms))),
+		defaults: linuxDefaults,
+	},
+	{
+		goos: "linux", path: PathOptions, userTimeoutDecides: true, sharedRemark: linuxShared,
+		rows: linuxRows, defaults: linuxDefaults,
+		remarks: map[Field]string{
+			FieldPace: "linux before 6.15 has no bound for the pause between retransmissions; the watch still ends a silence, but a peer that vanishes with its window shut is asked again only after up to two minutes",
 		},
-		defaults: KeepAlive{Idle: 7200 * sec, Interval: 75 * sec, Count: 9},
 	},
 	{
 		// xnu bsd/netinet/tcp_usrreq.c: times are kept as 32-bit milliseconds.
@@ -105,10 +106,11 @@ var systems = [...]system{
 			tcp(FieldCount, "TCP_KEEPCNT", 0x102, 0, 1, maxInt),
 			// No check, but the kernel multiplies it by 1000 in an int.
 			tcp(FieldUserTimeout, "TCP_RXT_CONNDROPTIME", 0x80, sec, 1, maxInt/1000),
+			tcp(FieldStallTimeout, "PERSIST_TIMEOUT", 0x40, sec, 1, maxInt/1000),
 		},
 		defaults: KeepAlive{Idle: 7200 * sec, Interval: 75 * sec, Count: 8},
 		remarks: map[Field]string{
-			FieldUserTimeout: "looked at only when a retransmission is due, so the connection ends at the first one after it; a peer that answers with its window shut is not covered",
+			FieldUserTimeout: "looked at only when a retransmission is due, so the connection ends at the first one after it",
 		},
 	},
 	{
@@ -150,14 +152,15 @@ var systems = [...]system{
 	{
 		goos: "freebsd", from: version{14, 0, 0}, path: PathOptions,
 		rows: append(freebsdKeep[:len(freebsdKeep):len(freebsdKeep)],
-			tcp(FieldUserTimeout, "TCP_MAXUNACKTIME", 0x44, sec, 1, math.MaxUint32/1000)),
-		stallRemark: "TCP_MAXUNACKTIME is not set, because it ends a stalled connection too; keepalive ends one whose peer is silent, even with data in flight",
-		defaults:    freebsdDefaults,
+			tcp(FieldStallTimeout, "TCP_MAXUNACKTIME", 0x44, sec, 1, math.MaxUint32/1000)),
+		sharedRemark: "no option of its own, because TCP_MAXUNACKTIME ends a live peer that does not read, too; keepalive ends a silent one, even with data in flight",
+		defaults:     freebsdDefaults,
 	},
 	{
 		goos: "freebsd", path: PathOptions, rows: freebsdKeep, defaults: freebsdDefaults,
 		remarks: map[Field]string{
-			FieldUserTimeout: "not set, because freebsd before 14 may accept TCP_MAXUNACKTIME but does not act by it",
+			FieldUserTimeout:  oldFreeBSD,
+			FieldStallTimeout: oldFreeBSD,
 		},
 	},
 	{
@@ -269,6 +272,16 @@ var noSystem = system{path: PathNone}
 
 // Pieces that several systems share.
 var (
+	linuxDefaults = KeepAlive{Idle: 7200 * sec, Interval: 75 * sec, Count: 9}
+	linuxRows     = []row{
+		// net/ipv4/tcp.c: values outside the range are EINVAL, never clamped.
+		onLinux,
+		tcp(FieldIdle, "TCP_KEEPIDLE", 4, sec, 1, 32767),
+		tcp(FieldInterval, "TCP_KEEPINTVL", 5, sec, 1, 32767),
+		tcp(FieldCount, "TCP_KEEPCNT", 6, 0, 1, 127),
+		tcp(FieldStallTimeout, "TCP_USER_TIMEOUT", 18, ms, 1, maxInt),
+	}
+
 	windowsDefaults = KeepAlive{Idle: 7200 * sec, Interval: 1 * sec, Count: 10}
 	windowsBound    = tcp(FieldUserTimeout, "TCP_MAXRT", 5, sec, 1, maxInt)
 
@@ -287,6 +300,8 @@ var (
 )
 
 const (
+	linuxShared   = "no option of its own, because TCP_USER_TIMEOUT ends a live peer that does not read, too; the pace and the watch of a hale.Conn keep to it"
+	oldFreeBSD    = "not set, because freebsd before 14 may accept TCP_MAXUNACKTIME but does not act by it"
 	windowsRemark = "TCP_MAXRT bounds retransmission; how it treats a peer with its window shut is not documented"
 	solarisRemark = "TCP_ABORT_THRESHOLD bounds retransmission; a peer that answers with its window shut is not covered"
 	netbsdRemark  = "set in seconds as tcp(4) says, but the kernel appears to count half seconds: expect detection up to twice as early"

@@ -31,13 +31,21 @@ const (
 	maxProbes = 127
 )
 
-// Within derives all four values so that a dead peer is noticed at most d
-// after it vanished, whether the connection is idle or has data
-// unacknowledged, with Linux' late timers allowed for.
+// Within promises that a peer that is gone is noticed at most d after it
+// vanished, whether the connection is idle, has data unacknowledged, or waits for
+// the peer to read. The promise is the Within of the result, which the watch of a
+// hale.Conn keeps; the other fields are for kernels that are left alone with it,
+// with Linux' late timers allowed for.
 //
-// On Linux the first write into a peer's silence ends keepalive's clock and
-// starts the user timeout's: d then counts from that write. (A hale.Conn's
-// watch goes on counting from the beginning of the silence.)
+// What a budget tolerates: the watch asks a peer that leaves something
+// unanswered about four times a second until d is over, so that a peer is not
+// taken for gone because a packet was lost or a path was down for less than d
+// less Idle. A kernel alone asks Count times, and a short d is then one or two
+// lost packets.
+//
+// Where only Linux' kernel stands behind it ([Control]), the first write into a
+// peer's silence ends keepalive's clock and starts the user timeout's: d then
+// counts from that write.
 //
 // The rule: d less half a second (the retransmission that starts the user
 // timeout's clock), of that eight ninths (a Linux timer is late by up to an
@@ -47,7 +55,7 @@ const (
 // 60 s apart; UserTimeout is the sum. Every value grows with d or stays.
 // Within(30s) is 13s, 4s, 3 and 25s.
 //
-// Below 2.75 s the floor of two seconds applies, and a late kernel may need
+// For a kernel alone, below 2.75 s the floor of two seconds applies, and a late kernel may need
 // up to an eighth and the retransmission more than d. Above 2 h 24 min it gives
 // something shorter, since Count ends at 127.
 //
@@ -55,8 +63,11 @@ const (
 // every [Platform.Plan], and so every dial with it, refuses with a
 // [*RangeError] that names d.
 func Within(d time.Duration) KeepAlive {
+	if d == 0 {
+		d = leaveAlone // refused, rather than no promise
+	}
 	if d < MinWithin {
-		return KeepAlive{shortBy: MinWithin - max(d, -Never/2)}
+		return KeepAlive{Within: d}
 	}
 	budget := max(2*time.Second, ((d-rtoReserve)/9*8)/time.Second*time.Second)
 	idle := min(maxIdle, (budget/2)/time.Second*time.Second)
@@ -66,5 +77,5 @@ func Within(d time.Duration) KeepAlive {
 	if interval == maxInterval {
 		count = min(maxProbes, rest/interval)
 	}
-	return KeepAlive{Idle: idle, Interval: interval, Count: int(count), UserTimeout: idle + interval*count}
+	return KeepAlive{Within: d, Idle: idle, Interval: interval, Count: int(count), UserTimeout: idle + interval*count}
 }

@@ -56,7 +56,8 @@ func parseFlags(args []string, out io.Writer) (o options, err error) {
 	fs.IntVar(&k.Count, "count", 3, "unanswered `probes` before the kernel gives up")
 	fs.DurationVar(&k.UserTimeout, "user-timeout", 0,
 		"longest `time` that sent data may stay unacknowledged (default idle + interval*count)")
-	fs.BoolVar(&k.TolerateStall, "tolerate-stall", false, "keep a connection whose peer is alive but does not read")
+	fs.DurationVar(&k.StallTimeout, "stall-timeout", 0,
+		"longest `time` that a live peer may read nothing (default for ever, in scenario stalled idle + interval*count)")
 	fs.DurationVar(&o.freezeAfter, "freeze-after", 0, "quiet `time` between the data and what happens to the peer")
 	name := fs.String("scenario", "idle", "what happens to the peer, one `of` "+names())
 	fs.BoolVar(&o.json, "json", false, "print one JSON object for each scenario, one a line, and nothing else")
@@ -96,6 +97,9 @@ func (o options) checkTimes() error {
 	}
 	if o.keepAlive.UserTimeout < 0 { // sockopt would take -1ns for none at all
 		return fmt.Errorf("-user-timeout %v: below 0s", o.keepAlive.UserTimeout)
+	}
+	if o.keepAlive.StallTimeout < 0 {
+		return fmt.Errorf("-stall-timeout %v: below 0s", o.keepAlive.StallTimeout)
 	}
 	platform := sockopt.Current()
 	plan, err := platform.Plan(o.keepAlive)

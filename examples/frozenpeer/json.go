@@ -30,12 +30,12 @@ type record struct {
 
 // values has null where the system's own value stands.
 type values struct {
-	Idle        *float64 `json:"idle_s"`
-	Interval    *float64 `json:"interval_s"`
-	Count       *int     `json:"count"`
-	UserTimeout *float64 `json:"user_timeout_s"`
-
-	TolerateStall bool `json:"tolerate_stall"`
+	Idle         *float64 `json:"idle_s"`
+	Interval     *float64 `json:"interval_s"`
+	Count        *int     `json:"count"`
+	UserTimeout  *float64 `json:"user_timeout_s"`
+	StallTimeout *float64 `json:"stall_timeout_s"`
+	Pace         *float64 `json:"pace_s"`
 }
 
 func printJSON(out io.Writer, results []result) error {
@@ -70,7 +70,8 @@ func (r result) record() record {
 }
 
 func newValues(k sockopt.KeepAlive) values {
-	return values{seconds(k.Idle), seconds(k.Interval), orNull(k.Count), seconds(k.UserTimeout), k.TolerateStall}
+	return values{seconds(k.Idle), seconds(k.Interval), orNull(k.Count),
+		seconds(k.UserTimeout), seconds(k.StallTimeout), seconds(k.Pace)}
 }
 
 func seconds(d time.Duration) *float64 { return orNull(d.Seconds()) }

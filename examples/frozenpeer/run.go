@@ -92,7 +92,9 @@ type measurement struct {
 // dial makes the connection that is measured.
 func (m *measurement) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := hale.Dialer{KeepAlive: m.options.keepAlive, Observer: m.observer()}
-	d.KeepAlive.TolerateStall = d.KeepAlive.TolerateStall || m.tolerate
+	if m.stall != nil {
+		d.KeepAlive.StallTimeout = m.stall(d.KeepAlive)
+	}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err

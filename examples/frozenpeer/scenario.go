@@ -14,9 +14,9 @@ import (
 // A scenario is something that can happen to a peer.
 type scenario struct {
 	name      string
-	fate      string // what happens, to follow "the peer"
-	elsewhere bool   // the peer is a process of its own
-	tolerate  bool   // with TolerateStall, whatever the flags say
+	fate      string                                // what happens, to follow "the peer"
+	elsewhere bool                                  // the peer is a process of its own
+	stall     func(sockopt.KeepAlive) time.Duration // the StallTimeout for what the flags say; nil is as they say
 	happen    func(*link) error
 	predict   predictFunc
 	cause     health.Cause // that hale has to name, if anything is to be noticed
@@ -33,11 +33,11 @@ var scenarios = []scenario{{
 	why: "keepalive is silent while data is unacknowledged, and the kernel retransmits for about 15 minutes",
 }, {
 	name: "stalled", fate: "lives and stops reading, until its buffer is full",
-	happen: stall, predict: stalled, cause: health.PeerStalled,
+	happen: stall, predict: stalled, cause: health.PeerStalled, stall: limited,
 	why: "it waits as long as the peer's kernel answers",
 }, {
-	name: "tolerated", fate: "lives and stops reading, and TolerateStall lets it", tolerate: true,
-	happen: stall, predict: stalled,
+	name: "tolerated", fate: "lives and stops reading, and no StallTimeout ends that",
+	happen: stall, predict: stalled, stall: func(sockopt.KeepAlive) time.Duration { return -1 },
 	why: "it waits as long as the peer's kernel answers",
 }, {
 	name: "reset", fate: "sends RST",
@@ -50,6 +50,15 @@ var scenarios = []scenario{{
 	happen: func(l *link) error { return l.child.stop() }, predict: never,
 	why: "no socket option finds this, only a heartbeat of the application",
 }}
+
+// limited has a stall end after the detection window, if no flag says when.
+func limited(k sockopt.KeepAlive) time.Duration {
+	_, latest := k.Window()
+	if k.StallTimeout > 0 || latest == sockopt.Never {
+		return k.StallTimeout
+	}
+	return latest
+}
 
 func names() string {
 	var list []string
@@ -129,11 +138,13 @@ func window(r sockopt.Report, quiet time.Duration) prediction {
 // first), or at the first window probe, after 0.2 s.
 const clockStart = 500 * time.Millisecond
 
-// unacknowledged is for a silent peer with data on its way to it, which the
-// kernel's user timeout ends, or hale's watch if that comes first. The watch
-// counts the silence before as well, up to the idle time.
+// unacknowledged is for a silent peer with data on its way to it, which hale's
+// watch ends, or a timeout of the kernel's if that comes first. The watch counts
+// the silence before as well, up to the idle time.
 func unacknowledged(r sockopt.Report, quiet time.Duration) prediction {
-	_, latest := r.Window()
+	unlimited := r
+	unlimited.Got.UserTimeout = 0
+	_, latest := unlimited.Window()
 	silence := max(r.Asked.UserTimeout, latest)
 	p := prediction{min: silence - min(quiet, r.Got.Idle, silence/2), max: silence + clockStart}
 	if t := r.Got.UserTimeout; t > 0 {
@@ -144,10 +155,10 @@ func unacknowledged(r sockopt.Report, quiet time.Duration) prediction {
 
 // stalled is for a peer that does not read.
 func stalled(r sockopt.Report, _ time.Duration) prediction {
-	if r.Asked.TolerateStall {
+	if r.Got.StallTimeout <= 0 {
 		return prediction{max: 2 * r.Asked.UserTimeout, never: true}
 	}
-	return prediction{min: r.Got.UserTimeout, max: r.Got.UserTimeout + clockStart}
+	return prediction{min: r.Got.StallTimeout, max: r.Got.StallTimeout + clockStart}
 }
 
 func atOnce(sockopt.Report, time.Duration) prediction { return prediction{max: 100 * time.Millisecond} }

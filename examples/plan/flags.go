@@ -36,6 +36,8 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		{"idle", "quiet `time` before the first probe", &k.Idle},
 		{"interval", "`time` between unanswered probes", &k.Interval},
 		{"user-timeout", "longest `time` that sent data may stay unacknowledged", &k.UserTimeout},
+		{"stall-timeout", "longest `time` that a live peer may read nothing (default for ever)", &k.StallTimeout},
+		{"pace", "longest `time` between two retransmissions", &k.Pace},
 	} {
 		fs.Func(f.name, f.usage+"; -1 leaves the system's", func(s string) (err error) {
 			*f.to, err = parseTime(s)
@@ -43,7 +45,6 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		})
 	}
 	fs.IntVar(&k.Count, "count", 0, "unanswered `probes` before the kernel gives up; -1 leaves the system's")
-	tolerate := fs.Bool("tolerate-stall", false, "keep a connection whose peer is alive but does not read")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object")
 
 	if err := fs.Parse(args); err != nil {
@@ -59,12 +60,13 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	given := make(map[string]bool)
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	if given["within"] {
-		if *k != (sockopt.KeepAlive{}) {
+		beside := sockopt.KeepAlive{StallTimeout: k.StallTimeout, Pace: k.Pace}
+		if *k != beside {
 			return o, errors.New("-within gives all values: leave out -idle, -interval, -count and -user-timeout")
 		}
 		*k = sockopt.Within(*within)
+		k.StallTimeout, k.Pace = beside.StallTimeout, beside.Pace
 	}
-	k.TolerateStall = *tolerate
 	o.here = !given["goos"] && !given["build"]
 	o.platform, err = parsePlatform(*goos, *build)
 	return o, err

@@ -23,13 +23,14 @@ type document struct {
 
 // values has null where the system's own value stands or is not readable.
 type values struct {
-	Enabled     bool     `json:"enabled"`
-	Idle        *float64 `json:"idle_s"`
-	Interval    *float64 `json:"interval_s"`
-	Count       *int     `json:"count"`
-	UserTimeout *float64 `json:"user_timeout_s"`
-
-	TolerateStall bool `json:"tolerate_stall"`
+	Enabled      bool     `json:"enabled"`
+	Within       *float64 `json:"within_s,omitempty"` // only where it was asked for
+	Idle         *float64 `json:"idle_s"`
+	Interval     *float64 `json:"interval_s"`
+	Count        *int     `json:"count"`
+	UserTimeout  *float64 `json:"user_timeout_s"`
+	StallTimeout *float64 `json:"stall_timeout_s"`
+	Pace         *float64 `json:"pace_s"`
 }
 
 // interval has null for what never happens or is not known.
@@ -78,8 +79,12 @@ func printJSON(out io.Writer, p sockopt.Plan, r *sockopt.Report) error {
 }
 
 func newValues(k sockopt.KeepAlive) values {
-	return values{!k.Disabled, orNull(k.Idle.Seconds()), orNull(k.Interval.Seconds()),
-		orNull(k.Count), orNull(k.UserTimeout.Seconds()), k.TolerateStall}
+	v := values{Enabled: !k.Disabled, Idle: orNull(k.Idle.Seconds()), Interval: orNull(k.Interval.Seconds()), Count: orNull(k.Count),
+		UserTimeout: orNull(k.UserTimeout.Seconds()), StallTimeout: orNull(k.StallTimeout.Seconds()), Pace: orNull(k.Pace.Seconds())}
+	if k.Within > 0 {
+		v.Within = orNull(k.Within.Seconds())
+	}
+	return v
 }
 
 func orNull[T int | float64](v T) *T {

@@ -89,12 +89,13 @@ func TestJSONHasNullForWhatTheSystemDecides(t *testing.T) {
 	}
 }
 
-func TestAStallIsToleratedBesideAnythingElse(t *testing.T) {
-	out := output(t, "-goos", "linux", "-within", "10s", "-tolerate-stall")
+func TestAStallTimeoutAndAPaceGoBesideAnythingElse(t *testing.T) {
+	out := output(t, "-goos", "linux", "-within", "10s", "-stall-timeout", "1m", "-pace", "3s")
 	for _, line := range []string{
-		"asked       idle 4s, interval 1s, count 3, user timeout 7s, stall tolerated",
-		"effective   idle 4s, interval 1s, count 3, user timeout system, stall tolerated",
-		"  user_timeout: TCP_USER_TIMEOUT is not set, because",
+		"asked       within 10s: idle 4s, interval 1s, count 3, user timeout 7s, stall timeout 60s, pace 3s",
+		"  setsockopt(IPPROTO_TCP 6, TCP_USER_TIMEOUT 18, 60000 ms)",
+		"  setsockopt(IPPROTO_TCP 6, TCP_RTO_MAX_MS 44, 3000 ms)",
+		"  user_timeout: no option of its own, because",
 	} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no line %q in\n%s", line, out)
@@ -104,6 +105,8 @@ func TestAStallIsToleratedBesideAnythingElse(t *testing.T) {
 
 func TestVersionsOfOtherSystemsSelectTheirPlan(t *testing.T) {
 	for _, test := range [][3]string{
+		{"linux", "6.15", "TCP_RTO_MAX_MS 44, 2500 ms"},
+		{"linux", "6.14", "pace: linux before 6.15 has no bound"},
 		{"dragonfly", "5.6", "TCP_KEEPIDLE 0x100, 13000 ms"},
 		{"dragonfly", "5.8", "TCP_KEEPIDLE 0x100, 13 s"},
 		{"solaris", "11.3", "TCP_KEEPALIVE_THRESHOLD 22, 13000 ms"},
@@ -147,7 +150,7 @@ func TestHelpExplainsEveryFlag(t *testing.T) {
 	if err := run([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"-goos", "-build", "-idle", "-interval", "-count", "-user-timeout", "-tolerate-stall", "-within", "-json"} {
+	for _, name := range []string{"-goos", "-build", "-idle", "-interval", "-count", "-user-timeout", "-stall-timeout", "-pace", "-within", "-json"} {
 		if !strings.Contains(out.String(), "  "+name) {
 			t.Errorf("no %s in\n%s", name, &out)
 		}
