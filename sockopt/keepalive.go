@@ -61,7 +61,8 @@ type KeepAlive struct {
 
 	// Count is the number of unanswered probes after which the kernel gives
 	// the connection up (TCP_KEEPCNT). Linux accepts 1 to 127, Windows 1 to
-	// 255; Windows before build 15063 always sends 10.
+	// 255; Windows before build 15063 always sends 10. On Linux at least 8 is set
+	// for a watched connection with a Within ([Platform.Plan]).
 	Count int
 
 	// UserTimeout is the longest time that sent data may stay unacknowledged.

@@ -125,6 +125,9 @@ func TestTheKernelHoldsWhatApplySets(t *testing.T) {
 		}
 		held := r.Effective
 		held.Count = r.Asked.Count // the socket keeps it though TCP_USER_TIMEOUT decides
+		if r.Asked.Within > 0 {
+			held.Count = max(held.Count, 8)
+		}
 		held.UserTimeout, held.StallTimeout = max(held.UserTimeout, 0), max(held.StallTimeout, 0)
 		if k.Disabled {
 			held.Idle, held.Interval, held.Count = r.Got.Idle, r.Got.Interval, r.Got.Count
@@ -173,7 +176,7 @@ func TestByDefaultThereIsAPaceAndNoUserTimeout(t *testing.T) {
 	c, server := pair(t, net.Dialer{}, plain())
 	for _, conn := range []*net.TCPConn{c, server} {
 		r := apply(t, conn, sockopt.KeepAlive{})
-		if got := get(t, conn); got.UserTimeout != 0 || got.StallTimeout != 0 || got.Pace != 2500*ms || r.Err() != nil {
+		if got := get(t, conn); got.UserTimeout != 0 || got.StallTimeout != 0 || got.Pace != 2500*ms || got.Count != 8 || r.Err() != nil {
 			t.Errorf("%v, %v", got, r.Err())
 		}
 	}

@@ -49,7 +49,10 @@ type Plan struct {
 //
 // On Linux the watch counts unanswered askings and ends the connection at
 // k.Within. So no user timeout is set, which would end live peers that read
-// slowly; the pace is.
+// slowly; the pace is; and where Within is set, TCP_KEEPCNT is raised to at least
+// 8: the kernel's own count then only stands behind the watch, and a process that
+// stands still does not lose a connection to a few lost packets. Explicit numbers
+// without a Within are set as they are.
 //
 // It returns a [*RangeError] for a value that p does not accept, and no error
 // for what p has no option for: that is in [Plan.Unsupported].
@@ -91,16 +94,22 @@ func (p Platform) plan(k KeepAlive, watched bool) (Plan, error) {
 }
 
 // Window returns within what time of the peer's vanishing an idle connection is
-// given up: [KeepAlive.Window] for the effective values, so with
-// TCP_USER_TIMEOUT heeded on Linux and the count of 10 on older Windows. Where
-// the system's value stands its documented default is used, which an
-// administrator may have changed.
+// given up: [KeepAlive.Window] for the effective values, so with TCP_USER_TIMEOUT
+// heeded on Linux and the count of 10 on older Windows. Where the system's value
+// stands its documented default is used, which an administrator may have changed.
+//
+// A connection with a Within that is watched on Linux is given up by the watch,
+// unless the kernel is earlier: at the latest 250 ms before Within, and at the
+// earliest Idle less than that.
 //
 // Both results are [Never] if keepalive is off, and zero if they cannot be
 // told, because a value stands that is not documented.
 func (p Plan) Window() (earliest, latest time.Duration) {
-	return p.Platform.system().window(p.Effective)
+	return p.promise().window(p.Effective)
 }
+
+// promise is the plan's part in that of a watched connection.
+func (p Plan) promise() promise { return promise{p.Platform.system(), p.Watched, p.Asked.Within} }
 
 // builder is a Plan being made.
 type builder struct {
@@ -126,6 +135,7 @@ func (b *builder) resolveDefaults() {
 	b.Effective = b.Asked
 	b.Effective.Within = 0
 	b.Effective.Pace = roundPace(b.Asked.Pace)
+	b.raiseCount()
 	if b.sys.shares() {
 		b.share()
 	}
@@ -159,6 +169,13 @@ func (b *builder) budget() time.Duration {
 		latest = 0
 	}
 	return max(b.Asked.UserTimeout, latest)
+}
+
+// raiseCount is for a promise that the watch keeps.
+func (b *builder) raiseCount() {
+	if e := &b.Effective; b.promise().watches() && e.Count > 0 {
+		e.Count = max(e.Count, watchedCount)
+	}
 }
 
 // share gives the option that bounds a stall and unacknowledged data to one of

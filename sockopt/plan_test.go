@@ -251,6 +251,50 @@ func TestAStallTimeoutAndAUserTimeoutShareAnOptionWithoutAWatch(t *testing.T) {
 	}
 }
 
+func TestAWatchedPromiseHasEightProbesAndEndsWithTheVerdict(t *testing.T) {
+	within := func(d time.Duration, stall time.Duration) sockopt.KeepAlive {
+		k := sockopt.Within(d)
+		k.StallTimeout = stall
+		return k
+	}
+	for _, test := range []struct {
+		name             string
+		platform         sockopt.Platform
+		k                sockopt.KeepAlive
+		count            int
+		earliest, latest time.Duration
+	}{
+		{"the default", on("linux"), sockopt.KeepAlive{}, 8, 16750 * ms, 29750 * ms},
+		{"an older kernel", on("android", 5, 15), sockopt.Within(10 * sec), 8, 5750 * ms, 9750 * ms},
+		{"the shortest", on("linux"), sockopt.Within(2 * sec), 8, 750 * ms, 1750 * ms},
+		{"by hand", on("linux"), sockopt.KeepAlive{Within: 5 * sec, Idle: 4 * sec, Interval: sec, Count: 2}, 8, 750 * ms, 4750 * ms},
+		{"no time before the first probe", on("linux"), sockopt.KeepAlive{Within: 5 * sec, Idle: 5*sec - 1}, 8, 0, 4750 * ms},
+		{"the kernel is earlier", on("linux"), sockopt.Within(time.Hour), 52, 3120 * sec, 3180 * sec},
+		{"the stall timeout is earlier", on("linux"), within(30*sec, 5*sec), 8, 4 * sec, 17 * sec},
+		{"the stall timeout is later", on("linux"), within(30*sec, time.Minute), 8, 16750 * ms, 29750 * ms},
+		{"a count left alone", on("linux"), sockopt.KeepAlive{Within: 30 * sec, Count: -1}, -1, 16750 * ms, 29750 * ms},
+		{"off", on("linux"), sockopt.KeepAlive{Within: 30 * sec, Disabled: true}, -1, sockopt.Never, sockopt.Never},
+		{"explicit numbers", on("linux"), sockopt.KeepAlive{Idle: sec, Interval: sec, Count: 2}, 2, 2 * sec, 3 * sec},
+		{"another system", on("darwin"), sockopt.Within(30 * sec), 3, 12 * sec, 25 * sec},
+	} {
+		plan := mustPlan(t, test.platform, test.k)
+		count := -1
+		for _, o := range plan.Ops {
+			if o.Field == sockopt.FieldCount {
+				count = o.Value
+			}
+		}
+		if earliest, latest := plan.Window(); count != test.count || earliest != test.earliest || latest != test.latest {
+			t.Errorf("%s: count %d, %v to %v, want %d, %v to %v", test.name, count, earliest, latest, test.count, test.earliest, test.latest)
+		}
+	}
+	for d, want := range map[time.Duration]int{3 * sec: 1, 30 * sec: 3} {
+		if got := unwatched(t, on("linux"), sockopt.Within(d)).Effective.Count; got != want {
+			t.Errorf("Within(%v) without a watch: %d probes", d, got)
+		}
+	}
+}
+
 func TestWhatIsNotSetOnALinuxThatIsWatchedIsSaid(t *testing.T) {
 	few := on("linux")
 	few.Retries2 = 5
@@ -713,7 +757,14 @@ func checkEffective(t *testing.T, plan sockopt.Plan) {
 func checkWindow(t *testing.T, plan sockopt.Plan) {
 	earliest, latest := plan.Window()
 	e := plan.Effective
+	byWatch := plan.Watched && slices.Contains([]string{"linux", "android"}, plan.Platform.GOOS) && plan.Asked.Within > 0
 	switch {
+	case byWatch && !e.Disabled && latest > plan.Asked.Within-250*ms:
+		t.Fatalf("%v: %v to %v", plan.Asked, earliest, latest)
+	case byWatch && !e.Disabled && latest == plan.Asked.Within-250*ms:
+		if e.Idle >= 0 && earliest != max(0, latest-e.Idle) {
+			t.Fatalf("%v: %v to %v", plan.Asked, earliest, latest)
+		}
 	case e.Disabled:
 		if earliest != sockopt.Never || latest != sockopt.Never {
 			t.Fatalf("off, but %v to %v", earliest, latest)

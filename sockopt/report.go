@@ -140,7 +140,7 @@ func (r Report) Window() (earliest, latest time.Duration) {
 			k.set(f, r.Effective.value(f))
 		}
 	}
-	return r.Platform.system().window(k)
+	return promise{r.Platform.system(), r.Watched, r.Asked.Within}.window(k)
 }
 
 // report reads the socket and compares.

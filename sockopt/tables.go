@@ -27,6 +27,10 @@ type system struct {
 	// connection that is watched.
 	sharedRemark string
 
+	// watched: the watch of a hale.Conn asks an idle peer by itself, and gives
+	// it up at the promised time (Linux).
+	watched bool
+
 	// defaults are the documented values of a socket nobody touched, zero
 	// where none is documented.
 	defaults KeepAlive
@@ -84,13 +88,13 @@ func vals(f Field) row {
 // Of several entries for one GOOS the newest comes first.
 var systems = [...]system{
 	{
-		goos: "linux", from: version{6, 15, 0}, path: PathOptions, userTimeoutDecides: true, sharedRemark: linuxShared,
+		goos: "linux", from: version{6, 15, 0}, path: PathOptions, userTimeoutDecides: true, sharedRemark: linuxShared, watched: true,
 		rows: append(linuxRows[:len(linuxRows):len(linuxRows)],
 			tcp(FieldPace, "TCP_RTO_MAX_MS", 44, ms, int64(minPace/ms), int64(maxPace/ms))),
 		defaults: linuxDefaults,
 	},
 	{
-		goos: "linux", path: PathOptions, userTimeoutDecides: true, sharedRemark: linuxShared,
+		goos: "linux", path: PathOptions, userTimeoutDecides: true, sharedRemark: linuxShared, watched: true,
 		rows: linuxRows, defaults: linuxDefaults,
 		remarks: map[Field]string{
 			FieldPace: "linux before 6.15 has no bound for the pause between retransmissions; the watch still ends a silence, but a peer that vanishes with its window shut is asked again only after up to two minutes",

@@ -84,7 +84,7 @@ func TestJSONHasNullForWhatTheSystemDecides(t *testing.T) {
 	if err := json.Unmarshal([]byte(output(t, "-within", "10s", "-goos", "linux", "-json")), &d); err != nil {
 		t.Fatal(err)
 	}
-	if d.Window.Latest == nil || *d.Window.Latest != 7 || len(d.Operations) != 5 || d.Operations[4].Unit != "ms" {
+	if d.Window.Latest == nil || *d.Window.Latest != 9.75 || len(d.Operations) != 5 || d.Operations[4].Unit != "ms" {
 		t.Errorf("linux: %+v", d)
 	}
 }
@@ -93,6 +93,7 @@ func TestAStallTimeoutAndAPaceGoBesideAnythingElse(t *testing.T) {
 	out := output(t, "-goos", "linux", "-within", "10s", "-stall-timeout", "1m", "-pace", "3s")
 	for _, line := range []string{
 		"asked       within 10s: idle 4s, interval 1s, count 3, user timeout 7s, stall timeout 60s, pace 3s",
+		"window      5.75s to 9.75s after an idle peer has vanished, by the watch of a hale.Conn; by the kernel alone 1m0s",
 		"  setsockopt(IPPROTO_TCP 6, TCP_USER_TIMEOUT 18, 60000 ms)",
 		"  setsockopt(IPPROTO_TCP 6, TCP_RTO_MAX_MS 44, 3000 ms)",
 		"  user_timeout: no option of its own, because",

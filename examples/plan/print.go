@@ -9,13 +9,17 @@ import (
 )
 
 func printText(out io.Writer, p sockopt.Plan, held *sockopt.Report) {
+	alone := p
+	alone.Watched = false
 	fmt.Fprintf(out, "platform    %s\npath        %s\nasked       %s\n", p.Platform, p.Path, p.Asked)
 	printList(out, "operations", p.Ops)
-	fmt.Fprintf(out, "effective   %s\nwindow      %s\n", p.Effective, window(p.Effective, p.Window))
+	fmt.Fprintf(out, "effective   %s\nwindow      %s\n", p.Effective, window(p.Effective, p.Window, alone.Window))
 	printList(out, "unsupported, or not as it reads", p.Unsupported)
 	if held != nil {
 		printList(out, "set on a real connection, and read back", held.Options[:])
-		fmt.Fprintf(out, "held        %s\nwindow      %s\n", held.Got, window(held.Got, held.Window))
+		alone := *held
+		alone.Watched = false
+		fmt.Fprintf(out, "held        %s\nwindow      %s\n", held.Got, window(held.Got, held.Window, alone.Window))
 	}
 }
 
@@ -29,10 +33,14 @@ func printList[T any](out io.Writer, title string, list []T) {
 	}
 }
 
-// window says when an idle connection's dead peer is noticed.
-func window(k sockopt.KeepAlive, of func() (earliest, latest time.Duration)) string {
+// window says when an idle connection's dead peer is noticed, which the kernel
+// alone may do later.
+func window(k sockopt.KeepAlive, of, alone func() (earliest, latest time.Duration)) string {
 	earliest, latest := of()
+	_, kernel := alone()
 	switch {
+	case latest < kernel:
+		return fmt.Sprintf("%v to %v after an idle peer has vanished, by the watch of a hale.Conn; by the kernel alone %v", earliest, latest, kernel)
 	case latest == sockopt.Never:
 		return "never: a dead peer is not noticed while the connection is idle"
 	case latest == 0:
