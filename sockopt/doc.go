@@ -1,13 +1,16 @@
 // Package sockopt decides which socket options make the operating system
 // notice a dead peer within a given time, sets them, and reads them back.
 //
-// A [KeepAlive] says what is wanted, [Within] derives one from a single
-// duration. [Platform.Plan] turns it into a [Plan]: plain data that lists the
-// system calls, the values the kernel will really act by, and what the
-// platform cannot do. A plan makes no system call, so any platform can be
-// planned for anywhere. [Plan.Apply] carries it out and returns a [Report] of
-// asked against held, option by option. [Control] does it all as a hook of
-// any [net.Dialer] or [net.ListenConfig].
+// What most programs want is [Within]: a [KeepAlive] made from a single
+// duration. [Platform.Plan] turns it into a [Plan] for a connection that hale
+// watches: plain data that lists the system calls, the values the kernel will
+// really act by, and what the platform cannot do. A plan makes no system call, so
+// any platform can be planned for anywhere. [Plan.Apply] carries it out on a
+// connection that stands and returns a [Report] of asked against held, option by
+// option.
+//
+// [Platform.PlanUnwatched] is for sockets that only the kernel looks after, and
+// [Control] does all of that as a hook of any [net.Dialer] or [net.ListenConfig].
 //
 // The numbers of the plan tables come from the systems' manuals and sources.
 // Those of Linux are tested on a running kernel; Darwin, the BSDs, Solaris,
