@@ -253,9 +253,6 @@ func TestWithinIsKeptOnARealKernel(t *testing.T) {
 		for _, state := range []string{"idle", "unacknowledged"} {
 			t.Run(within.String()+"/"+state, func(t *testing.T) {
 				t.Parallel()
-				if state == "idle" && runtime.GOOS == "linux" {
-					t.Skip("the watch does not ask idle peers yet, and the kernel's own count only stands behind it")
-				}
 				isNoticed(t, sockopt.Within(within), within, state)
 			})
 		}

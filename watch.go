@@ -124,15 +124,16 @@ func limitsOf(r sockopt.Report) deathwatch.Limits {
 	return l
 }
 
-// stretch makes l fit options that were set later, by whomever: what they allow
-// is no silence that is too long.
-func stretch(l deathwatch.Limits, now sockopt.KeepAlive) deathwatch.Limits {
+// stretch makes l fit options that were set since, by whomever: a silence may
+// last for as much longer as they allow.
+func stretch(l deathwatch.Limits, then, now sockopt.KeepAlive) deathwatch.Limits {
 	l.Idle = 0
 	if !now.Disabled {
 		l.Idle = max(now.Idle, 0)
 	}
-	if _, latest := now.Window(); l.Silence > 0 && latest != sockopt.Never {
-		l.Silence = max(l.Silence, latest, now.UserTimeout)
+	_, before := then.Window()
+	if _, latest := now.Window(); l.Silence > 0 && latest != sockopt.Never && before != sockopt.Never {
+		l.Silence += max(0, latest-before)
 	}
 	return l
 }
@@ -151,7 +152,7 @@ func (s *subject) Limits() deathwatch.Limits {
 		return l // nobody can have set anything yet
 	}
 	if now, err := sockopt.Get(s.socket); err == nil && now != r.Got {
-		return stretch(l, now)
+		return stretch(l, r.Got, now)
 	}
 	return l
 }

@@ -111,7 +111,7 @@ func TestTheTimelineTellsTheStoryInOrder(t *testing.T) {
 	story := regexp.MustCompile(`(?s)^\[00\.000\] connected to 127\.0\.0\.1:\d+ \(idle 1s, interval 1s, count 2, user timeout 0s, pace 1s\)
 \[00\.\d{3}\] read 4 bytes
 \[00\.[1-9]\d\d\] the peer is frozen.*
-\[0[12]\.\d{3}\] suspect: 1 probe unanswered, peer silent for [12]\.\d\d s
+\[0[12]\.\d{3}\] suspect: \d probes? unanswered, peer silent for [12]\.\d\d s
 \[0[23]\.\d{3}\] read failed, cause keepalive_timeout: connection dead: .*
 .*\bidle +2 to 3 s +[12]\.\d\d s +[23]\.\d\d s +keepalive_timeout +ETIMEDOUT +false +yes +nothing in .*
 .*net\.Dialer: not noticed when we stopped watching; .* 135 to 150 s
