@@ -1,5 +1,7 @@
 package health
 
+import "iter"
+
 // A Cause says why a connection died. The zero value is [Unknown].
 type Cause uint8
 
@@ -42,6 +44,17 @@ var causeNames = [causes]string{
 	Unreachable:      "unreachable",
 	HeartbeatFailed:  "heartbeat_failed",
 	LocalClosed:      "local_closed",
+}
+
+// Causes yields every cause in order, [Unknown] first. The list is closed.
+func Causes() iter.Seq[Cause] {
+	return func(yield func(Cause) bool) {
+		for c := range causes {
+			if !yield(c) {
+				return
+			}
+		}
+	}
 }
 
 // String returns the cause as a snake_case word, the same in errors, in JSON

@@ -159,8 +159,16 @@ func TestErrorTypesAreInTheClosedList(t *testing.T) {
 	for _, e := range errorTypes {
 		known[e] = true
 	}
-	for c := health.Unknown; c <= health.LocalClosed; c++ {
+	for c := range health.Causes() {
 		known[c.String()] = true
+		if got := errorType(&health.DeadError{Cause: c}); got != c.String() {
+			t.Errorf("%v is %q", c, got)
+		}
+	}
+	for e := range known {
+		if _, ok := newLabels(nil).errors[e]; !ok {
+			t.Errorf("no series for %s", e)
+		}
 	}
 	for _, c := range errorCases() {
 		got := errorType(c.err)

@@ -81,7 +81,7 @@ type closing struct {
 type labels struct {
 	base   []attribute.KeyValue
 	plain  set
-	causes [health.LocalClosed + 1]set
+	causes map[health.Cause]set
 	errors map[string]set
 	ends   map[closing]set
 
@@ -92,41 +92,45 @@ func newLabels(base []attribute.KeyValue) *labels {
 	l := &labels{
 		base:   base,
 		plain:  newSet(base),
+		causes: make(map[health.Cause]set),
 		errors: make(map[string]set),
 		ends:   make(map[closing]set),
 		passed: newSet(base, keyHeartbeatOutcome.String("passed")),
 		failed: newSet(base, keyHeartbeatOutcome.String("failed")),
 	}
-	for c := range l.causes {
-		l.causes[c] = newSet(base, keyCause.String(health.Cause(c).String()))
-		l.errors[health.Cause(c).String()] = newSet(base, semconv.ErrorTypeKey.String(health.Cause(c).String()))
+	for c := range health.Causes() {
+		l.causes[c] = newSet(base, keyCause.String(c.String()))
+		l.errors[c.String()] = newSet(base, semconv.ErrorTypeKey.String(c.String()))
 	}
 	for _, e := range errorTypes {
 		l.errors[e] = newSet(base, semconv.ErrorTypeKey.String(e))
 	}
-	for _, r := range reasons {
-		l.ends[closing{reason: r}] = newSet(base, keyCloseReason.String(string(r)))
-	}
-	for _, r := range []pool.Reason{pool.ReasonDead, pool.ReasonSuspect} {
-		for c := range l.causes {
-			cause := health.Cause(c)
-			l.ends[closing{r, cause}] = newSet(base, keyCloseReason.String(string(r)), keyCause.String(cause.String()))
-		}
+	for r := range pool.Reasons() {
+		l.addEnds(r)
 	}
 	return l
 }
 
-// reasons are those without a cause.
-var reasons = []pool.Reason{
-	pool.ReasonFault, pool.ReasonUnread, pool.ReasonLifetime, pool.ReasonIdle,
-	pool.ReasonInvalid, pool.ReasonClosed, pool.ReasonHijacked, pool.ReasonShutdown,
+// addEnds adds the sets of connections that end for a reason.
+func (l *labels) addEnds(r pool.Reason) {
+	reason := keyCloseReason.String(string(r))
+	if !hasCause(r) {
+		l.ends[closing{reason: r}] = newSet(l.base, reason)
+		return
+	}
+	for c := range health.Causes() {
+		l.ends[closing{r, c}] = newSet(l.base, reason, keyCause.String(c.String()))
+	}
 }
 
+// hasCause reports whether a connection that ends for a reason has died.
+func hasCause(r pool.Reason) bool { return r == pool.ReasonDead || r == pool.ReasonSuspect }
+
 func (l *labels) cause(c health.Cause) set {
-	if int(c) >= len(l.causes) {
-		c = health.Unknown
+	if s, ok := l.causes[c]; ok {
+		return s
 	}
-	return l.causes[c]
+	return l.causes[health.Unknown]
 }
 
 // result is the set for an error, or for none.

@@ -164,4 +164,8 @@ func (t *Telemetry) died(ctx context.Context, labels set, dead *health.DeadError
 	}
 }
 
+// isDeath reports whether a connection that ended so has died, rather than been
+// closed by its user.
+func isDeath(c health.Cause) bool { return c != health.LocalClosed }
+
 func wentSilent(c health.Cause) bool { return c.Silent() || c == health.PeerStalled }

@@ -87,6 +87,12 @@
 //	hale.retransmits              event: retransmissions that are unanswered
 //	hale.link                     link: "victim", "outage"
 //
+// hale.cause is from the closed list of [health.Causes]: unknown,
+// keepalive_timeout, send_timeout, peer_stalled, reset, peer_closed,
+// unreachable, heartbeat_failed, local_closed. hale.close.reason is from that
+// of [pool.Reasons]: dead and suspect, which come with a cause, and fault,
+// unread, lifetime, idle_time, invalid, closed, hijacked, shutdown.
+//
 // error.type is from a closed list: the causes of [health.Cause], and
 // canceled, timeout, dns, connection_refused, address_not_available,
 // too_many_open_files, permission_denied, unsupported, invalid_keepalive,

@@ -55,8 +55,10 @@ func (p *PoolTelemetry) startCounters() {
 	}
 	i.suspects.Add(ctx, 0, l.plain.add...)
 	i.recoveries.Add(ctx, 0, l.plain.add...)
-	for c := health.Unknown + 1; c < health.LocalClosed; c++ {
-		i.deaths.Add(ctx, 0, l.cause(c).add...)
+	for c := range health.Causes() {
+		if isDeath(c) && c != health.Unknown {
+			i.deaths.Add(ctx, 0, l.cause(c).add...)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func (p *PoolTelemetry) evict(info pool.EvictInfo) {
 		ctx = context.Background()
 	}
 	p.t.instruments.connectionDuration.Record(ctx, info.Age.Seconds(), p.labels.end(info.Reason, info.Err).record...)
-	if info.Err == nil || info.Err.Cause == health.LocalClosed {
+	if info.Err == nil || !isDeath(info.Err.Cause) {
 		return
 	}
 	l := loss{dead: info.Err, inUse: info.InUse, victim: trace.SpanContextFromContext(ctx)}

@@ -151,7 +151,10 @@ func TestTheAttemptsAreInTheReconnect(t *testing.T) {
 }
 
 func TestEachSilentCauseMakesAnOutage(t *testing.T) {
-	for _, cause := range []health.Cause{health.KeepAliveTimeout, health.SendTimeout, health.Unreachable, health.HeartbeatFailed} {
+	for cause := range health.Causes() {
+		if !fates[cause].outage {
+			continue
+		}
 		t.Run(cause.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := record(t)
@@ -177,7 +180,10 @@ func TestEachSilentCauseMakesAnOutage(t *testing.T) {
 // A reset speaks for its connection only; that the endpoint is gone shows in
 // the dial that follows.
 func TestOtherCausesMakeAnOutageOnceADialFails(t *testing.T) {
-	for _, cause := range []health.Cause{health.Reset, health.PeerClosed, health.PeerStalled, health.Unknown} {
+	for cause := range health.Causes() {
+		if fates[cause].outage || !fates[cause].death {
+			continue
+		}
 		t.Run(cause.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := record(t)
@@ -191,7 +197,7 @@ func TestOtherCausesMakeAnOutageOnceADialFails(t *testing.T) {
 					t.Errorf("%v deaths", n)
 				}
 				silent := len(points(r.metrics()["hale.detection.duration"]))
-				if want := map[bool]int{true: 1}[cause == health.PeerStalled]; silent != want {
+				if want := map[bool]int{true: 1}[fates[cause].silent]; silent != want {
 					t.Errorf("%d series of detection durations, want %d", silent, want)
 				}
 			})

@@ -2,6 +2,8 @@ package pool
 
 import (
 	"context"
+	"iter"
+	"slices"
 	"time"
 
 	"example.com/hale/health"
@@ -71,6 +73,14 @@ const (
 	ReasonHijacked Reason = "hijacked"  // Conn.Hijack
 	ReasonShutdown Reason = "shutdown"  // Shutdown or Close of the pool
 )
+
+var reasons = [...]Reason{
+	ReasonDead, ReasonSuspect, ReasonFault, ReasonUnread, ReasonLifetime,
+	ReasonIdle, ReasonInvalid, ReasonClosed, ReasonHijacked, ReasonShutdown,
+}
+
+// Reasons yields every reason in order.
+func Reasons() iter.Seq[Reason] { return slices.Values(reasons[:]) }
 
 // EvictInfo is a connection that leaves the pool.
 type EvictInfo struct {

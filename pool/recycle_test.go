@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -9,10 +10,7 @@ import (
 	"example.com/hale/health"
 )
 
-var causes = []health.Cause{
-	health.KeepAliveTimeout, health.SendTimeout, health.PeerStalled, health.Reset,
-	health.PeerClosed, health.Unreachable, health.HeartbeatFailed, health.LocalClosed, health.Unknown,
-}
+var causes = slices.Collect(health.Causes())
 
 func TestADeathIsActedOnWhateverItsCause(t *testing.T) {
 	t.Parallel()

@@ -18,8 +18,8 @@ func Cause(err error) health.Cause {
 	if c := health.Classify(err); c != health.Unknown {
 		return c
 	}
-	for c := health.Unknown + 1; c <= health.LocalClosed; c++ {
-		if strings.Contains(err.Error(), c.String()) {
+	for c := range health.Causes() {
+		if c != health.Unknown && strings.Contains(err.Error(), c.String()) {
 			return c
 		}
 	}
