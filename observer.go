@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/hooks"
 	"example.com/hale/sockopt"
 )
 
@@ -20,7 +21,7 @@ import (
 type Observer struct {
 	// DialStart is called before anything else happens. The context that it
 	// returns is the one that DialDone gets and that the dial runs under; to
-	// add nothing, return ctx.
+	// add nothing, return ctx (or nil).
 	DialStart func(ctx context.Context, info DialStartInfo) context.Context
 	// DialDone is called once for every DialStart.
 	DialDone func(ctx context.Context, info DialDoneInfo)
@@ -87,10 +88,10 @@ type DroppedInfo struct {
 }
 
 func (o *Observer) dialStart(ctx context.Context, info DialStartInfo) context.Context {
-	if o == nil || o.DialStart == nil {
+	if o == nil {
 		return ctx
 	}
-	return o.DialStart(ctx, info)
+	return hooks.Thread(ctx, o.DialStart, info)
 }
 
 func (o *Observer) dialDone(ctx context.Context, info DialDoneInfo) {

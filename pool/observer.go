@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/hooks"
 )
 
 // An Observer is told what a pool does. Every field may be nil, and so may the
@@ -17,7 +18,7 @@ type Observer struct {
 	// AcquireStart is called when an Acquire has to wait, for a connection in
 	// use or for a dial; one that is served at once makes no call. The context
 	// that it returns is the one that AcquireDone gets and that a dial on its
-	// behalf runs under.
+	// behalf runs under; to add nothing, return ctx (or nil).
 	AcquireStart func(ctx context.Context, info AcquireStartInfo) context.Context
 	// AcquireDone is called once for every AcquireStart.
 	AcquireDone func(ctx context.Context, info AcquireDoneInfo)
@@ -124,17 +125,17 @@ type HeartbeatInfo struct {
 }
 
 func (o *Observer) acquireStart(ctx context.Context, info AcquireStartInfo) context.Context {
-	if o == nil || o.AcquireStart == nil {
+	if o == nil {
 		return ctx
 	}
-	return o.AcquireStart(ctx, info)
+	return hooks.Thread(ctx, o.AcquireStart, info)
 }
 
 func (o *Observer) reconnectStart(ctx context.Context, info ReconnectStartInfo) context.Context {
-	if o == nil || o.ReconnectStart == nil {
+	if o == nil {
 		return ctx
 	}
-	return o.ReconnectStart(ctx, info)
+	return hooks.Thread(ctx, o.ReconnectStart, info)
 }
 
 func (o *Observer) acquireDone(ctx context.Context, info AcquireDoneInfo) {

@@ -1,0 +1,39 @@
+package pool
+
+import "example.com/hale/internal/hooks"
+
+// Tee returns an Observer that calls the hooks of observers in their order. The
+// context that one AcquireStart or ReconnectStart returns is what the next one
+// gets. Those that are nil are skipped, and a hook that none of them has stays
+// nil, for a pool saves itself the work then; of nobody it is nil. It reads
+// their fields once.
+func Tee(observers ...*Observer) *Observer {
+	var all *Observer
+	for _, o := range observers {
+		all = both(all, o)
+	}
+	return all
+}
+
+func both(a, b *Observer) *Observer {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return &Observer{
+		AcquireStart:   hooks.Threads(a.AcquireStart, b.AcquireStart),
+		AcquireDone:    hooks.WithContext(a.AcquireDone, b.AcquireDone),
+		Release:        hooks.Bare(a.Release, b.Release),
+		Evict:          hooks.WithInfo(a.Evict, b.Evict),
+		OutageBegin:    hooks.WithInfo(a.OutageBegin, b.OutageBegin),
+		OutageEnd:      hooks.WithInfo(a.OutageEnd, b.OutageEnd),
+		ReconnectStart: hooks.Threads(a.ReconnectStart, b.ReconnectStart),
+		ReconnectDone:  hooks.WithContext(a.ReconnectDone, b.ReconnectDone),
+		Refill:         hooks.WithInfo(a.Refill, b.Refill),
+		Leak:           hooks.WithInfo(a.Leak, b.Leak),
+		Heartbeat:      hooks.WithInfo(a.Heartbeat, b.Heartbeat),
+		Closed:         hooks.Bare(a.Closed, b.Closed),
+	}
+}
