@@ -45,7 +45,7 @@ func TestAFrozenPeerIsAnOutage(t *testing.T) {
 		Dial:     func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", l.Addr().String()) },
 		MaxConns: 2,
 		Backoff:  func() backoff.BackOff { return backoff.NewConstantBackOff(50 * time.Millisecond) },
-		Observer: orders.Observer(&pool.Observer{OutageEnd: func(pool.Outage) { close(ended) }}),
+		Observer: pool.Tee(orders.Observer(), &pool.Observer{OutageEnd: func(pool.Outage) { close(ended) }}),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -75,11 +75,10 @@ func New(opts ...Option) (*Telemetry, error) {
 
 // Dialer returns an observer for any number of dialers whose connections are
 // in no pool of this Telemetry; for those that are, [PoolTelemetry.Dialer]
-// knows the pool. The hooks of next, observers of the caller's own, are called
-// after its hooks.
-func (t *Telemetry) Dialer(next ...*hale.Observer) *hale.Observer {
+// knows the pool. [hale.Tee] adds observers of the caller's own.
+func (t *Telemetry) Dialer() *hale.Observer {
 	d := &dials{t: t, labels: newLabels(t.base)}
-	return joinDialers(d.observer(), next)
+	return d.observer()
 }
 
 // Pool returns the telemetry of one pool. name must not be empty and is

@@ -216,7 +216,7 @@ func TestOwnObserversAreCalledToo(t *testing.T) {
 		Closed:      func() { note("closed") },
 		Refill:      func(pool.RefillInfo) { note("refill") },
 	}
-	o := orders.Observer(nil, own, &pool.Observer{Closed: func() { note("closed again") }})
+	o := pool.Tee(orders.Observer(), own, &pool.Observer{Closed: func() { note("closed again") }})
 	o.AcquireDone(o.AcquireStart(t.Context(), pool.AcquireStartInfo{}), pool.AcquireDoneInfo{})
 	o.Release()
 	o.Evict(pool.EvictInfo{Reason: pool.ReasonIdle})
@@ -225,7 +225,7 @@ func TestOwnObserversAreCalledToo(t *testing.T) {
 	if o.Leak != nil {
 		t.Error("a hook that nobody has")
 	}
-	d := orders.Dialer(nil, &hale.Observer{
+	d := hale.Tee(orders.Dialer(), &hale.Observer{
 		DialStart: func(ctx context.Context, _ hale.DialStartInfo) context.Context {
 			note("dial")
 			return context.WithValue(ctx, key{}, "own")

@@ -48,18 +48,15 @@ func newPoolTelemetry(t *Telemetry, name string) *PoolTelemetry {
 func (p *PoolTelemetry) Name() string { return p.name }
 
 // Dialer returns the observer for the [hale.Dialer] with which the pool dials.
-// The hooks of next, observers of the caller's own, are called after its
-// hooks. A pool that dials in another way does without, and its outages then
-// tell neither the peer nor the predicted window.
-func (p *PoolTelemetry) Dialer(next ...*hale.Observer) *hale.Observer {
-	return joinDialers(p.dialer.observer(), next)
-}
+// [hale.Tee] adds observers of the caller's own. A pool that dials in another
+// way does without, and its outages then tell neither the peer nor the
+// predicted window.
+func (p *PoolTelemetry) Dialer() *hale.Observer { return p.dialer.observer() }
 
-// Observer returns the observer for the Config of the pool. The hooks of next,
-// observers of the caller's own, are called after its hooks. It belongs to one
-// pool.
-func (p *PoolTelemetry) Observer(next ...*pool.Observer) *pool.Observer {
-	return joinPools(&pool.Observer{
+// Observer returns the observer for the Config of the pool, and belongs to that
+// one. [pool.Tee] adds observers of the caller's own.
+func (p *PoolTelemetry) Observer() *pool.Observer {
+	return &pool.Observer{
 		AcquireStart:   p.acquireStart,
 		AcquireDone:    p.acquireDone,
 		Evict:          p.evict,
@@ -69,7 +66,7 @@ func (p *PoolTelemetry) Observer(next ...*pool.Observer) *pool.Observer {
 		ReconnectDone:  p.reconnectDone,
 		Heartbeat:      p.heartbeat,
 		Closed:         func() { _ = p.Close() }, // there is nobody to tell
-	}, next)
+	}
 }
 
 func (p *PoolTelemetry) heartbeat(info pool.HeartbeatInfo) {

@@ -110,14 +110,14 @@ func (s *scenario) open() error {
 	if err != nil {
 		return err
 	}
-	dialer := &hale.Dialer{KeepAlive: keepAlive, Observer: orders.Dialer(&hale.Observer{DialDone: s.dialDone})}
+	dialer := &hale.Dialer{KeepAlive: keepAlive, Observer: hale.Tee(orders.Dialer(), &hale.Observer{DialDone: s.dialDone})}
 	s.pool, err = pool.New(pool.Config[net.Conn]{
 		Name:        orders.Name(),
 		Dial:        func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", s.server.Addr()) },
 		MaxConns:    conns,
 		MinConns:    conns,
 		DialTimeout: patience,
-		Observer:    orders.Observer(&pool.Observer{OutageEnd: s.outageEnd}),
+		Observer:    pool.Tee(orders.Observer(), &pool.Observer{OutageEnd: s.outageEnd}),
 	})
 	if err != nil {
 		return errors.Join(err, orders.Close())
