@@ -125,9 +125,9 @@ func (c *Conn) fail(err error) error {
 	dead := health.Diagnose(c.TCPConn, err)
 	switch {
 	case dead != nil:
-		return keep(c.end(dead), err)
+		return keep(c.end(c.described(*dead)), err)
 	case err == io.EOF:
-		c.peerClosed(&health.DeadError{Cause: health.PeerClosed, Op: "read", Detected: time.Now(), Err: err})
+		c.peerClosed(c.described(health.DeadError{Cause: health.PeerClosed, Op: "read", Detected: time.Now(), Err: err}))
 	}
 	return err
 }
@@ -195,9 +195,17 @@ func (c *Conn) look() error {
 	case !errors.As(health.Check(c.TCPConn), &dead):
 		return nil
 	case errors.Is(dead.Err, io.EOF):
-		return c.peerClosed(dead)
+		return c.peerClosed(c.described(*dead))
 	}
-	return c.end(dead)
+	return c.end(c.described(*dead))
+}
+
+// described returns dead with what the connection knows of itself: a copy, for
+// others may have dead already.
+func (c *Conn) described(dead health.DeadError) *health.DeadError {
+	dead.Peer = c.RemoteAddr()
+	dead.WindowEarliest, dead.WindowLatest = c.Report().Window()
+	return &dead
 }
 
 // peerClosed records that the peer has closed its side.

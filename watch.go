@@ -157,9 +157,9 @@ func (s *subject) Limits() deathwatch.Limits {
 	return l
 }
 
-func (s *subject) PeerClosed(fin *health.DeadError) { s.conn().peerClosed(fin) }
+func (s *subject) PeerClosed(fin *health.DeadError) { s.conn().peerClosed(s.conn().described(*fin)) }
 
-func (s *subject) Dead(dead *health.DeadError) { s.conn().end(dead) }
+func (s *subject) Dead(dead *health.DeadError) { s.conn().end(s.conn().described(*dead)) }
 
 func (s *subject) Suspect(info health.Info) {
 	s.suspect.Store(true)

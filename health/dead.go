@@ -29,6 +29,15 @@ type DeadError struct {
 	// not known.
 	Unanswered time.Duration
 
+	// Peer is the address of the other end, nil where it is not known.
+	Peer net.Addr
+
+	// WindowEarliest and WindowLatest are the time from an idle peer's
+	// vanishing to its detection, as the connection's options predicted it: 0
+	// where that is not known, and the longest Duration (sockopt.Never) where
+	// they ask for none. A hale.Conn knows them.
+	WindowEarliest, WindowLatest time.Duration
+
 	Info Info  // what the kernel knew at that moment; zero where it does not tell
 	Err  error // the error underneath
 }

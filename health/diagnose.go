@@ -86,9 +86,18 @@ func newDeadError(c any, cause Cause, info Info, err error) *DeadError {
 		Op:       opOf(err),
 		Silence:  info.Silence(),
 		Detected: time.Now(),
+		Peer:     peerOf(c),
 		Info:     info,
 		Err:      withErrno(c, cause, err),
 	}
+}
+
+// peerOf returns the address of c's other end, if c has one.
+func peerOf(c any) net.Addr {
+	if conn, ok := c.(net.Conn); ok {
+		return conn.RemoteAddr()
+	}
+	return nil
 }
 
 func opOf(err error) string {

@@ -202,9 +202,9 @@ func keepAliveAttributes(prefix string, k sockopt.KeepAlive) []attribute.KeyValu
 	return attrs
 }
 
-// windowAttributes is a detection window, as far as it has an end.
+// windowAttributes is a detection window, as far as it is known and has an end.
 func windowAttributes(earliest, latest time.Duration) []attribute.KeyValue {
-	if earliest == sockopt.Never {
+	if earliest == sockopt.Never || latest == 0 {
 		return nil
 	}
 	attrs := []attribute.KeyValue{seconds(keyWindowEarliest, earliest)}

@@ -27,6 +27,7 @@ type dials struct {
 func (d *dials) observer() *hale.Observer {
 	o := &hale.Observer{DialStart: d.start, DialDone: d.done, Suspect: d.suspect, Recovered: d.recovered, Dead: d.dead, Closed: d.closed}
 	if d.pool != nil {
+		o.Dead = nil // the pool tells
 		o.Closed = func(info hale.ClosedInfo) { d.pool.settled(info.Conn) }
 	}
 	return o
@@ -128,14 +129,9 @@ func (d *dials) recovered(info hale.RecoveredInfo) {
 	}
 }
 
-// dead leaves what the connection knows of its death to its pool; one that has
-// no pool is counted here.
+// dead is for connections in no pool.
 func (d *dials) dead(info hale.DeadInfo) {
-	earliest, latest := info.Conn.Report().Window()
-	d.t.obituaries.add(obituary{dead: info.Err, peer: info.Conn.RemoteAddr(), earliest: earliest, latest: latest})
-	if d.pool == nil {
-		d.t.died(context.Background(), d.labelsAt(d.labels.cause(info.Err.Cause), info.Conn), info.Err)
-	}
+	d.t.died(context.Background(), d.labelsAt(d.labels.cause(info.Err.Cause), info.Conn), info.Err)
 }
 
 // closed is for connections in no pool.

@@ -132,7 +132,9 @@ func TestRefusedOptionsAreListed(t *testing.T) {
 func TestAWindowWithoutEndIsLeftOut(t *testing.T) {
 	t.Parallel()
 	has(t, "window", windowAttributes(time.Second, sockopt.Never), map[string]any{"hale.window.earliest": 1.0, "hale.window.latest": nil})
-	has(t, "window", windowAttributes(sockopt.Never, sockopt.Never), map[string]any{"hale.window.earliest": nil, "hale.window.latest": nil})
+	for _, d := range []time.Duration{0, sockopt.Never} {
+		has(t, "window", windowAttributes(d, d), map[string]any{"hale.window.earliest": nil, "hale.window.latest": nil})
+	}
 }
 
 func TestADeathWithoutAPoolIsCounted(t *testing.T) {

@@ -2,6 +2,7 @@ package otelhale
 
 import (
 	"context"
+	"net"
 	"slices"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 // loss is a connection that died.
 type loss struct {
 	dead    *health.DeadError
+	peer    net.Addr // or nil
 	inUse   bool
 	victim  trace.SpanContext // of the request that was using it, if it was in one
 	counted bool
@@ -44,9 +46,9 @@ func (p *PoolTelemetry) evict(info pool.EvictInfo) {
 	if info.Err == nil || !isDeath(info.Err.Cause) {
 		return
 	}
-	l := loss{dead: info.Err, inUse: info.InUse, victim: trace.SpanContextFromContext(ctx)}
+	l := loss{dead: info.Err, peer: peerOf(info), inUse: info.InUse, victim: trace.SpanContextFromContext(ctx)}
 	if info.Context != nil {
-		p.tellHolder(ctx, l.dead)
+		p.tellHolder(ctx, l)
 	}
 	p.mu.Lock()
 	o, dropped := p.current(), loss{}
@@ -60,11 +62,20 @@ func (p *PoolTelemetry) evict(info pool.EvictInfo) {
 	case o != nil:
 		p.lose(o, l)
 	case late || l.counted:
-		p.count(ctx, loss{dead: l.dead})
+		p.count(ctx, loss{dead: l.dead, peer: l.peer})
 	}
 	if dropped.dead != nil {
 		p.count(context.Background(), dropped)
 	}
+}
+
+// peerOf is who was at the other end of a connection that died. A pool's own
+// check does not know.
+func peerOf(info pool.EvictInfo) net.Addr {
+	if info.Err.Peer == nil && info.Conn != nil {
+		return info.Conn.RemoteAddr()
+	}
+	return info.Err.Peer
 }
 
 // keep remembers l for an outage that may begin with it: one that does for
@@ -94,10 +105,8 @@ func (p *PoolTelemetry) count(ctx context.Context, l loss) {
 		return
 	}
 	labels := p.labels.cause(l.dead.Cause)
-	if p.t.peerAddress {
-		if found, ok := p.t.obituaries.find(l.dead); ok {
-			labels = labels.at(found.peer)
-		}
+	if p.t.peerAddress && l.peer != nil {
+		labels = labels.at(l.peer)
 	}
 	p.t.died(ctx, labels, l.dead)
 }
@@ -121,15 +130,13 @@ func (p *PoolTelemetry) lose(o *outage, l loss) {
 
 // tellHolder leaves an event on the span of the request that the connection
 // died under.
-func (p *PoolTelemetry) tellHolder(ctx context.Context, dead *health.DeadError) {
+func (p *PoolTelemetry) tellHolder(ctx context.Context, l loss) {
 	attrs := []attribute.KeyValue{
 		keyPoolName.String(p.name),
-		semconv.ErrorTypeKey.String(dead.Cause.String()),
-		keyCause.String(dead.Cause.String()),
-		seconds(keySilence, dead.Silence),
+		semconv.ErrorTypeKey.String(l.dead.Cause.String()),
+		keyCause.String(l.dead.Cause.String()),
+		seconds(keySilence, l.dead.Silence),
 	}
-	if found, ok := p.t.obituaries.find(dead); ok {
-		attrs = append(attrs, peerAttributes(found.peer)...)
-	}
-	p.t.event(ctx, eventDetected, dead.Detected, attrs...)
+	attrs = append(attrs, peerAttributes(l.peer)...)
+	p.t.event(ctx, eventDetected, l.dead.Detected, attrs...)
 }

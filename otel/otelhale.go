@@ -33,8 +33,6 @@ type Telemetry struct {
 	peerAddress bool
 	db          bool
 
-	obituaries obituaries
-
 	mu    sync.Mutex // guards pools
 	pools map[string]struct{}
 }

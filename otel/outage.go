@@ -11,6 +11,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"example.com/hale/health"
 	"example.com/hale/pool"
 )
 
@@ -73,10 +74,7 @@ func (p *PoolTelemetry) startOutage(info pool.Outage) *outage {
 	o := &outage{id: info.ID, began: info.Began, why: whyOutage(info), waiters: info.Waiters, linked: make(map[spanID]struct{})}
 	attrs := append(p.serverAttributes(), keyOutageID.Int64(int64(info.ID)))
 	attrs = append(attrs, o.detection(info)...)
-	if found, ok := p.t.obituaries.find(info.Death); ok {
-		attrs = append(attrs, peerAttributes(found.peer)...)
-		attrs = append(attrs, windowAttributes(found.earliest, found.latest)...)
-	}
+	attrs = append(attrs, deathAttributes(info.Death)...)
 	o.ctx, o.span = p.t.tracers[SpanOutage].Start(context.Background(), "outage "+p.name, trace.WithNewRoot(),
 		trace.WithTimestamp(info.Began), trace.WithAttributes(p.labels.base...), trace.WithAttributes(attrs...))
 	return o
@@ -110,6 +108,14 @@ func (o *outage) detection(info pool.Outage) []attribute.KeyValue {
 	return attrs
 }
 
+// deathAttributes says who died, and when that was to be noticed.
+func deathAttributes(death *health.DeadError) []attribute.KeyValue {
+	if death == nil {
+		return nil
+	}
+	return append(peerAttributes(death.Peer), windowAttributes(death.WindowEarliest, death.WindowLatest)...)
+}
+
 func (p *PoolTelemetry) outageEnd(info pool.Outage) {
 	p.outageBegin(info) // if its beginning is still on its way, on another goroutine
 	p.mu.Lock()
@@ -136,6 +142,7 @@ func (p *PoolTelemetry) finish(o *outage, info pool.Outage) {
 	if info.Death != nil && o.why != info.Death.Cause.String() {
 		o.why = whyOutage(info) // it had begun with a dial that failed
 		o.span.SetAttributes(semconv.ErrorTypeKey.String(o.why), keyCause.String(o.why))
+		o.span.SetAttributes(deathAttributes(info.Death)...)
 	}
 	length := info.Ended.Sub(info.Began)
 	o.span.SetAttributes(p.serverAttributes()...)

@@ -3,6 +3,7 @@ package otelhale
 import (
 	"bytes"
 	"context"
+	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -312,6 +313,38 @@ func TestAnOutageMayEndBeforeItsBeginningIsTold(t *testing.T) {
 	})
 }
 
+var peer = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5432}
+
+// The death says it; nobody has to observe the dials.
+func TestAPoolTellsThePeerAndTheWindowOfADeath(t *testing.T) {
+	r := record(t, WithPeerAddress())
+	orders, err := r.telemetry.Pool("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, now := orders.Observer(), time.Now()
+	ctx, request := r.user().Start(t.Context(), "request")
+	death := &health.DeadError{Cause: health.KeepAliveTimeout, Detected: now, Peer: peer, WindowEarliest: time.Second, WindowLatest: 2 * time.Second}
+	o.Evict(pool.EvictInfo{Reason: pool.ReasonDead, Err: death, InUse: true, Context: ctx})
+	request.End()
+	o.OutageBegin(pool.Outage{ID: 1, Began: now, Detected: now, Death: death})
+	o.Evict(pool.EvictInfo{Reason: pool.ReasonSuspect, Err: &health.DeadError{Cause: health.HeartbeatFailed, Detected: now}, Conn: peerConn{}})
+	o.Closed()
+	has(t, "outage", r.one("outage orders").Attributes, map[string]any{
+		"network.peer.address": "192.0.2.1", "network.peer.port": 5432, "network.type": "ipv4",
+		"hale.window.earliest": 1.0, "hale.window.latest": 2.0,
+	})
+	has(t, "event", events(r.one("request"), "hale.detected")[0].Attributes, map[string]any{"network.peer.address": "192.0.2.1"})
+	for _, cause := range []health.Cause{health.KeepAliveTimeout, health.HeartbeatFailed} {
+		r.series("hale.deaths", "hale.cause="+cause.String()+" hale.pool.name=orders network.peer.address=192.0.2.1 network.peer.port=5432 network.type=ipv4")
+	}
+}
+
+// peerConn only knows who its peer is.
+type peerConn struct{ net.Conn }
+
+func (peerConn) RemoteAddr() net.Addr { return peer }
+
 // What a dial's error cannot tell, the deaths that follow do.
 func TestAnOutageThatBeginsWithADialLearnsItsCause(t *testing.T) {
 	r := record(t)
@@ -322,12 +355,16 @@ func TestAnOutageThatBeginsWithADialLearnsItsCause(t *testing.T) {
 	o, now := orders.Observer(), time.Now()
 	info := pool.Outage{ID: 1, Began: now, Detected: now.Add(time.Second), Dial: errDialRefused}
 	o.OutageBegin(info)
-	info.Death = &health.DeadError{Cause: health.SendTimeout, Detected: now.Add(2 * time.Second)}
+	info.Death = &health.DeadError{
+		Cause: health.SendTimeout, Detected: now.Add(2 * time.Second),
+		Peer: peer, WindowEarliest: time.Second, WindowLatest: 2 * time.Second,
+	}
 	info.Ended, info.Lost, info.Healed = now.Add(3*time.Second), 1, true
 	o.OutageEnd(info)
 	outage := r.one("outage orders")
 	has(t, "outage", outage.Attributes, map[string]any{
 		"hale.cause": "send_timeout", "error.type": "send_timeout", "hale.detection.duration": 1.0, "hale.outage.duration": 3.0,
+		"network.peer.address": "192.0.2.1", "hale.window.earliest": 1.0, "hale.window.latest": 2.0,
 	})
 	if outage.Status.Description != "send_timeout" {
 		t.Errorf("%+v", outage.Status)

@@ -49,8 +49,8 @@ func (p *PoolTelemetry) Name() string { return p.name }
 
 // Dialer returns the observer for the [hale.Dialer] with which the pool dials.
 // [hale.Tee] adds observers of the caller's own. A pool that dials in another
-// way does without, and its outages then tell neither the peer nor the
-// predicted window.
+// way does without; its outages then tell the predicted window only if its
+// connections know it.
 func (p *PoolTelemetry) Dialer() *hale.Observer { return p.dialer.observer() }
 
 // Observer returns the observer for the Config of the pool, and belongs to that

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"iter"
+	"net"
 	"slices"
 	"time"
 
@@ -87,6 +88,7 @@ func Reasons() iter.Seq[Reason] { return slices.Values(reasons[:]) }
 type EvictInfo struct {
 	Reason Reason
 	Err    *health.DeadError // for ReasonDead and ReasonSuspect; else nil
+	Conn   net.Conn          // what Dial returned; it may be closed already
 	InUse  bool              // somebody holds it still
 	Age    time.Duration
 	// Context is the one that Acquire was called with, if somebody holds it.

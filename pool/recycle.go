@@ -37,7 +37,7 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 	}
 	s.reason, s.death = reason, dead
 	s.unfit.Store(true)
-	info := EvictInfo{Reason: reason, Err: dead, InUse: s.held(), Age: s.age()}
+	info := EvictInfo{Reason: reason, Err: dead, Conn: s.conn, InUse: s.held(), Age: s.age()}
 	if !info.InUse {
 		delete(p.filled, s)
 	}

@@ -57,7 +57,7 @@ func TestADeathIsActedOnWhateverItsCause(t *testing.T) {
 					if st := p.Stats(); st.Idle != 2 || st.Deaths[cause] != 1 || st.Recycled[ReasonDead] != 1 || st.Down {
 						t.Errorf("%+v", st)
 					}
-					if len(evicted) != 1 || evicted[0].Reason != ReasonDead || evicted[0].Err.Cause != cause ||
+					if len(evicted) != 1 || evicted[0].Reason != ReasonDead || evicted[0].Conn != v || evicted[0].Err.Cause != cause ||
 						evicted[0].InUse != held || (evicted[0].Context != nil) != held || evicted[0].Age < 2*time.Second {
 						t.Errorf("evicted: %+v", evicted)
 					}

@@ -78,6 +78,7 @@ func explain(s Subject, cause health.Cause, err error) *health.DeadError {
 		Op:       "watch",
 		Silence:  info.Silence(),
 		Detected: time.Now(),
+		Peer:     s.RemoteAddr(),
 		Info:     info,
 		Err:      watchError(s, err),
 	}
