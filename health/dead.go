@@ -45,12 +45,23 @@ type DeadError struct {
 var _ net.Error = (*DeadError)(nil)
 
 // Error names the cause, the silence that led to it, and the error underneath.
+// A nil *DeadError says that there is no death; it must not be handed on as an
+// error.
 func (e *DeadError) Error() string {
-	if e.Silence > 0 {
-		return fmt.Sprintf("connection dead: %v, peer silent for %v: %v", e.Cause, e.Silence, e.Err)
+	if e == nil {
+		return noDeath
 	}
-	return fmt.Sprintf("connection dead: %v: %v", e.Cause, e.Err)
+	text := "connection dead: " + e.Cause.String()
+	if e.Silence > 0 {
+		text += fmt.Sprintf(", peer silent for %v", e.Silence)
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
+
+const noDeath = "no death"
 
 // Unwrap returns the error underneath.
 func (e *DeadError) Unwrap() error { return e.Err }

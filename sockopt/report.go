@@ -134,13 +134,7 @@ func (r Report) join(counts func(OptionReport) bool) error {
 // Window is [Plan.Window] for what the kernel really holds, and for the
 // effective values where it does not tell.
 func (r Report) Window() (earliest, latest time.Duration) {
-	k := r.Got
-	for _, f := range fields[1:] {
-		if k.value(f) < 0 {
-			k.set(f, r.Effective.value(f))
-		}
-	}
-	return promise{r.Platform.system(), r.Watched, r.Asked.Within}.window(k)
+	return promise{r.Platform.system(), r.Watched, r.Asked.Within}.window(r.held())
 }
 
 // report reads the socket and compares.
