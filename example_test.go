@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
+	"os"
+	"slices"
 
 	"example.com/hale"
 )
@@ -48,4 +51,34 @@ func ExampleTee() {
 	// dialled tcp <nil>
 	// 1 open
 	// 0 open
+}
+
+// A log of what happens to a dialer's connections, without the lines that each
+// of them would have.
+func ExampleLogObserver() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		Level:       slog.LevelWarn,
+		ReplaceAttr: without(slog.TimeKey, "hale.connect.duration"),
+	}))
+	dialer := &hale.Dialer{Observer: hale.LogObserver(logger)}
+	conn, err := dialer.Dial("tcp", greeter())
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn.Close()
+	_, err = dialer.Dial("tcp", "[::1]:not-a-port")
+	fmt.Println(err != nil)
+	// Output:
+	// level=WARN msg="dial failed" server.address=::1 network.transport=tcp error.message="dial tcp: lookup tcp/not-a-port: unknown port"
+	// true
+}
+
+// without leaves attributes out of a log.
+func without(keys ...string) func(groups []string, a slog.Attr) slog.Attr {
+	return func(_ []string, a slog.Attr) slog.Attr {
+		if slices.Contains(keys, a.Key) {
+			return slog.Attr{}
+		}
+		return a
+	}
 }
