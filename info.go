@@ -72,6 +72,13 @@ func (i ClosedInfo) line() logline.Line {
 func (i ClosedInfo) String() string       { return i.line().String() }
 func (i ClosedInfo) LogValue() slog.Value { return i.line().Value() }
 
+func (i DroppedInfo) line() logline.Line {
+	return logline.Line{}.Text("hale.close.reason", "dropped").Duration("hale.connection.duration", i.Open).Peer(i.RemoteAddr)
+}
+
+func (i DroppedInfo) String() string       { return i.line().String() }
+func (i DroppedInfo) LogValue() slog.Value { return i.line().Value() }
+
 // withPeer adds who is at the other end of c, which may be nil, unless the line
 // has it.
 func withPeer(line logline.Line, c *Conn) logline.Line {

@@ -11,7 +11,7 @@ import (
 //
 //	Debug  a dial that succeeded, a connection that was closed
 //	Info   a suspect peer that has answered after all
-//	Warn   a dial that failed, a suspect peer, a death
+//	Warn   a dial that failed, a suspect peer, a death, a connection that nobody closed
 //
 // Their attributes have the names and units (seconds) of package otel's. A nil
 // logger is [slog.Default] as it is now.
@@ -29,5 +29,6 @@ func LogObserver(logger *slog.Logger) *Observer {
 		Recovered: func(info RecoveredInfo) { to.Log(slog.LevelInfo, "peer recovered", info.line) },
 		Dead:      func(info DeadInfo) { to.Log(slog.LevelWarn, "connection dead", info.line) },
 		Closed:    func(info ClosedInfo) { to.Log(slog.LevelDebug, "connection closed", info.line) },
+		Dropped:   func(info DroppedInfo) { to.Log(slog.LevelWarn, "connection dropped", info.line) },
 	}
 }

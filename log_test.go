@@ -31,12 +31,14 @@ func TestTheLogHasALineForEachEvent(t *testing.T) {
 	o.Recovered(RecoveredInfo{Info: health.Info{RTT: time.Second / 2}})
 	o.Dead(DeadInfo{Err: &health.DeadError{Cause: health.Reset, Op: "read"}})
 	o.Closed(ClosedInfo{Open: time.Minute})
+	o.Dropped(DroppedInfo{Open: time.Minute})
 	const want = `level=DEBUG msg=connected server.address=db server.port=5432 network.transport=tcp hale.connect.duration=1
 level=WARN msg="dial failed" server.address=db server.port=5432 network.transport=tcp hale.connect.duration=0 error.message=refused
 level=WARN msg="peer suspect" hale.probes=1 hale.retransmits=0
 level=INFO msg="peer recovered" rtt=0.5
 level=WARN msg="connection dead" hale.cause=reset operation=read
 level=DEBUG msg="connection closed" hale.close.reason=closed hale.connection.duration=60
+level=WARN msg="connection dropped" hale.close.reason=dropped hale.connection.duration=60
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

@@ -83,8 +83,8 @@ type ClosedInfo struct {
 
 // DroppedInfo is a connection that nobody closed.
 type DroppedInfo struct {
-	LocalAddr, RemoteAddr net.Addr
-	Open                  time.Duration // from the end of the handshake until it was found
+	RemoteAddr net.Addr
+	Open       time.Duration // from the end of the handshake until it was found
 }
 
 func (o *Observer) dialStart(ctx context.Context, info DialStartInfo) context.Context {

@@ -28,5 +28,6 @@ func both(a, b *Observer) *Observer {
 		Recovered: hooks.WithInfo(a.Recovered, b.Recovered),
 		Dead:      hooks.WithInfo(a.Dead, b.Dead),
 		Closed:    hooks.WithInfo(a.Closed, b.Closed),
+		Dropped:   hooks.WithInfo(a.Dropped, b.Dropped),
 	}
 }

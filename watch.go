@@ -44,7 +44,7 @@ func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
 func (c *Conn) startWatch() error {
 	r := ref{conn: weak.Make(c)}
 	if o := c.observer; o != nil && o.Dropped != nil {
-		r.dropped = &dropped{o, c.opened, c.LocalAddr(), c.RemoteAddr()}
+		r.dropped = &dropped{o, c.opened, c.RemoteAddr()}
 	}
 	if c.socket == nil {
 		return syscall.EINVAL // as net.TCPConn says
@@ -90,13 +90,13 @@ func (r ref) Dropped() {
 // dropped is what is left of a Conn that was collected as garbage, for an
 // Observer that wants to know.
 type dropped struct {
-	observer      *Observer
-	opened        time.Time
-	local, remote net.Addr
+	observer *Observer
+	opened   time.Time
+	remote   net.Addr
 }
 
 func (d *dropped) tell() {
-	d.observer.Dropped(DroppedInfo{LocalAddr: d.local, RemoteAddr: d.remote, Open: time.Since(d.opened)})
+	d.observer.Dropped(DroppedInfo{RemoteAddr: d.remote, Open: time.Since(d.opened)})
 }
 
 // verdictReserve is by how much a silence ends before the promised time, so

@@ -86,17 +86,19 @@ type labels struct {
 	ends   map[closing]set
 
 	passed, failed set // heartbeats
+	dropped        set // connections that nobody closed
 }
 
 func newLabels(base []attribute.KeyValue) *labels {
 	l := &labels{
-		base:   base,
-		plain:  newSet(base),
-		causes: make(map[health.Cause]set),
-		errors: make(map[string]set),
-		ends:   make(map[closing]set),
-		passed: newSet(base, keyHeartbeatOutcome.String("passed")),
-		failed: newSet(base, keyHeartbeatOutcome.String("failed")),
+		base:    base,
+		plain:   newSet(base),
+		causes:  make(map[health.Cause]set),
+		errors:  make(map[string]set),
+		ends:    make(map[closing]set),
+		passed:  newSet(base, keyHeartbeatOutcome.String("passed")),
+		failed:  newSet(base, keyHeartbeatOutcome.String("failed")),
+		dropped: newSet(base, keyCloseReason.String("dropped")),
 	}
 	for c := range health.Causes() {
 		l.causes[c] = newSet(base, keyCause.String(c.String()))

@@ -25,7 +25,7 @@ type dials struct {
 }
 
 func (d *dials) observer() *hale.Observer {
-	o := &hale.Observer{DialStart: d.start, DialDone: d.done, Suspect: d.suspect, Recovered: d.recovered, Dead: d.dead, Closed: d.closed}
+	o := &hale.Observer{DialStart: d.start, DialDone: d.done, Suspect: d.suspect, Recovered: d.recovered, Dead: d.dead, Closed: d.closed, Dropped: d.dropped}
 	if d.pool != nil {
 		o.Dead = nil // the pool tells
 		o.Closed = func(info hale.ClosedInfo) { d.pool.settled(info.Conn) }
@@ -158,6 +158,15 @@ func (t *Telemetry) died(ctx context.Context, labels set, dead *health.DeadError
 	if wentSilent(dead.Cause) {
 		t.instruments.detectionDuration.Record(ctx, dead.Silence.Seconds(), labels.record...)
 	}
+}
+
+// dropped is for connections in no pool: a pool keeps its own.
+func (d *dials) dropped(info hale.DroppedInfo) {
+	labels := d.labels.dropped
+	if d.t.peerAddress {
+		labels = labels.at(info.RemoteAddr)
+	}
+	d.t.instruments.connectionDuration.Record(context.Background(), info.Open.Seconds(), labels.record...)
 }
 
 // isDeath reports whether a connection that ended so has died, rather than been

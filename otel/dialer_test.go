@@ -76,6 +76,10 @@ func TestADialTellsWhatTheKernelHolds(t *testing.T) {
 	if n := r.series("hale.connection.duration", "hale.close.reason=closed").count; n != 1 {
 		t.Errorf("%d connections", n)
 	}
+	d.Observer.Dropped(hale.DroppedInfo{RemoteAddr: client.RemoteAddr(), Open: time.Second})
+	if n := r.series("hale.connection.duration", "hale.close.reason=dropped").count; n != 1 {
+		t.Errorf("%d dropped connections", n)
+	}
 }
 
 func TestADialThatFailsSaysWhy(t *testing.T) {

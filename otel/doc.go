@@ -91,7 +91,8 @@
 // keepalive_timeout, send_timeout, peer_stalled, reset, peer_closed,
 // unreachable, heartbeat_failed, local_closed. hale.close.reason is from that
 // of [pool.Reasons]: dead and suspect, which come with a cause, and fault,
-// unread, lifetime, idle_time, invalid, closed, hijacked, shutdown.
+// unread, lifetime, idle_time, invalid, closed, hijacked, shutdown. A connection in no
+// pool that nobody closed is dropped.
 //
 // error.type is from a closed list: the causes of [health.Cause], and
 // canceled, timeout, dns, connection_refused, address_not_available,

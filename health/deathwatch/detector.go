@@ -248,17 +248,20 @@ func (l Limits) doubtPause() time.Duration {
 // pause is the time until the next look: soon if an answer is due, else when
 // the next probe is, or the verdict.
 func (d *detector) pause(s sample, l Limits) time.Duration {
-	if s.probes > 0 || int32(s.timeouts) > d.before || d.suspect || d.doubted {
-		return l.doubtPause()
-	}
 	pause := l.pause()
-	if l.Idle > 0 {
-		pause = min(pause, l.Idle-s.silence+resolution)
+	if s.probes > 0 || int32(s.timeouts) > d.before || d.suspect || d.doubted {
+		pause = l.doubtPause()
+	} else if l.Idle > 0 {
+		pause = max(min(pause, l.Idle-s.silence+resolution), l.doubtPause())
 	}
-	if s.pending && l.Silence > 0 {
-		pause = min(pause, l.Silence-s.silence)
+	if l.Silence > 0 && (s.pending || d.asks > 0) {
+		left := l.Silence - s.silence
+		if left <= 0 {
+			left = l.doubtPause() // it lacks askings
+		}
+		pause = min(pause, left)
 	}
-	return max(pause, l.doubtPause())
+	return max(pause, shortestPause)
 }
 
 // pause is how long a connection at rest needs no look. Data may be written
