@@ -249,7 +249,7 @@ func TestAConnectionThatWasClosedIsForgotten(t *testing.T) {
 	current.mu.Lock()
 	defer current.mu.Unlock()
 	e := &current.w.table.entries[0]
-	if pause := time.Until(current.w.clock.time(e.next)); pause > longestPause || current.w.wake.IsZero() {
+	if pause := time.Until(current.w.clock.time(e.next)); pause > longestPause+shortestPause || current.w.wake.IsZero() {
 		t.Fatalf("the next look is in %v", pause)
 	}
 	if sample, state, err := new(sampler).sample(e.c.ref.Subject().Socket()); !errors.Is(err, net.ErrClosed) {
