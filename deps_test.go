@@ -16,10 +16,11 @@ var product = map[string][]string{
 	"sockopt":           {},
 	"health":            {},
 	"health/deathwatch": {"health"},
+	"health/heartbeat":  {"health"},
 	"health/healthtest": {},
 	"":                  {"sockopt", "health", "health/deathwatch"},
-	"pool":              {"health"},
-	"otel":              {"", "sockopt", "health", "health/deathwatch", "pool"},
+	"pool":              {"health", "health/heartbeat"},
+	"otel":              {"", "sockopt", "health", "health/deathwatch", "health/heartbeat", "pool"},
 }
 
 // Imports run one way: leaves, sockopt and health, hale and pool, otel; and

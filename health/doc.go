@@ -8,5 +8,6 @@
 // knows, [Check] looks at a connection without consuming anything.
 //
 // [Watch] and [Supervise] tell of a death that nobody's call has met, and of
-// the first signs of one. [Heartbeat] asks the application at the other end.
+// the first signs of one. Package health/heartbeat asks the application at the
+// other end.
 package health

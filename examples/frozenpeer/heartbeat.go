@@ -8,6 +8,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
+	"example.com/hale/health/heartbeat"
 )
 
 const (
@@ -16,7 +17,7 @@ const (
 )
 
 // noticed is when the heartbeat has to have found a stopped process, as
-// [health.Heartbeat] has it.
+// [heartbeat.Prober] has it.
 var noticed = prediction{max: beatInterval*11/10 + beatTimeout}
 
 // beat asks the child by a connection of its own, until stop is called.
@@ -29,8 +30,8 @@ func (m *measurement) beat(ctx context.Context, c *child) (stop func(), err erro
 		conn.Close()
 		return nil, err
 	}
-	h := &health.Heartbeat{Interval: beatInterval, Timeout: beatTimeout, Probe: echo}
-	pulse, err := h.Start(conn, func(dead *health.DeadError) {
+	r := &heartbeat.Prober{Interval: beatInterval, Timeout: beatTimeout, Probe: echo}
+	pulse, err := r.Start(conn, func(dead *health.DeadError) {
 		m.line.print(dead.Detected, "a heartbeat on another connection: %v", dead)
 		m.failed <- dead.Detected
 	})

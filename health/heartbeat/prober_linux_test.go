@@ -1,4 +1,4 @@
-package health
+package heartbeat
 
 import (
 	"context"
@@ -8,15 +8,16 @@ import (
 	"testing"
 	"time"
 
+	"example.com/hale/health"
 	"example.com/hale/internal/lab/testnet"
 )
 
-// quick is a Heartbeat for real time.
-func quick() *Heartbeat {
-	return &Heartbeat{Interval: 20 * time.Millisecond, Timeout: 300 * time.Millisecond, Probe: ping}
+// quick is a Prober for real time.
+func quick() *Prober {
+	return &Prober{Interval: 20 * time.Millisecond, Timeout: 300 * time.Millisecond, Probe: ping}
 }
 
-func await(t *testing.T, found deaths) *DeadError {
+func await(t *testing.T, found deaths) *health.DeadError {
 	t.Helper()
 	select {
 	case dead := <-found:
@@ -51,13 +52,13 @@ func TestAHungApplicationIsFoundBehindAKernelThatAnswers(t *testing.T) {
 	if d := time.Since(start); d < 300*time.Millisecond || d > 2*time.Second {
 		t.Errorf("found after %v", d)
 	}
-	if dead.Cause != HeartbeatFailed || dead.Op != "heartbeat" || !errors.Is(dead, os.ErrDeadlineExceeded) {
+	if dead.Cause != health.HeartbeatFailed || dead.Op != "heartbeat" || !errors.Is(dead, os.ErrDeadlineExceeded) {
 		t.Errorf("dead: %v", dead)
 	}
-	if dead.Info.State != TCPEstablished || dead.Info.Unacked != 0 || dead.Silence != dead.Info.Silence() || dead.Silence <= 0 {
+	if dead.Info.State != health.TCPEstablished || dead.Info.Unacked != 0 || dead.Silence != dead.Info.Silence() || dead.Silence <= 0 {
 		t.Errorf("silence %v, info %+v", dead.Silence, dead.Info)
 	}
-	if err := Check(client); err != nil {
+	if err := health.Check(client); err != nil {
 		t.Errorf("Check: %v, but the kernel is well", err)
 	}
 	p.Lock()
@@ -77,25 +78,25 @@ func TestAConnectionsOwnDeathIsReportedAsWhatItIs(t *testing.T) {
 		name string
 		end  func(*net.TCPConn)
 		wrap func(net.Conn) net.Conn
-		want Cause
+		want health.Cause
 	}{
-		{"RST", reset, directly, Reset},
-		{"RST under wrappers", reset, covered, Reset},
-		{"FIN", closed, directly, PeerClosed},
-		{"FIN under wrappers", closed, covered, PeerClosed},
+		{"RST", reset, directly, health.Reset},
+		{"RST under wrappers", reset, covered, health.Reset},
+		{"FIN", closed, directly, health.PeerClosed},
+		{"FIN under wrappers", closed, covered, health.PeerClosed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			client, server := testnet.Pair(t)
-			h := quick()
-			h.Failures = 1000
-			h.Probe = func(_ context.Context, c net.Conn) error { // nothing is sent, so that a FIN stays one
+			r := quick()
+			r.Failures = 1000
+			r.Probe = func(_ context.Context, c net.Conn) error { // nothing is sent, so that a FIN stays one
 				_, err := c.Read(make([]byte, 1))
 				return err
 			}
 			found := make(deaths, 1)
 			test.end(server)
-			beginWith(t, h, test.wrap(client), found.add)
+			beginWith(t, r, test.wrap(client), found.add)
 			if dead := await(t, found); dead.Cause != test.want {
 				t.Errorf("dead: %v", dead)
 			}
@@ -106,29 +107,29 @@ func TestAConnectionsOwnDeathIsReportedAsWhatItIs(t *testing.T) {
 func TestASocketThatItsOwnerClosedEndsThePulseWithoutACall(t *testing.T) {
 	t.Parallel()
 	client, _ := testnet.Pair(t)
-	h := quick()
-	p := begin(t, h, client)
+	r := quick()
+	p := begin(t, r, client)
 	client.Close()
-	<-p.beater.gone
+	<-p.scheduler.ended
 }
 
 func TestAStoppedProbeLeavesTheKernelsErrorToTheOwner(t *testing.T) {
 	t.Parallel()
 	client, server := testnet.Pair(t)
-	h, asked := quick(), make(chan struct{})
-	h.Timeout = time.Hour
-	h.Probe = func(ctx context.Context, _ net.Conn) error {
+	r, asked := quick(), make(chan struct{})
+	r.Timeout = time.Hour
+	r.Probe = func(ctx context.Context, _ net.Conn) error {
 		close(asked)
 		<-ctx.Done()
 		server.SetLinger(0)
 		server.Close()
 		return ctx.Err()
 	}
-	p := begin(t, h, client)
+	p := begin(t, r, client)
 	<-asked
 	p.Stop()
-	bound(t, client, 10*time.Second)
-	if _, err := client.Read(make([]byte, 1)); Classify(err) != Reset {
+	client.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := client.Read(make([]byte, 1)); health.Classify(err) != health.Reset {
 		t.Errorf("read: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package health_test
+package heartbeat_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
+	"example.com/hale/health/heartbeat"
 	"example.com/hale/internal/lab/testnet"
 )
 
@@ -37,7 +38,7 @@ func (c covered) NetConn() net.Conn { return c.Conn }
 func TestAHeartbeatReportsTheVerdictOfAConn(t *testing.T) {
 	t.Parallel()
 	conn, peer := dial(t)
-	h := &health.Heartbeat{Interval: 10 * time.Millisecond, Probe: func(_ context.Context, c net.Conn) error {
+	r := &heartbeat.Prober{Interval: 10 * time.Millisecond, Probe: func(_ context.Context, c net.Conn) error {
 		_, err := c.Read(make([]byte, 1))
 		if err != nil {
 			err = errors.New("bad connection") // as drivers like to put it
@@ -47,7 +48,7 @@ func TestAHeartbeatReportsTheVerdictOfAConn(t *testing.T) {
 	found := make(chan *health.DeadError, 1)
 	peer.SetLinger(0)
 	peer.Close()
-	p, err := h.Start(covered{conn}, func(e *health.DeadError) { found <- e })
+	p, err := r.Start(covered{conn}, func(e *health.DeadError) { found <- e })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestAHeartbeatRestoresTheDeadlinesOfAConn(t *testing.T) {
 	conn.SetReadDeadline(read)
 	conn.SetWriteDeadline(write)
 	asked := make(chan struct{}, 1)
-	h := &health.Heartbeat{Interval: 10 * time.Millisecond, Probe: func(context.Context, net.Conn) error {
+	r := &heartbeat.Prober{Interval: 10 * time.Millisecond, Probe: func(context.Context, net.Conn) error {
 		if r, w := conn.Meter().Deadlines(); !r.Equal(w) || r.After(time.Now().Add(time.Minute)) {
 			t.Errorf("deadlines during a probe: %v and %v", r, w)
 		}
@@ -74,7 +75,7 @@ func TestAHeartbeatRestoresTheDeadlinesOfAConn(t *testing.T) {
 		}
 		return nil
 	}}
-	p, err := h.Start(covered{conn}, func(e *health.DeadError) { t.Errorf("dead: %v", e) })
+	p, err := r.Start(covered{conn}, func(e *health.DeadError) { t.Errorf("dead: %v", e) })
 	if err != nil {
 		t.Fatal(err)
 	}

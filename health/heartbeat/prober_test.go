@@ -1,4 +1,4 @@
-package health
+package heartbeat
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"example.com/hale/health"
 	"example.com/hale/internal/netconn"
 )
 
@@ -45,14 +46,14 @@ func hung(t *testing.T) net.Conn {
 }
 
 // begin starts a heartbeat that must not find a death.
-func begin(t *testing.T, h *Heartbeat, c net.Conn) *Pulse {
+func begin(t *testing.T, r *Prober, c net.Conn) *Pulse {
 	t.Helper()
-	return beginWith(t, h, c, func(e *DeadError) { t.Errorf("dead: %v", e) })
+	return beginWith(t, r, c, func(e *health.DeadError) { t.Errorf("dead: %v", e) })
 }
 
-func beginWith(t *testing.T, h *Heartbeat, c net.Conn, dead func(*DeadError)) *Pulse {
+func beginWith(t *testing.T, r *Prober, c net.Conn, dead func(*health.DeadError)) *Pulse {
 	t.Helper()
-	p, err := h.Start(c, dead)
+	p, err := r.Start(c, dead)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +62,9 @@ func beginWith(t *testing.T, h *Heartbeat, c net.Conn, dead func(*DeadError)) *P
 }
 
 // deaths collects what dead is called with.
-type deaths chan *DeadError
+type deaths chan *health.DeadError
 
-func (d deaths) add(e *DeadError) { d <- e }
+func (d deaths) add(e *health.DeadError) { d <- e }
 
 // bubble is synctest.Test.
 func bubble(t *testing.T, f func(t *testing.T)) {
@@ -73,51 +74,51 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 }
 
 const (
-	beatEvery = 10 * time.Second
-	beatLimit = time.Second
-	soonest   = beatEvery - beatEvery/10
-	latest    = beatEvery + beatEvery/10
+	every   = 10 * time.Second
+	limit   = time.Second
+	soonest = every - every/10
+	latest  = every + every/10
 )
 
-func TestAHeartbeatWithWrongFieldsDoesNotStart(t *testing.T) {
+func TestAProberWithWrongFieldsDoesNotStart(t *testing.T) {
 	t.Parallel()
 	probe := func(context.Context, net.Conn) error { return nil }
 	for _, test := range []struct {
-		h    *Heartbeat
+		r    *Prober
 		want string
 	}{
-		{&Heartbeat{}, "Probe is nil"},
-		{&Heartbeat{Probe: probe, Interval: -time.Second}, "Interval is -1s"},
-		{&Heartbeat{Probe: probe, Interval: 1<<62 + 1}, "Interval is 1281023h53m38.427387905s"},
-		{&Heartbeat{Probe: probe, Timeout: -2 * time.Second}, "Timeout is -2s"},
-		{&Heartbeat{Probe: probe, Timeout: 1<<63 - 1}, "Timeout is 2562047h47m16.854775807s"},
-		{&Heartbeat{Probe: probe, Failures: -3}, "Failures is -3"},
+		{&Prober{}, "Probe is nil"},
+		{&Prober{Probe: probe, Interval: -time.Second}, "Interval is -1s"},
+		{&Prober{Probe: probe, Interval: 1<<62 + 1}, "Interval is 1281023h53m38.427387905s"},
+		{&Prober{Probe: probe, Timeout: -2 * time.Second}, "Timeout is -2s"},
+		{&Prober{Probe: probe, Timeout: 1<<63 - 1}, "Timeout is 2562047h47m16.854775807s"},
+		{&Prober{Probe: probe, Failures: -3}, "Failures is -3"},
 	} {
-		p, err := test.h.Start(hung(t), func(*DeadError) {})
+		p, err := test.r.Start(hung(t), func(*health.DeadError) {})
 		if p != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("Start = %v, %v, want an error with %q", p, err, test.want)
 		}
 	}
-	h := &Heartbeat{Probe: probe}
-	if _, err := h.Start(nil, func(*DeadError) {}); err == nil {
+	r := &Prober{Probe: probe}
+	if _, err := r.Start(nil, func(*health.DeadError) {}); err == nil {
 		t.Error("started without a connection")
 	}
-	if _, err := h.Start(hung(t), nil); err == nil {
+	if _, err := r.Start(hung(t), nil); err == nil {
 		t.Error("started without a function")
 	}
 }
 
-func TestTheZeroHeartbeatProbesEvery30SecondsForAtMost5(t *testing.T) {
+func TestTheZeroProberProbesEvery30SecondsForAtMost5(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
 		asked := make(chan time.Time, 1)
-		h := &Heartbeat{Probe: func(ctx context.Context, c net.Conn) error {
+		r := &Prober{Probe: func(ctx context.Context, c net.Conn) error {
 			asked <- time.Now()
 			<-ctx.Done()
 			return ctx.Err()
 		}}
 		found := make(deaths, 1)
-		beginWith(t, h, hung(t), found.add)
+		beginWith(t, r, hung(t), found.add)
 		at := <-asked
 		if d := at.Sub(start); d < 27*time.Second || d > 33*time.Second {
 			t.Errorf("first probe after %v", d)
@@ -131,21 +132,21 @@ func TestTheZeroHeartbeatProbesEvery30SecondsForAtMost5(t *testing.T) {
 
 func TestTheDefaultTimeoutIsNoLongerThanTheInterval(t *testing.T) {
 	t.Parallel()
-	h := &Heartbeat{Interval: time.Second, Probe: ping}
-	if r, err := h.rhythm(); err != nil || r.timeout != time.Second {
-		t.Errorf("timeout %v, %v", r.timeout, err)
+	r := &Prober{Interval: time.Second, Probe: ping}
+	if set, err := r.settings(); err != nil || set.timeout != time.Second {
+		t.Errorf("timeout %v, %v", set.timeout, err)
 	}
 }
 
 func TestIntervalsAreJitteredWithinTenPercent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		asked := make(chan time.Time)
-		h := &Heartbeat{Interval: beatEvery, Probe: func(context.Context, net.Conn) error {
+		r := &Prober{Interval: every, Probe: func(context.Context, net.Conn) error {
 			asked <- time.Now()
 			return nil
 		}}
 		last, least, most := time.Now(), time.Hour, time.Duration(0)
-		begin(t, h, served(t))
+		begin(t, r, served(t))
 		for range 500 {
 			at := <-asked
 			d := at.Sub(last)
@@ -154,7 +155,7 @@ func TestIntervalsAreJitteredWithinTenPercent(t *testing.T) {
 		if least < soonest || most > latest {
 			t.Errorf("intervals from %v to %v", least, most)
 		}
-		if most-least < beatEvery/10 {
+		if most-least < every/10 {
 			t.Errorf("hardly any jitter: from %v to %v", least, most)
 		}
 	})
@@ -162,18 +163,18 @@ func TestIntervalsAreJitteredWithinTenPercent(t *testing.T) {
 
 func TestAPeerThatStopsServingIsAHeartbeatFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Probe: ping}
+		r := &Prober{Interval: every, Timeout: limit, Probe: ping}
 		c, found, start := hung(t), make(deaths, 1), time.Now()
-		p := beginWith(t, h, c, found.add)
+		p := beginWith(t, r, c, found.add)
 		dead := <-found
-		if d := time.Since(start); d < soonest+beatLimit || d > latest+beatLimit {
+		if d := time.Since(start); d < soonest+limit || d > latest+limit {
 			t.Errorf("found after %v", d)
 		}
-		if dead.Cause != HeartbeatFailed || dead.Op != "heartbeat" || !dead.Detected.Equal(time.Now()) ||
-			dead.Silence != 0 || dead.Info != (Info{}) || !errors.Is(dead.Err, os.ErrDeadlineExceeded) {
+		if dead.Cause != health.HeartbeatFailed || dead.Op != "heartbeat" || !dead.Detected.Equal(time.Now()) ||
+			dead.Silence != 0 || dead.Info != (health.Info{}) || !errors.Is(dead.Err, os.ErrDeadlineExceeded) {
 			t.Errorf("dead: %#v", dead)
 		}
-		time.Sleep(10 * beatEvery)
+		time.Sleep(10 * every)
 		if len(found) != 0 {
 			t.Error("dead was called again")
 		}
@@ -186,7 +187,7 @@ func TestAPeerThatStopsServingIsAHeartbeatFailure(t *testing.T) {
 func TestAProbeHasContextAndDeadlineOfOneMoment(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ended := make(chan [2]time.Duration, 1)
-		h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Probe: func(ctx context.Context, c net.Conn) error {
+		r := &Prober{Interval: every, Timeout: limit, Probe: func(ctx context.Context, c net.Conn) error {
 			start := time.Now()
 			_, err := c.Read(make([]byte, 1))
 			byDeadline := time.Since(start)
@@ -194,8 +195,8 @@ func TestAProbeHasContextAndDeadlineOfOneMoment(t *testing.T) {
 			ended <- [2]time.Duration{byDeadline, time.Since(start)}
 			return err
 		}}
-		beginWith(t, h, hung(t), func(*DeadError) {})
-		if got := <-ended; got != [2]time.Duration{beatLimit, beatLimit} {
+		beginWith(t, r, hung(t), func(*health.DeadError) {})
+		if got := <-ended; got != [2]time.Duration{limit, limit} {
 			t.Errorf("deadline and context ended after %v", got)
 		}
 	})
@@ -206,14 +207,14 @@ func TestOnlyMoreFailuresInARowThanToleratedAreADeath(t *testing.T) {
 		failure := errors.New("overloaded")
 		script := []error{failure, failure, nil, failure, failure, nil, failure, failure, failure, nil}
 		asked := 0
-		h := &Heartbeat{Interval: beatEvery, Failures: 2, Probe: func(context.Context, net.Conn) error {
+		r := &Prober{Interval: every, Failures: 2, Probe: func(context.Context, net.Conn) error {
 			asked++
 			return script[asked-1]
 		}}
 		found := make(deaths, 1)
-		beginWith(t, h, hung(t), found.add)
+		beginWith(t, r, hung(t), found.add)
 		dead := <-found
-		if asked != 9 || dead.Cause != HeartbeatFailed || dead.Err != failure {
+		if asked != 9 || dead.Cause != health.HeartbeatFailed || dead.Err != failure {
 			t.Errorf("after %d probes: %v", asked, dead)
 		}
 	})
@@ -260,9 +261,9 @@ func TestDeadlinesAreRestoredAfterAProbe(t *testing.T) {
 				read, write := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
 				own.SetReadDeadline(read)
 				own.SetWriteDeadline(write)
-				h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Failures: 1, Probe: ping}
-				begin(t, h, wrap(own))
-				time.Sleep(latest + beatLimit)
+				r := &Prober{Interval: every, Timeout: limit, Failures: 1, Probe: ping}
+				begin(t, r, wrap(own))
+				time.Sleep(latest + limit)
 				synctest.Wait()
 				if r, w := own.meter.Deadlines(); !r.Equal(read) || !w.Equal(write) {
 					t.Errorf("deadlines %v and %v, want %v and %v", r, w, read, write)
@@ -276,9 +277,9 @@ func TestDeadlinesThatNobodyRemembersAreNone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		own := &remembering{Conn: hung(t)}
 		own.SetDeadline(time.Now().Add(time.Hour))
-		h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Failures: 1, Probe: ping}
-		begin(t, h, opaque{own})
-		time.Sleep(latest + beatLimit)
+		r := &Prober{Interval: every, Timeout: limit, Failures: 1, Probe: ping}
+		begin(t, r, opaque{own})
+		time.Sleep(latest + limit)
 		synctest.Wait()
 		if r, w := own.meter.Deadlines(); !r.IsZero() || !w.IsZero() {
 			t.Errorf("deadlines %v and %v", r, w)
@@ -289,11 +290,11 @@ func TestDeadlinesThatNobodyRemembersAreNone(t *testing.T) {
 func TestNoProbeRunsWhileTheOwnerHasTheConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		asked := make(chan time.Time, 1)
-		h := &Heartbeat{Interval: beatEvery, Probe: func(context.Context, net.Conn) error {
+		r := &Prober{Interval: every, Probe: func(context.Context, net.Conn) error {
 			asked <- time.Now()
 			return nil
 		}}
-		p := begin(t, h, served(t))
+		p := begin(t, r, served(t))
 		for i := range 50 {
 			p.Lock()
 			time.Sleep(time.Duration(i) * time.Second) // up to several intervals
@@ -312,11 +313,11 @@ func TestNoProbeRunsWhileTheOwnerHasTheConnection(t *testing.T) {
 func TestEveryUseBeginsTheIntervalAnew(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var asked atomic.Int32
-		h := &Heartbeat{Interval: beatEvery, Probe: func(context.Context, net.Conn) error {
+		r := &Prober{Interval: every, Probe: func(context.Context, net.Conn) error {
 			asked.Add(1)
 			return nil
 		}}
-		p := begin(t, h, served(t))
+		p := begin(t, r, served(t))
 		for range 1000 {
 			time.Sleep(soonest - time.Millisecond)
 			if !p.TryLock() {
@@ -333,18 +334,18 @@ func TestEveryUseBeginsTheIntervalAnew(t *testing.T) {
 func TestLockWaitsForTheProbeUnderWay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		asked := make(chan struct{})
-		h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Failures: 1, Probe: func(ctx context.Context, c net.Conn) error {
+		r := &Prober{Interval: every, Timeout: limit, Failures: 1, Probe: func(ctx context.Context, c net.Conn) error {
 			close(asked)
 			return ping(ctx, c)
 		}}
-		p := begin(t, h, hung(t))
+		p := begin(t, r, hung(t))
 		<-asked
 		start := time.Now()
 		if p.TryLock() {
 			t.Error("TryLock during a probe")
 		}
 		p.Lock()
-		if d := time.Since(start); d != beatLimit {
+		if d := time.Since(start); d != limit {
 			t.Errorf("locked after %v", d)
 		}
 		p.Unlock()
@@ -358,12 +359,12 @@ func TestLockWaitsForTheProbeUnderWay(t *testing.T) {
 func TestWhoWaitsInLockFindsWhatDeadDid(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		asked := make(chan struct{})
-		h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Probe: func(ctx context.Context, c net.Conn) error {
+		r := &Prober{Interval: every, Timeout: limit, Probe: func(ctx context.Context, c net.Conn) error {
 			close(asked)
 			return ping(ctx, c)
 		}}
 		c := hung(t)
-		p := beginWith(t, h, c, func(*DeadError) {
+		p := beginWith(t, r, c, func(*health.DeadError) {
 			time.Sleep(time.Second)
 			c.Close()
 		})
@@ -378,7 +379,7 @@ func TestWhoWaitsInLockFindsWhatDeadDid(t *testing.T) {
 
 func TestUnlockOfWhatIsNotLockedPanics(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := begin(t, &Heartbeat{Probe: ping}, served(t))
+		p := begin(t, &Prober{Probe: ping}, served(t))
 		defer func() {
 			if recover() == nil {
 				t.Error("no panic")
@@ -390,10 +391,10 @@ func TestUnlockOfWhatIsNotLockedPanics(t *testing.T) {
 
 func TestAHungProbeDelaysNobodyElse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		const hanging = heartbeatProbes - 1
+		const hanging = probesMost - 1
 		var mu sync.Mutex
 		last := make(map[net.Conn]time.Time)
-		h := &Heartbeat{Interval: beatEvery, Timeout: time.Hour, Probe: func(ctx context.Context, c net.Conn) error {
+		r := &Prober{Interval: every, Timeout: time.Hour, Probe: func(ctx context.Context, c net.Conn) error {
 			if err := ping(ctx, c); err != nil {
 				return err
 			}
@@ -406,13 +407,13 @@ func TestAHungProbeDelaysNobodyElse(t *testing.T) {
 			return nil
 		}}
 		for range hanging {
-			begin(t, h, hung(t))
+			begin(t, r, hung(t))
 		}
 		mu.Lock()
 		for range 100 {
 			c := served(t)
 			last[c] = time.Now()
-			begin(t, h, c)
+			begin(t, r, c)
 		}
 		mu.Unlock()
 		time.Sleep(30 * time.Minute)
@@ -428,9 +429,9 @@ func TestAHungProbeDelaysNobodyElse(t *testing.T) {
 
 func TestOnlySoManyProbesRunAtOnceAndTheRestWaitForTheirTurn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		const conns = 2*heartbeatProbes + 1
+		const conns = 2*probesMost + 1
 		var running, most atomic.Int32
-		h := &Heartbeat{Interval: time.Second, Timeout: beatLimit * 10, Probe: func(ctx context.Context, c net.Conn) error {
+		r := &Prober{Interval: time.Second, Timeout: limit * 10, Probe: func(ctx context.Context, c net.Conn) error {
 			n := running.Add(1)
 			defer running.Add(-1)
 			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
@@ -439,18 +440,18 @@ func TestOnlySoManyProbesRunAtOnceAndTheRestWaitForTheirTurn(t *testing.T) {
 		}}
 		found, start := make(deaths, conns), time.Now()
 		for range conns {
-			beginWith(t, h, hung(t), found.add)
+			beginWith(t, r, hung(t), found.add)
 		}
 		var after []time.Duration
 		for range conns {
 			after = append(after, (<-found).Detected.Sub(start))
 		}
-		if n := most.Load(); n != heartbeatProbes {
+		if n := most.Load(); n != probesMost {
 			t.Errorf("%d probes at once", n)
 		}
-		round := 10 * beatLimit
+		round := 10 * limit
 		for i, d := range after {
-			turn := time.Duration(i/heartbeatProbes + 1)
+			turn := time.Duration(i/probesMost + 1)
 			if d < turn*round+900*time.Millisecond || d > turn*round+1100*time.Millisecond {
 				t.Errorf("death %d found after %v", i, d)
 			}
@@ -463,11 +464,11 @@ func TestOnlySoManyProbesRunAtOnceAndTheRestWaitForTheirTurn(t *testing.T) {
 
 func TestStopBeforeTheFirstProbe(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := &Heartbeat{Interval: beatEvery, Probe: func(context.Context, net.Conn) error {
+		r := &Prober{Interval: every, Probe: func(context.Context, net.Conn) error {
 			t.Error("probed")
 			return nil
 		}}
-		p := begin(t, h, served(t))
+		p := begin(t, r, served(t))
 		p.Stop()
 		p.Stop()
 		time.Sleep(2 * latest)
@@ -487,7 +488,7 @@ func TestStopInterruptsAProbe(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				asked := make(chan struct{})
 				var ended atomic.Bool
-				h := &Heartbeat{Interval: beatEvery, Timeout: time.Hour, Probe: func(ctx context.Context, c net.Conn) error {
+				r := &Prober{Interval: every, Timeout: time.Hour, Probe: func(ctx context.Context, c net.Conn) error {
 					close(asked)
 					defer ended.Store(true)
 					return probe(ctx, c)
@@ -495,7 +496,7 @@ func TestStopInterruptsAProbe(t *testing.T) {
 				c := &remembering{Conn: hung(t)}
 				deadline := time.Now().Add(24 * time.Hour)
 				c.SetDeadline(deadline)
-				p := begin(t, h, c)
+				p := begin(t, r, c)
 				<-asked
 				start := time.Now()
 				p.Stop()
@@ -517,14 +518,14 @@ func TestEveryStopWaitsForTheProbe(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		asked := make(chan struct{})
 		var ended atomic.Bool
-		h := &Heartbeat{Interval: beatEvery, Probe: func(ctx context.Context, c net.Conn) error {
+		r := &Prober{Interval: every, Probe: func(ctx context.Context, c net.Conn) error {
 			close(asked)
 			<-ctx.Done()
 			time.Sleep(time.Second) // it takes its time to notice
 			ended.Store(true)
 			return ctx.Err()
 		}}
-		p := begin(t, h, served(t))
+		p := begin(t, r, served(t))
 		<-asked
 		var wg sync.WaitGroup
 		for range 3 {
@@ -541,8 +542,8 @@ func TestEveryStopWaitsForTheProbe(t *testing.T) {
 
 func TestStopWhileTheOwnerHasTheConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := &Heartbeat{Interval: beatEvery, Probe: ping}
-		p := begin(t, h, served(t))
+		r := &Prober{Interval: every, Probe: ping}
+		p := begin(t, r, served(t))
 		p.Lock()
 		time.Sleep(2 * latest)
 		p.Stop()
@@ -555,9 +556,9 @@ func TestStopWhileTheOwnerHasTheConnection(t *testing.T) {
 
 func TestStopFromWithinDead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Probe: ping}
+		r := &Prober{Interval: every, Timeout: limit, Probe: ping}
 		pulse, done := make(chan *Pulse, 1), make(chan struct{})
-		pulse <- beginWith(t, h, hung(t), func(*DeadError) {
+		pulse <- beginWith(t, r, hung(t), func(*health.DeadError) {
 			(<-pulse).Stop()
 			close(done)
 		})
@@ -567,9 +568,9 @@ func TestStopFromWithinDead(t *testing.T) {
 
 func TestStopDuringDeadWaitsForIt(t *testing.T) {
 	t.Parallel() // not in a bubble: its clock stands still while somebody waits for a mutex
-	h := &Heartbeat{Interval: time.Millisecond, Probe: func(context.Context, net.Conn) error { return io.EOF }}
+	r := &Prober{Interval: time.Millisecond, Probe: func(context.Context, net.Conn) error { return io.EOF }}
 	called, done := make(chan struct{}), make(chan struct{})
-	p := beginWith(t, h, hung(t), func(*DeadError) {
+	p := beginWith(t, r, hung(t), func(*health.DeadError) {
 		close(called)
 		time.Sleep(20 * time.Millisecond)
 		close(done)
@@ -586,15 +587,15 @@ func TestStopDuringDeadWaitsForIt(t *testing.T) {
 func TestTheSchedulerEndsWithTheLastPulseAndBeginsAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var asked atomic.Int32
-		h := &Heartbeat{Interval: beatEvery, Probe: func(context.Context, net.Conn) error {
+		r := &Prober{Interval: every, Probe: func(context.Context, net.Conn) error {
 			asked.Add(1)
 			return nil
 		}}
-		var before *beater
+		var before *scheduler
 		for round := range 3 {
-			a, b := begin(t, h, served(t)), begin(t, h, served(t))
-			now := h.beater
-			if now == before || a.beater != now || b.beater != now {
+			a, b := begin(t, r, served(t)), begin(t, r, served(t))
+			now := r.scheduler
+			if now == before || a.scheduler != now || b.scheduler != now {
 				t.Error("not one scheduler a round")
 			}
 			time.Sleep(latest)
@@ -604,13 +605,13 @@ func TestTheSchedulerEndsWithTheLastPulseAndBeginsAgain(t *testing.T) {
 			}
 			a.Stop()
 			select {
-			case <-now.gone:
+			case <-now.ended:
 				t.Error("ended too early")
 			default:
 			}
 			b.Stop()
 			select {
-			case <-now.gone:
+			case <-now.ended:
 			default:
 				t.Error("the last Stop has not waited for the scheduler")
 			}
@@ -621,13 +622,13 @@ func TestTheSchedulerEndsWithTheLastPulseAndBeginsAgain(t *testing.T) {
 
 func TestTheSchedulerEndsWhenTheLastConnectionHasDied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Probe: ping}
+		r := &Prober{Interval: every, Timeout: limit, Probe: ping}
 		found := make(deaths, 2)
-		beginWith(t, h, hung(t), found.add)
-		beginWith(t, h, hung(t), found.add)
+		beginWith(t, r, hung(t), found.add)
+		beginWith(t, r, hung(t), found.add)
 		<-found
 		<-found
-		<-h.beater.gone
+		<-r.scheduler.ended
 	})
 }
 
@@ -659,18 +660,18 @@ func TestAConnectionThatItsOwnerClosedEndsThePulseWithoutACall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				asked := make(chan struct{})
-				h := &Heartbeat{Interval: beatEvery, Probe: func(ctx context.Context, c net.Conn) error {
+				r := &Prober{Interval: every, Probe: func(ctx context.Context, c net.Conn) error {
 					close(asked)
 					return ping(ctx, c)
 				}}
 				c := &shut{Conn: hung(t)}
-				p := begin(t, h, c)
+				p := begin(t, r, c)
 				if wait {
 					<-asked
 					synctest.Wait()
 				}
 				c.Close()
-				<-p.beater.gone
+				<-p.scheduler.ended
 				synctest.Wait()
 				if !p.TryLock() {
 					t.Error("not free")
@@ -682,15 +683,15 @@ func TestAConnectionThatItsOwnerClosedEndsThePulseWithoutACall(t *testing.T) {
 
 func TestAProbeThatClosesTheConnectionAtItsTimeoutHasFailed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := &Heartbeat{Interval: beatEvery, Timeout: beatLimit, Probe: func(ctx context.Context, c net.Conn) error {
+		r := &Prober{Interval: every, Timeout: limit, Probe: func(ctx context.Context, c net.Conn) error {
 			<-ctx.Done()
 			c.Close()
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}}
 		found := make(deaths, 1)
-		beginWith(t, h, &shut{Conn: hung(t)}, found.add)
-		if dead := <-found; dead.Cause != HeartbeatFailed {
+		beginWith(t, r, &shut{Conn: hung(t)}, found.add)
+		if dead := <-found; dead.Cause != health.HeartbeatFailed {
 			t.Errorf("dead: %v", dead)
 		}
 	})
@@ -698,10 +699,10 @@ func TestAProbeThatClosesTheConnectionAtItsTimeoutHasFailed(t *testing.T) {
 
 func TestAConnectionsOwnDeathDoesNotWaitForFailures(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		own := &DeadError{Cause: Reset, Op: "read", Detected: time.Now(), Err: io.EOF}
-		h := &Heartbeat{Interval: beatEvery, Failures: 5, Probe: func(context.Context, net.Conn) error { return own }}
+		own := &health.DeadError{Cause: health.Reset, Op: "read", Detected: time.Now(), Err: io.EOF}
+		r := &Prober{Interval: every, Failures: 5, Probe: func(context.Context, net.Conn) error { return own }}
 		found := make(deaths, 1)
-		beginWith(t, h, hung(t), found.add)
+		beginWith(t, r, hung(t), found.add)
 		if dead := <-found; dead != own {
 			t.Errorf("dead: %v", dead)
 		}
@@ -719,16 +720,16 @@ func (c keeping) Done() <-chan struct{} { return nil }
 
 func TestAConnectionThatKnowsItsDeathIsBelieved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		own := &DeadError{Cause: SendTimeout, Op: "write", Err: io.EOF}
+		own := &health.DeadError{Cause: health.SendTimeout, Op: "write", Err: io.EOF}
 		hidden := errors.New("bad connection")
-		for c, want := range map[net.Conn]Cause{
-			wrapped{keeping{hung(t), own}}: SendTimeout,
-			wrapped{keeping{hung(t), nil}}: HeartbeatFailed,
-			wrapped{keeping{hung(t), &DeadError{Cause: LocalClosed, Err: net.ErrClosed}}}: HeartbeatFailed,
+		for c, want := range map[net.Conn]health.Cause{
+			wrapped{keeping{hung(t), own}}: health.SendTimeout,
+			wrapped{keeping{hung(t), nil}}: health.HeartbeatFailed,
+			wrapped{keeping{hung(t), &health.DeadError{Cause: health.LocalClosed, Err: net.ErrClosed}}}: health.HeartbeatFailed,
 		} {
-			h := &Heartbeat{Interval: beatEvery, Probe: func(context.Context, net.Conn) error { return hidden }}
+			r := &Prober{Interval: every, Probe: func(context.Context, net.Conn) error { return hidden }}
 			found := make(deaths, 1)
-			beginWith(t, h, c, found.add)
+			beginWith(t, r, c, found.add)
 			if dead := <-found; dead.Cause != want {
 				t.Errorf("dead: %v, want %v", dead, want)
 			}
@@ -748,7 +749,7 @@ func TestProbesAndOwnersNeverMeet(t *testing.T) {
 		inUse[c].Add(-1)
 	}
 	var probes atomic.Int32
-	h := &Heartbeat{Interval: 100 * time.Microsecond, Probe: func(_ context.Context, c net.Conn) error {
+	r := &Prober{Interval: 100 * time.Microsecond, Probe: func(_ context.Context, c net.Conn) error {
 		probes.Add(1)
 		use(c)
 		return nil
@@ -759,7 +760,7 @@ func TestProbesAndOwnersNeverMeet(t *testing.T) {
 		inUse[c] = new(atomic.Int32)
 	}
 	for c := range inUse {
-		p := begin(t, h, c)
+		p := begin(t, r, c)
 		for range owners {
 			wg.Go(func() {
 				for range 50 {
@@ -780,17 +781,17 @@ func TestProbesAndOwnersNeverMeet(t *testing.T) {
 	if probes.Load() == 0 {
 		t.Error("no probes")
 	}
-	<-h.beater.gone
+	<-r.scheduler.ended
 }
 
 func TestAfterStopOfAPulseDeadIsNotCalled(t *testing.T) {
 	t.Parallel()
-	h := &Heartbeat{Interval: 50 * time.Microsecond, Probe: func(context.Context, net.Conn) error { return io.EOF }}
+	r := &Prober{Interval: 50 * time.Microsecond, Probe: func(context.Context, net.Conn) error { return io.EOF }}
 	c := hung(t)
 	var calls atomic.Int32
 	for i := range 500 {
 		var stopped atomic.Bool
-		p := beginWith(t, h, c, func(*DeadError) {
+		p := beginWith(t, r, c, func(*health.DeadError) {
 			calls.Add(1)
 			if stopped.Load() {
 				t.Error("called after Stop had returned")

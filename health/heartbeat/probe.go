@@ -1,4 +1,4 @@
-package health
+package heartbeat
 
 import (
 	"context"
@@ -6,7 +6,9 @@ import (
 	"net"
 	"time"
 
+	"example.com/hale/health"
 	"example.com/hale/internal/netconn"
+	"example.com/hale/internal/rawconn"
 )
 
 // attempt is one probe of one connection.
@@ -22,11 +24,11 @@ func (p *Pulse) probe(a *attempt) {
 	a.cancel()
 	if dead == nil {
 		p.release()
-		p.beater.landed(p, false)
+		p.scheduler.finished(p, false)
 		close(a.done)
 		return
 	}
-	if !p.beater.landed(p, true) || dead.Cause == LocalClosed {
+	if !p.scheduler.finished(p, true) || dead.Cause == health.LocalClosed {
 		p.release()
 		close(a.done)
 		return
@@ -41,7 +43,7 @@ func (p *Pulse) ask(ctx context.Context) error {
 	read, write := deadlines(p.conn)
 	end, err := netconn.Bind(ctx, p.conn)
 	if err == nil {
-		err = p.beater.ask(ctx, p.conn)
+		err = p.scheduler.ask(ctx, p.conn)
 	}
 	end()
 	_ = p.conn.SetReadDeadline(read)
@@ -50,8 +52,8 @@ func (p *Pulse) ask(ctx context.Context) error {
 }
 
 // judge says what a probe's result means for the connection: nil as long as it
-// is to be kept, and [LocalClosed] if its owner has closed it.
-func (p *Pulse) judge(ctx context.Context, err error) *DeadError {
+// is to be kept, and [health.LocalClosed] if its owner has closed it.
+func (p *Pulse) judge(ctx context.Context, err error) *health.DeadError {
 	switch {
 	case err == nil:
 		p.failures = 0
@@ -59,18 +61,18 @@ func (p *Pulse) judge(ctx context.Context, err error) *DeadError {
 	case ctx.Err() == context.Canceled:
 		return nil // by Stop; nothing can be learned
 	case errors.Is(err, net.ErrClosed) && ctx.Err() == nil:
-		return &DeadError{Cause: LocalClosed, Op: "heartbeat", Detected: time.Now(), Err: err}
+		return &health.DeadError{Cause: health.LocalClosed, Op: "heartbeat", Detected: time.Now(), Err: err}
 	}
 	if dead := ownDeath(p.conn, err); dead != nil {
 		return dead
 	}
 	p.failures++
-	if p.failures <= p.beater.failures {
+	if p.failures <= p.scheduler.failures {
 		return nil
 	}
-	info, _ := inspectConn(netconn.Innermost(p.conn))
-	return &DeadError{
-		Cause:    HeartbeatFailed,
+	info := inspect(netconn.Innermost(p.conn))
+	return &health.DeadError{
+		Cause:    health.HeartbeatFailed,
 		Op:       "heartbeat",
 		Silence:  info.Silence(),
 		Detected: time.Now(),
@@ -81,24 +83,43 @@ func (p *Pulse) judge(ctx context.Context, err error) *DeadError {
 
 // ownDeath returns the connection's own death, if it is that which made a
 // probe fail. Closing is not: a probe that gave up may have closed c itself.
-func ownDeath(c net.Conn, err error) *DeadError {
+func ownDeath(c net.Conn, err error) *health.DeadError {
 	dead := diagnoseUnder(c, err)
 	if dead == nil {
-		errors.As(Check(c), &dead)
+		errors.As(health.Check(c), &dead)
 	}
-	if dead == nil || dead.Cause == LocalClosed || dead.Cause == Unknown {
+	if dead == nil || dead.Cause == health.LocalClosed || dead.Cause == health.Unknown {
 		return nil
 	}
 	return dead
 }
 
-// diagnoseUnder is Diagnose for a connection with wrappers. A keeper is not
-// asked: it has diagnosed its errors already, and Check returns its verdict.
-func diagnoseUnder(c net.Conn, err error) *DeadError {
+// keeper is a connection that keeps the reason of its own death, as hale.Conn.
+type keeper interface {
+	net.Conn
+	Err() error
+	Done() <-chan struct{}
+}
+
+// diagnoseUnder is [health.Diagnose] for a connection with wrappers. A keeper
+// is not asked: it has diagnosed its errors already, and [health.Check] returns
+// its verdict.
+func diagnoseUnder(c net.Conn, err error) *health.DeadError {
 	if _, ok := netconn.Find[keeper](c); ok {
 		return nil
 	}
-	return Diagnose(netconn.Innermost(c), err)
+	return health.Diagnose(netconn.Innermost(c), err)
+}
+
+// inspect is [health.Inspect] for any connection; it is zero for one that
+// cannot be looked at.
+func inspect(c net.Conn) health.Info {
+	raw, err := rawconn.Of(c)
+	if err != nil {
+		return health.Info{}
+	}
+	info, _ := health.Inspect(raw)
+	return info
 }
 
 // deadlines returns what is known of c's deadlines.

@@ -1,4 +1,4 @@
-package health
+package heartbeat
 
 import (
 	"context"
@@ -7,23 +7,23 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"example.com/hale/health"
 )
 
 const (
-	heartbeatInterval = 30 * time.Second
-	heartbeatTimeout  = 5 * time.Second
-	heartbeatJitter   = 10      // percent of the interval, either way
-	heartbeatProbes   = 64      // that one Heartbeat has under way at once
-	heartbeatLongest  = 1 << 62 // of an interval or a timeout: 146 years, so that sums fit
+	defaultInterval = 30 * time.Second
+	defaultTimeout  = 5 * time.Second
+	jitter          = 10      // percent of the interval, either way
+	probesMost      = 64      // that one Prober has under way at once
+	longest         = 1 << 62 // of an interval or a timeout: 146 years, so that sums fit
 )
 
-// A Heartbeat asks peers, by a probe of the application's own, whether they
-// still serve. It finds what no kernel can: a process that hangs or is stopped
-// behind a kernel that goes on answering. It is for connections that nobody is
-// using at the moment, such as the idle ones of a pool; while a connection is
-// in use, its own traffic tells.
+// A Prober asks peers, by a probe of the application's own, whether they still
+// serve. It is for connections that nobody is using at the moment, such as the
+// idle ones of a pool; while a connection is in use, its own traffic tells.
 //
-// One Heartbeat serves any number of connections, with one goroutine for all
+// One Prober serves any number of connections, with one goroutine for all
 // of them as long as there are any, and one more for each probe under way.
 // A peer that stops serving is reported after at most
 //
@@ -32,9 +32,9 @@ const (
 // of not being used, unless more than 64 probes hang at once: that many run at
 // the same time, and others wait for their turn.
 //
-// The fields must not be changed after the first Start, and a Heartbeat must
+// The fields must not be changed after the first Start, and a Prober must
 // not be copied after it. Start may be called by several goroutines at once.
-type Heartbeat struct {
+type Prober struct {
 	// Interval is the time from the last use of a connection, or the end of
 	// its last probe, to the next probe. Each one is drawn anew from within
 	// 10 % either way, so that connections made together are not probed
@@ -58,27 +58,27 @@ type Heartbeat struct {
 	// It must not call Stop or Lock of c's Pulse. It is required.
 	Probe func(ctx context.Context, c net.Conn) error
 
-	mu     sync.Mutex // guards beater; taken before the beater's own; nobody is called under it
-	beater *beater
+	mu        sync.Mutex // guards scheduler; taken before the scheduler's own; nobody is called under it
+	scheduler *scheduler
 }
 
 // Start begins the heartbeat of c; the first probe is one Interval away. A
-// connection has one Pulse at a time. The error is about a field of h that is
+// connection has one Pulse at a time. The error is about a field of r that is
 // missing or out of range, and names it and its value.
 //
 // dead is called at most once, after which the Pulse has ended by itself:
 //
-//   - with [HeartbeatFailed] when a probe has failed and so had the tolerated
+//   - with [health.HeartbeatFailed] when a probe has failed and so had the tolerated
 //     number before it. Err is the probe's error, Op "heartbeat"; Info and
 //     Silence are what the kernel says at that moment, and so Silence is that
 //     of the peer's kernel, not of its program. They are zero where the kernel
 //     does not tell.
-//   - with the cause of the connection's own death, as [Diagnose] and [Check]
-//     find it, when a probe has failed for that reason, and with [PeerClosed]
+//   - with the cause of the connection's own death, as [health.Diagnose] and [health.Check]
+//     find it, when a probe has failed for that reason, and with [health.PeerClosed]
 //     if the peer has closed its side. Neither waits for Failures.
 //
 // It runs on a goroutine of its own, so that of several connections
-// concurrently, and should close c, which a Heartbeat never does: whatever a
+// concurrently, and should close c, which a Prober never does: whatever a
 // failed probe has left half said is on it. The Pulse stays locked until dead
 // has returned, so that an owner who waits in Lock finds c closed. dead must
 // not call Lock, nor wait for somebody who does; it may call Stop.
@@ -92,56 +92,56 @@ type Heartbeat struct {
 // its Pulse at its next probe, without a call of dead: that is what an error
 // says that matches [net.ErrClosed] and comes before Timeout. (A [net.Pipe]
 // says io.ErrClosedPipe of either end, which is a failure.)
-func (h *Heartbeat) Start(c net.Conn, dead func(*DeadError)) (*Pulse, error) {
-	r, err := h.rhythm()
+func (r *Prober) Start(c net.Conn, dead func(*health.DeadError)) (*Pulse, error) {
+	set, err := r.settings()
 	if err != nil {
 		return nil, err
 	}
 	if c == nil || dead == nil {
-		return nil, errors.New("health: Heartbeat.Start needs a connection and a function")
+		return nil, errors.New("heartbeat: Prober.Start needs a connection and a function")
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.beater != nil {
-		if p := h.beater.add(c, dead); p != nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.scheduler != nil {
+		if p := r.scheduler.add(c, dead); p != nil {
 			return p, nil
 		}
 	}
-	h.beater = newBeater(r)
-	return h.beater.add(c, dead), nil
+	r.scheduler = newScheduler(set)
+	return r.scheduler.add(c, dead), nil
 }
 
-// rhythm is a Heartbeat's configuration with the defaults filled in.
-type rhythm struct {
+// settings is a Prober's configuration with the defaults filled in.
+type settings struct {
 	interval, timeout time.Duration
 	failures          int
 	ask               func(context.Context, net.Conn) error
 }
 
-func (h *Heartbeat) rhythm() (rhythm, error) {
-	if err := h.check(); err != nil {
-		return rhythm{}, err
+func (r *Prober) settings() (settings, error) {
+	if err := r.check(); err != nil {
+		return settings{}, err
 	}
-	r := rhythm{h.Interval, h.Timeout, h.Failures, h.Probe}
-	if r.interval == 0 {
-		r.interval = heartbeatInterval
+	set := settings{r.Interval, r.Timeout, r.Failures, r.Probe}
+	if set.interval == 0 {
+		set.interval = defaultInterval
 	}
-	if r.timeout == 0 {
-		r.timeout = min(heartbeatTimeout, r.interval)
+	if set.timeout == 0 {
+		set.timeout = min(defaultTimeout, set.interval)
 	}
-	return r, nil
+	return set, nil
 }
 
-func (h *Heartbeat) check() error {
+func (r *Prober) check() error {
 	switch {
-	case h.Probe == nil:
-		return errors.New("health: Heartbeat.Probe is nil")
-	case h.Interval < 0 || h.Interval > heartbeatLongest:
-		return fmt.Errorf("health: Heartbeat.Interval is %v, out of range", h.Interval)
-	case h.Timeout < 0 || h.Timeout > heartbeatLongest:
-		return fmt.Errorf("health: Heartbeat.Timeout is %v, out of range", h.Timeout)
-	case h.Failures < 0:
-		return fmt.Errorf("health: Heartbeat.Failures is %d, out of range", h.Failures)
+	case r.Probe == nil:
+		return errors.New("heartbeat: Prober.Probe is nil")
+	case r.Interval < 0 || r.Interval > longest:
+		return fmt.Errorf("heartbeat: Prober.Interval is %v, out of range", r.Interval)
+	case r.Timeout < 0 || r.Timeout > longest:
+		return fmt.Errorf("heartbeat: Prober.Timeout is %v, out of range", r.Timeout)
+	case r.Failures < 0:
+		return fmt.Errorf("heartbeat: Prober.Failures is %d, out of range", r.Failures)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package health
+package heartbeat
 
 import (
 	"net"
@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/hale/health"
 	"example.com/hale/internal/notify"
 )
 
@@ -17,16 +18,16 @@ import (
 // Its methods may be called by several goroutines at once, also after the
 // Pulse has ended: then it is nothing but a lock.
 type Pulse struct {
-	beater *beater
-	conn   net.Conn
-	dead   *notify.Call[*DeadError]
-	held   chan struct{} // full while somebody has the connection; a mutex, but synctest sees who waits
+	scheduler *scheduler
+	conn      net.Conn
+	dead      *notify.Call[*health.DeadError]
+	held      chan struct{} // full while somebody has the connection; a mutex, but synctest sees who waits
 
-	used     atomic.Int64  // when the connection was last given back, on the beater's clock
+	used     atomic.Int64  // when the connection was last given back, on the scheduler's clock
 	failures int           // in a row; belongs to the probe
-	pause    time.Duration // from used to the next probe; guarded, as the rest is, by beater.mu
-	next     time.Duration // when the beater looks at it
-	place    int           // in beater.due; -1 if it is not there
+	pause    time.Duration // from used to the next probe; guarded, as the rest is, by scheduler.mu
+	next     time.Duration // when the scheduler looks at it
+	place    int           // in scheduler.due; -1 if it is not there
 	attempt  *attempt      // the last one that may be under way
 	ended    bool
 }
@@ -51,7 +52,7 @@ func (p *Pulse) TryLock() bool {
 // Unlock gives the connection back. The interval to the next probe begins
 // anew. It panics if nobody has the connection.
 func (p *Pulse) Unlock() {
-	p.used.Store(int64(p.beater.now()))
+	p.used.Store(int64(p.scheduler.now()))
 	p.release()
 }
 
@@ -59,7 +60,7 @@ func (p *Pulse) release() {
 	select {
 	case <-p.held:
 	default:
-		panic("health: Unlock of a Pulse that is not locked")
+		panic("heartbeat: Unlock of a Pulse that is not locked")
 	}
 }
 
@@ -69,16 +70,17 @@ func (p *Pulse) release() {
 // and will not be called (unless dead called Stop). It may be called more than
 // once, with the Pulse locked or not.
 func (p *Pulse) Stop() {
-	if a := p.beater.remove(p); a != nil {
+	if a := p.scheduler.remove(p); a != nil {
 		a.cancel()
 		<-a.done
 	}
 	p.dead.Stop()
-	p.beater.join()
+	p.scheduler.join()
 }
 
-// claim takes the connection for a probe, or says when to try again.
-func (p *Pulse) claim(now time.Duration) (again time.Duration, ok bool) {
+// lockDue takes the connection for a probe that is due, or says when to try
+// again.
+func (p *Pulse) lockDue(now time.Duration) (again time.Duration, ok bool) {
 	if due := p.due(); due > now {
 		return due, false
 	}
@@ -92,5 +94,5 @@ func (p *Pulse) claim(now time.Duration) (again time.Duration, ok bool) {
 	return 0, true
 }
 
-// due returns when the connection will have rested for long enough.
+// due returns when the connection will have been unused for long enough.
 func (p *Pulse) due() time.Duration { return time.Duration(p.used.Load()) + p.pause }

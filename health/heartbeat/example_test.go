@@ -1,4 +1,4 @@
-package health_test
+package heartbeat_test
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/health/heartbeat"
 )
 
 // A peer accepts connections, and its kernel acknowledges what it is sent, but
 // its program does not answer any more.
-func ExampleHeartbeat() {
+func ExampleProber() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
@@ -25,7 +26,7 @@ func ExampleHeartbeat() {
 	}
 	defer conn.Close()
 
-	heartbeat := &health.Heartbeat{
+	prober := &heartbeat.Prober{
 		Interval: 20 * time.Millisecond, // seconds, in a real program
 		Timeout:  100 * time.Millisecond,
 		Probe: func(_ context.Context, c net.Conn) error {
@@ -37,7 +38,7 @@ func ExampleHeartbeat() {
 		},
 	}
 	dead := make(chan *health.DeadError, 1)
-	pulse, err := heartbeat.Start(conn, func(e *health.DeadError) {
+	pulse, err := prober.Start(conn, func(e *health.DeadError) {
 		conn.Close()
 		dead <- e
 	})
