@@ -21,11 +21,11 @@ type Pulse struct {
 	scheduler *scheduler
 	conn      net.Conn
 	dead      *notify.Call[*health.DeadError]
-	held      chan struct{} // full while somebody has the connection; a mutex, but synctest sees who waits
+	lock      *lock       // by the scheduler's clock
+	missed    atomic.Bool // locked when a probe was due
 
-	used     atomic.Int64  // when the connection was last given back, on the scheduler's clock
 	failures int           // in a row; belongs to the probe
-	pause    time.Duration // from used to the next probe; guarded, as the rest is, by scheduler.mu
+	pause    time.Duration // from the last use to the next probe; guarded, as the rest is, by scheduler.mu
 	next     time.Duration // when the scheduler looks at it
 	place    int           // in scheduler.due; -1 if it is not there
 	attempt  *attempt      // the last one that may be under way
@@ -36,33 +36,28 @@ var _ sync.Locker = (*Pulse)(nil)
 
 // Lock takes the connection for its owner. It waits for a probe that is under
 // way, which takes no longer than Timeout, and for the call of dead that may
-// follow; no probe runs until Unlock.
-func (p *Pulse) Lock() { p.held <- struct{}{} }
+// follow; no probe runs until Unlock. If nobody has the connection, it costs an
+// atomic operation.
+func (p *Pulse) Lock() { p.lock.lock() }
 
 // TryLock is Lock without waiting. It reports whether the connection was free.
-func (p *Pulse) TryLock() bool {
-	select {
-	case p.held <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
+func (p *Pulse) TryLock() bool { return p.lock.tryLock() }
 
 // Unlock gives the connection back. The interval to the next probe begins
 // anew. It panics if nobody has the connection.
-func (p *Pulse) Unlock() {
-	p.used.Store(int64(p.scheduler.now()))
-	p.release()
-}
+func (p *Pulse) Unlock() { p.release() }
 
-func (p *Pulse) release() {
-	select {
-	case <-p.held:
-	default:
-		panic("heartbeat: Unlock of a Pulse that is not locked")
+// UnlockUnused gives a connection back on which nothing was heard from the
+// peer: the interval goes on as if it had not been locked, and a probe that
+// came due meanwhile is made at once. It panics if nobody has the connection.
+func (p *Pulse) UnlockUnused() {
+	p.lock.unlock(p.lock.before)
+	if p.missed.Load() && p.missed.Swap(false) {
+		p.scheduler.lookAgain(p)
 	}
 }
+
+func (p *Pulse) release() { p.lock.unlock(int64(p.scheduler.now())) }
 
 // Stop ends the heartbeat. A probe that is under way is interrupted, by its
 // context and by a deadline in the past, and waited for; the connection's
@@ -81,18 +76,20 @@ func (p *Pulse) Stop() {
 // lockDue takes the connection for a probe that is due, or says when to try
 // again.
 func (p *Pulse) lockDue(now time.Duration) (again time.Duration, ok bool) {
-	if due := p.due(); due > now {
-		return due, false
+	for {
+		used, free := p.lock.lastUsed()
+		if !free {
+			// Either we see the lock free now, or UnlockUnused sees the mark.
+			p.missed.Store(true)
+			if used, free = p.lock.lastUsed(); !free {
+				return now + p.pause, false // and not later than a pause after Unlock
+			}
+		}
+		if due := time.Duration(used) + p.pause; due > now {
+			return due, false
+		}
+		if p.lock.take(used, taken) {
+			return 0, true
+		}
 	}
-	if !p.TryLock() {
-		return now + p.pause, false // and not later than a pause after Unlock
-	}
-	if due := p.due(); due > now {
-		p.release() // it was used just now
-		return due, false
-	}
-	return 0, true
 }
-
-// due returns when the connection will have been unused for long enough.
-func (p *Pulse) due() time.Duration { return time.Duration(p.used.Load()) + p.pause }

@@ -40,7 +40,7 @@ func (s *scheduler) now() time.Duration { return time.Since(s.began) }
 
 // add makes a Pulse, or returns nil if the last one has ended.
 func (s *scheduler) add(c net.Conn, dead func(*health.DeadError)) *Pulse {
-	p := &Pulse{scheduler: s, conn: c, dead: notify.New(dead), held: make(chan struct{}, 1)}
+	p := &Pulse{scheduler: s, conn: c, dead: notify.New(dead), lock: newLock(int64(s.now()))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
@@ -55,10 +55,20 @@ func (s *scheduler) add(c net.Conn, dead func(*health.DeadError)) *Pulse {
 func (s *scheduler) schedule(p *Pulse) {
 	spread := s.interval / 100 * jitter
 	p.pause = s.interval - spread + rand.N(2*spread+1)
-	p.used.Store(int64(s.now()))
-	p.next = p.due()
+	p.next = s.now() + p.pause
 	heap.Push(&s.due, p)
 	s.signal()
+}
+
+// lookAgain has a pulse looked at, which was locked when a probe was due.
+func (s *scheduler) lookAgain(p *Pulse) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.place >= 0 {
+		p.next = 0
+		heap.Fix(&s.due, p.place)
+		s.signal()
+	}
 }
 
 // signal makes the goroutine look at what has changed.
