@@ -24,8 +24,9 @@ func (p *Pulse) probe(a *attempt) {
 	a.cancel()
 	if dead == nil {
 		p.release()
+		close(a.done) // before the call, which may be to a function that stops p
+		p.after.Fire(p.conn)
 		p.scheduler.finished(p, false)
-		close(a.done)
 		return
 	}
 	if !p.scheduler.finished(p, true) || dead.Cause == health.LocalClosed {
@@ -33,7 +34,7 @@ func (p *Pulse) probe(a *attempt) {
 		close(a.done)
 		return
 	}
-	close(a.done) // before the call, which may be to a function that stops p
+	close(a.done) // likewise
 	p.dead.Fire(dead)
 	p.release()
 }

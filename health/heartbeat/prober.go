@@ -57,6 +57,14 @@ type Prober struct {
 	// the connection, and concurrently with the probes of other connections.
 	// It must not call Stop or Lock of c's Pulse. It is required.
 	Probe func(ctx context.Context, c net.Conn) error
+	// After, if not nil, is called after each probe of c that did not end its
+	// Pulse, once that is free again and before the next probe. It is for an
+	// owner who found the Pulse locked and did not wait. It runs on the probe's
+	// goroutine, which counts as a probe under way until it returns, and
+	// concurrently with itself for other connections. It may call every method
+	// of the Pulse; after a Stop, which waits for it as it does for dead, it is
+	// not called.
+	After func(c net.Conn)
 
 	mu        sync.Mutex // guards scheduler; taken before the scheduler's own; nobody is called under it
 	scheduler *scheduler
@@ -116,18 +124,22 @@ type settings struct {
 	interval, timeout time.Duration
 	failures          int
 	ask               func(context.Context, net.Conn) error
+	after             func(net.Conn)
 }
 
 func (r *Prober) settings() (settings, error) {
 	if err := r.check(); err != nil {
 		return settings{}, err
 	}
-	set := settings{r.Interval, r.Timeout, r.Failures, r.Probe}
+	set := settings{r.Interval, r.Timeout, r.Failures, r.Probe, r.After}
 	if set.interval == 0 {
 		set.interval = defaultInterval
 	}
 	if set.timeout == 0 {
 		set.timeout = min(defaultTimeout, set.interval)
+	}
+	if set.after == nil {
+		set.after = func(net.Conn) {}
 	}
 	return set, nil
 }

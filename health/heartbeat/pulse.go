@@ -21,6 +21,7 @@ type Pulse struct {
 	scheduler *scheduler
 	conn      net.Conn
 	dead      *notify.Call[*health.DeadError]
+	after     *notify.Call[net.Conn]
 	lock      *lock       // by the scheduler's clock
 	missed    atomic.Bool // locked when a probe was due
 
@@ -61,15 +62,16 @@ func (p *Pulse) release() { p.lock.unlock(int64(p.scheduler.now())) }
 
 // Stop ends the heartbeat. A probe that is under way is interrupted, by its
 // context and by a deadline in the past, and waited for; the connection's
-// deadlines are restored by then. Once Stop has returned, dead is not running
-// and will not be called (unless dead called Stop). It may be called more than
-// once, with the Pulse locked or not.
+// deadlines are restored by then. Once Stop has returned, neither dead nor After
+// is running or will be called (unless it was one of them that called Stop). It
+// may be called more than once, with the Pulse locked or not.
 func (p *Pulse) Stop() {
 	if a := p.scheduler.remove(p); a != nil {
 		a.cancel()
 		<-a.done
 	}
 	p.dead.Stop()
+	p.after.Stop()
 	p.scheduler.join()
 }
 

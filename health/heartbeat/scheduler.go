@@ -40,7 +40,11 @@ func (s *scheduler) now() time.Duration { return time.Since(s.began) }
 
 // add makes a Pulse, or returns nil if the last one has ended.
 func (s *scheduler) add(c net.Conn, dead func(*health.DeadError)) *Pulse {
-	p := &Pulse{scheduler: s, conn: c, dead: notify.New(dead), lock: newLock(int64(s.now()))}
+	p := &Pulse{
+		scheduler: s, conn: c,
+		dead: notify.New(dead), after: notify.New(s.after),
+		lock: newLock(int64(s.now())),
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
