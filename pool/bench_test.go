@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/puddle/v2"
 
@@ -47,15 +48,21 @@ var rivals = []struct {
 	name  string
 	start func(b *testing.B) (use func())
 }{
-	{"hale", func(b *testing.B) func() { return startHale(b, false) }},
-	{"hale-used", func(b *testing.B) func() { return startHale(b, true) }},
+	{"hale", func(b *testing.B) func() { return startHale(b, false, 0) }},
+	{"hale-used", func(b *testing.B) func() { return startHale(b, true, 0) }},
+	{"hale-heartbeat", func(b *testing.B) func() { return startHale(b, false, time.Hour) }},
 	{"puddle", func(b *testing.B) func() { return startPuddle(b, nil) }},
 	{"puddle+peek", func(b *testing.B) func() { return startPuddle(b, health.Check) }},
 }
 
-func startHale(b *testing.B, value bool) func() {
+func startHale(b *testing.B, value bool, heartbeat time.Duration) func() {
 	addr := sink(b)
-	p, err := New(Config[net.Conn]{Dial: func(ctx context.Context) (net.Conn, error) { return dialVital(ctx, addr) }, MaxConns: benchConns, MinConns: benchConns})
+	p, err := New(Config[net.Conn]{
+		Dial:     func(ctx context.Context) (net.Conn, error) { return dialVital(ctx, addr) },
+		MaxConns: benchConns, MinConns: benchConns,
+		Heartbeat: heartbeat,
+		Check:     func(context.Context, net.Conn) error { return nil },
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -119,9 +119,8 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 	defer cancel()
 	err := within(ctx, s.conn, why.check(), func() error { return check(ctx, s.value) })
 	if err == nil {
-		s.doubt.Store(false)
-		s.proved = time.Now()
-		s.begin() // faults up to here are forgiven
+		s.prove()
+		s.checked = true
 		return true
 	}
 	p.discard(s, why, p.deathOf(s, why, err, time.Since(start)))

@@ -87,7 +87,7 @@ type Config[T any] struct {
 	DialTimeout  time.Duration // for Dial and Open; 0 is DefaultDialTimeout
 	CheckAfter   time.Duration // idle time after which Acquire calls Check first, and waits for it at most half of its own time; 0 is never
 	CheckTimeout time.Duration // for one Check or Reset; 0 is DefaultCheckTimeout
-	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; 0 is never
+	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; at most 64 at a time; 0 is never
 
 	// Backoff makes the pauses between attempts to reconnect, and before the
 	// pool replaces a connection that died young (see StableAfter); it is called

@@ -160,13 +160,13 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	}
 	_, tcp := netconn.Find[*net.TCPConn](conn)
 	s.quick = !encrypted && (tcp || s.vital != nil)
-	s.beat = p.nextBeat()
 	s.begin()
 	s.remote = conn.RemoteAddr().String()
 	s.conn = conn
 	p.mu.Lock()
 	p.filled[s] = struct{}{}
 	p.mu.Unlock()
+	p.startHeartbeat(s)
 	if w, ok := netconn.Find[watchable](conn); ok {
 		stop := w.Watch(func(dead *health.DeadError) { p.died(s, dead) })
 		p.mu.Lock()

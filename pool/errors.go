@@ -19,9 +19,6 @@ var (
 	ErrUnavailable = errors.New("pool: endpoint unavailable")
 )
 
-// errCheckFailed is a heartbeat that the end of the pool cut short.
-var errCheckFailed = errors.New("pool: check failed")
-
 // unavailableError is an Acquire that failed while the endpoint was down.
 type unavailableError struct {
 	dial error // the last dial's

@@ -1,9 +1,6 @@
 package pool
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 const (
 	// asideEvery is how often slots that were put aside are looked at.
@@ -45,10 +42,8 @@ func (p *Pool[T]) round() time.Duration {
 // slots that are in use now may be released just before.
 func (p *Pool[T]) comingUp() (next time.Duration) {
 	next = roundEvery
-	for _, d := range []time.Duration{p.config.MaxConnIdleTime, p.config.Heartbeat} {
-		if d > 0 {
-			next = min(next, d)
-		}
+	if p.config.MaxConnIdleTime > 0 {
+		next = min(next, p.config.MaxConnIdleTime)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,30 +107,16 @@ func (p *Pool[T]) tidyIdle() (next time.Duration) {
 }
 
 func (p *Pool[T]) tidy(s *slot[T]) (next time.Duration) {
-	idle := s.res.IdleDuration()
-	switch {
-	case p.config.MaxConnIdleTime > 0 && idle >= p.config.MaxConnIdleTime && p.spare():
+	limit, idle := p.config.MaxConnIdleTime, s.res.IdleDuration()
+	if limit > 0 && idle >= limit && p.spare() {
 		p.discard(s, ReasonIdle, nil)
-	case p.config.Heartbeat > 0 && s.unproved() >= s.beat && s.fit(p.epoch.Load()):
-		p.heartbeat(s)
-	default:
-		next = p.nextFor(s, idle)
-		p.consider(s)
-		return next
+		return roundEvery
+	}
+	p.consider(s)
+	if limit > 0 {
+		return min(roundEvery, max(limit-idle, roundEvery/10))
 	}
 	return roundEvery
-}
-
-// nextFor is when s is due for something.
-func (p *Pool[T]) nextFor(s *slot[T], idle time.Duration) time.Duration {
-	next := roundEvery
-	if p.config.MaxConnIdleTime > 0 {
-		next = min(next, max(p.config.MaxConnIdleTime-idle, roundEvery/10))
-	}
-	if p.config.Heartbeat > 0 {
-		next = min(next, s.beat-s.unproved())
-	}
-	return next
 }
 
 // spare reports whether the pool can do without one of its idle connections.
@@ -159,38 +140,6 @@ func (p *Pool[T]) tally() (fit, idle int) {
 		}
 	}
 	return fit, idle
-}
-
-// nextBeat is the pause before a heartbeat. Each is drawn anew, within a tenth,
-// so that connections made together are not checked together.
-func (p *Pool[T]) nextBeat() time.Duration {
-	return time.Duration((0.9 + 0.2*rand.Float64()) * float64(p.config.Heartbeat))
-}
-
-// heartbeat checks an idle connection.
-func (p *Pool[T]) heartbeat(s *slot[T]) {
-	s.beat = p.nextBeat()
-	p.wg.Go(func() {
-		start := time.Now()
-		passed := p.probe(s, p.config.Check, ReasonSuspect)
-		info := HeartbeatInfo{Duration: time.Since(start)}
-		if !passed {
-			info.Err = p.deathNoted(s)
-		}
-		p.config.Observer.heartbeat(info)
-		if passed {
-			p.offer(s, unused)
-		}
-	})
-}
-
-func (p *Pool[T]) deathNoted(s *slot[T]) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s.death == nil {
-		return errCheckFailed
-	}
-	return s.death
 }
 
 // wanted is how many connections are missing, for the minima and for the end of

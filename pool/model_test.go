@@ -67,6 +67,7 @@ type model struct {
 // knowledge is what the model knows about a connection.
 type knowledge struct {
 	holder   bool
+	checked  bool // Check or Reset is at it
 	hijacked bool
 	killed   int64 // by the clock; 0 is not
 	suspect  int64
@@ -152,13 +153,13 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 	c.MaxConnLifetime = choose(r, 0, 0, 300*time.Millisecond, 5*time.Second)
 	c.MaxConnIdleTime = choose(r, 0, 0, 100*time.Millisecond)
 	if r.IntN(2) == 0 {
-		c.Check = m.e.check
+		c.Check = m.alone(m.e.check)
 		c.CheckAfter = choose(r, 0, time.Nanosecond, 50*time.Millisecond)
 		c.Heartbeat = choose(r, 0, 40*time.Millisecond)
 		c.CheckTimeout = choose(r, 0, 20*time.Millisecond)
 	}
 	if r.IntN(2) == 0 {
-		c.Reset = m.e.wipe
+		c.Reset = m.alone(m.e.wipe)
 	}
 	if r.IntN(4) == 0 {
 		c.Close = func(c *fakeConn) error {
@@ -171,6 +172,25 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 		c.Observer = m.observer()
 	}
 	return c
+}
+
+// alone is a Check or a Reset that nothing else may happen beside.
+func (m *model) alone(check func(context.Context, *fakeConn) error) func(context.Context, *fakeConn) error {
+	return func(ctx context.Context, c *fakeConn) error {
+		m.mu.Lock()
+		k := m.of(c)
+		if k.holder || k.hijacked || k.checked {
+			m.t.Errorf("%d is checked, held: %v, hijacked: %v, checked already: %v", c.id, k.holder, k.hijacked, k.checked)
+		}
+		k.checked = true
+		m.mu.Unlock()
+		time.Sleep(time.Duration(c.id%3) * 5 * time.Millisecond)
+		err := check(ctx, c)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		k.checked = false
+		return err
+	}
 }
 
 func (m *model) observer() *Observer {
@@ -284,6 +304,8 @@ func (m *model) took(v *fakeConn, start, finished int64, now time.Time) {
 		m.t.Errorf("%d is in two hands", v.id)
 	case k.hijacked:
 		m.t.Errorf("%d was hijacked", v.id)
+	case k.checked:
+		m.t.Errorf("%d is being checked", v.id)
 	case k.killed != 0 && (k.killed < start || k.died.Before(now)):
 		m.t.Errorf("%d had died %v before", v.id, now.Sub(k.died))
 	case v.closed.Load() && k.killed == 0:
@@ -384,8 +406,8 @@ func (m *model) do(ctx context.Context, r *rand.Rand) {
 	err := m.p.Do(ctx, func(_ context.Context, v *fakeConn) error {
 		m.mu.Lock()
 		k := m.of(v)
-		if k.holder || k.hijacked {
-			m.t.Errorf("%d is in two hands", v.id)
+		if k.holder || k.hijacked || k.checked {
+			m.t.Errorf("%d is in two hands, hijacked: %v, checked: %v", v.id, k.hijacked, k.checked)
 		}
 		k.holder = true
 		m.mu.Unlock()

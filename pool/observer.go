@@ -40,7 +40,8 @@ type Observer struct {
 	Refill func(RefillInfo)
 	// Leak is called once for a connection that is held for LeakAfter.
 	Leak func(LeakInfo)
-	// Heartbeat is called after each Check that nobody's Acquire asked for.
+	// Heartbeat is called after each Check of Config.Heartbeat that was not cut
+	// short by the end of the pool.
 	Heartbeat func(HeartbeatInfo)
 	// Closed is called when the pool is closed and everything in it gone.
 	Closed func()

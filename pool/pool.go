@@ -9,6 +9,8 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/jackc/puddle/v2"
+
+	"example.com/hale/health/heartbeat"
 )
 
 // A Pool keeps connections to one endpoint; see the package's documentation.
@@ -16,6 +18,7 @@ import (
 type Pool[T any] struct {
 	config Config[T]
 	slots  *puddle.Pool[*slot[T]]
+	prober *heartbeat.Prober // nil without heartbeats
 
 	epoch   atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
 	callers atomic.Int64  // in Acquire or holding a connection; kept only for MaxWaiters
@@ -97,6 +100,7 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 	if err != nil {
 		return nil, err
 	}
+	p.prober = p.newProber()
 	p.wg.Go(p.maintain)
 	p.nudge()
 	return p, nil

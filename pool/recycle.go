@@ -18,7 +18,7 @@ func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
 		return
 	}
 	if !s.held() {
-		p.closeSlot(s, nil)
+		p.closeSlot(s, p.unpark(s))
 	}
 	p.nudge()
 }
@@ -117,6 +117,7 @@ func (p *Pool[T]) discard(s *slot[T], reason Reason, dead *health.DeadError) {
 func (p *Pool[T]) letGo(s *slot[T]) {
 	s.closing.Store(true) // so that a death leaves it alone
 	p.unwatch(s)
+	p.stopHeartbeat(s)
 	p.condemn(s, ReasonHijacked, nil)
 	p.forget(s)
 	p.vacate(s.res)
@@ -160,8 +161,12 @@ func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
 	go func() {
 		defer p.wg.done()
 		p.unwatch(s)
-		if dead || p.config.Close == nil {
-			abort(s.conn, dead)
+		if dead {
+			abort(s.conn, true) // also under a probe, which may not notice otherwise
+		}
+		p.stopHeartbeat(s)
+		if !dead && p.config.Close == nil {
+			abort(s.conn, false)
 		}
 		if quick {
 			p.vacate(place)

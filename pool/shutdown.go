@@ -62,6 +62,12 @@ func (p *Pool[T]) shutDown() (first bool) {
 	p.closed = true
 	aside := p.aside
 	p.aside = nil
+	for s := range p.filled {
+		if s.parked {
+			s.parked = false
+			aside = append(aside, s)
+		}
+	}
 	if p.outages.current != nil {
 		p.outages.end(false)
 	}
@@ -98,6 +104,7 @@ func (p *Pool[T]) abortHeld() (aborted int) {
 		s.closing.Store(true)
 		p.forget(s)
 		p.unwatch(s)
+		p.stopHeartbeat(s)
 		abort(s.conn, true)
 		p.vacate(s.res)
 	}

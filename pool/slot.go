@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health"
+	"example.com/hale/health/heartbeat"
 	"example.com/hale/internal/netconn"
 )
 
@@ -31,12 +32,13 @@ type slot[T any] struct {
 	epoch  uint64    // of the pool when the dial began
 	remote string
 	peek   peeker
-	quick  bool // closing it takes no time
+	quick  bool             // closing it takes no time
+	pulse  *heartbeat.Pulse // locked by who owns the slot; nil without heartbeats
 
 	// Of whoever owns it.
-	proved time.Time     // when a check last passed
-	beat   time.Duration // the pause until the next heartbeat
-	faults uint64        // what the connection had counted before this use
+	proved  time.Time // when a check last passed
+	faults  uint64    // what the connection had counted before this use
+	checked bool      // a check has passed since the pulse was locked
 
 	// turn is the generation of the slot's use, shifted, and whether it is in
 	// use. A Conn carries the turn that it was made for; whoever moves the slot
@@ -51,6 +53,7 @@ type slot[T any] struct {
 	reason  Reason
 	death   *health.DeadError
 	unwatch func()
+	parked  bool // taken out of puddle, and left to the probe that is under way
 
 	// Set by the owner before a use.
 	used    atomic.Bool   // Value was called
@@ -97,6 +100,13 @@ func (s *slot[T]) expired() bool { return !s.expiry.IsZero() && !time.Now().Befo
 // nor a check.
 func (s *slot[T]) unproved() time.Duration {
 	return min(s.res.IdleDuration(), time.Since(s.proved))
+}
+
+// prove notes that a check has passed.
+func (s *slot[T]) prove() {
+	s.doubt.Store(false)
+	s.proved = time.Now()
+	s.begin() // faults up to here are forgiven
 }
 
 // suspect reports whether the connection may be about to die.

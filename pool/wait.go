@@ -254,13 +254,15 @@ func (p *Pool[T]) deliver(s *slot[T]) bool {
 
 // takeIdle returns an idle slot, which is then the caller's, or nil.
 func (p *Pool[T]) takeIdle() *slot[T] {
-	res, err := p.slots.TryAcquire(p.only)
-	if err != nil {
-		return nil
+	for {
+		res, err := p.slots.TryAcquire(p.only)
+		if err != nil {
+			return nil
+		}
+		if s := p.own(res); s != nil {
+			return s
+		}
 	}
-	s := res.Value()
-	s.res = res
-	return s
 }
 
 // feed gives idle connections to those who wait.
@@ -274,17 +276,17 @@ func (p *Pool[T]) feed() {
 	}
 }
 
-// sweep has f deal with every idle slot, those that were used last in the end:
-// so they lie on top again. Nothing is dialled for those who find nothing idle
-// meanwhile.
+// sweep has f deal with every idle slot that is not being probed, those that
+// were used last in the end: so they lie on top again. Nothing is dialled for
+// those who find nothing idle meanwhile.
 func (p *Pool[T]) sweep(f func(s *slot[T])) {
 	p.mu.Lock()
 	p.sweeping++
 	p.mu.Unlock()
 	for _, res := range slices.Backward(p.slots.AcquireAllIdle()) {
-		s := res.Value()
-		s.res = res
-		f(s)
+		if s := p.own(res); s != nil {
+			f(s)
+		}
 	}
 	p.mu.Lock()
 	p.sweeping--
@@ -298,8 +300,10 @@ func (p *Pool[T]) offer(s *slot[T], after afterwards) {
 	case p.queued.Load() > 0 && s.fit(p.epoch.Load()) && p.deliver(s):
 		return
 	case after == used:
+		s.unlock(used)
 		s.res.Release()
 	default:
+		s.unlock(unused)
 		s.res.ReleaseUnused()
 	}
 	// Whoever condemned it a moment ago, or began to wait, may not have seen
