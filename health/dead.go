@@ -44,7 +44,8 @@ type DeadError struct {
 
 var _ net.Error = (*DeadError)(nil)
 
-// Error names the cause, the silence that led to it, and the error underneath.
+// Error names the cause, the silence that led to it, or for how long the peer's
+// window was shut ([PeerStalled]), and the error underneath.
 // A nil *DeadError says that there is no death; it must not be handed on as an
 // error.
 func (e *DeadError) Error() string {
@@ -52,7 +53,10 @@ func (e *DeadError) Error() string {
 		return noDeath
 	}
 	text := "connection dead: " + e.Cause.String()
-	if e.Silence > 0 {
+	switch {
+	case e.Cause == PeerStalled && e.Info.UserTimeout > 0:
+		text += fmt.Sprintf(", window shut for %v", e.Info.UserTimeout) // the kernel waits no longer
+	case e.Silence > 0:
 		text += fmt.Sprintf(", peer silent for %v", e.Silence)
 	}
 	if e.Err != nil {

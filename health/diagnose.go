@@ -68,13 +68,14 @@ func (i Info) cause(errno Cause) Cause {
 
 // answering reports whether a peer with a closed window had kept answering
 // until it was given up. Its answers may be half a second apart, since a
-// kernel limits their rate (tcp_invalid_ratelimit). A silent one is given up a
-// whole user timeout after the first window probe, which itself comes a
-// retransmission timeout (200 ms at least) after the last answer.
+// kernel limits their rate (tcp_invalid_ratelimit), so the last probe or two may
+// lack one. A silent one is given up a whole user timeout after the first window
+// probe, which itself comes a retransmission timeout (200 ms at least) after the
+// last answer.
 func (i Info) answering() bool {
 	const minRTO = 200 * time.Millisecond
 	allAnswered := i.Probes == 0 && i.Unacked == 0
-	return allAnswered || i.Silence() < i.UserTimeout+minRTO/2
+	return allAnswered || i.Probes <= 2 && i.Silence() < i.UserTimeout+minRTO/2
 }
 
 func isEOF(err error) bool { return Classify(err) == PeerClosed && errnoCause(err) == Unknown }
