@@ -74,7 +74,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if !isTCP(network) {
 		return nd.DialContext(ctx, network, address)
 	}
-	plan, err := sockopt.Current().Plan(d.KeepAlive)
+	plan, err := planFor(d.KeepAlive)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}

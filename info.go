@@ -22,7 +22,7 @@ func (i DialStartInfo) LogValue() slog.Value { return i.line().Value() }
 
 // asked is k with its defaults filled in, if k is in range.
 func asked(k sockopt.KeepAlive) sockopt.KeepAlive {
-	if plan, err := sockopt.Current().Plan(k); err == nil {
+	if plan, err := planFor(k); err == nil {
 		return plan.Asked
 	}
 	return k

@@ -17,7 +17,7 @@ func TestEveryInfoCanBePrintedAndLogged(t *testing.T) {
 
 func TestADialTellsWhatItsKeepAliveMeans(t *testing.T) {
 	t.Parallel()
-	plan, err := sockopt.Current().Plan(sockopt.KeepAlive{})
+	plan, err := planFor(sockopt.KeepAlive{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func Listen(network, address string) (net.Listener, error) {
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	nlc := lc.netListenConfig()
 	nlc.KeepAlive, nlc.KeepAliveConfig = -1, net.KeepAliveConfig{}
-	if _, err := sockopt.Current().Plan(lc.KeepAlive); err != nil {
+	if _, err := planFor(lc.KeepAlive); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	inner, err := nlc.Listen(ctx, network, address)
@@ -72,7 +72,7 @@ func NewListener(inner net.Listener, config *ListenConfig) (net.Listener, error)
 	if config == nil {
 		config = new(ListenConfig)
 	}
-	plan, err := sockopt.Current().Plan(config.KeepAlive)
+	plan, err := planFor(config.KeepAlive)
 	if err != nil {
 		return nil, err
 	}

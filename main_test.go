@@ -23,13 +23,14 @@ var quick = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1
 // stands.
 func held(t testing.TB, k sockopt.KeepAlive) sockopt.KeepAlive {
 	t.Helper()
-	plan, err := sockopt.Current().Plan(k)
+	plan, err := planFor(k)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := plan.Effective
-	if runtime.GOOS == "linux" { // no user timeout: it would end a peer that reads slowly
-		h.UserTimeout, h.StallTimeout = max(h.UserTimeout, 0), max(h.StallTimeout, 0)
+	if runtime.GOOS == "linux" { // one option for both
+		h.UserTimeout = max(h.UserTimeout, h.StallTimeout, 0)
+		h.StallTimeout = h.UserTimeout
 	}
 	if h.Pace < 0 && runtime.GOOS == "linux" {
 		h.Pace = 120 * time.Second

@@ -31,7 +31,7 @@ func (c *Conn) apply(plan sockopt.Plan) error {
 // KeepAlive would have done, and returns what became of it. The error is a
 // [*sockopt.RangeError], with nothing changed, or [net.ErrClosed].
 func (c *Conn) SetOptions(k sockopt.KeepAlive) (sockopt.Report, error) {
-	plan, err := sockopt.Current().Plan(k)
+	plan, err := planFor(k)
 	if err == nil {
 		err = c.apply(plan)
 	}

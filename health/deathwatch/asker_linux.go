@@ -11,6 +11,9 @@ import (
 	"example.com/hale/internal/rawconn"
 )
 
+// canAsk: the kernel asks when it is told to.
+const canAsk = true
+
 // askingCount is TCP_KEEPCNT while the watch asks: more than it will ask, so
 // that the kernel leaves the verdict to it; and an end, should this process
 // stand still for good.

@@ -37,6 +37,7 @@ const (
 type sample struct {
 	probes   int  // keepalive and window probes sent since the peer was last heard
 	timeouts int  // retransmission timeouts in a row
+	resent   int  // segments that were retransmitted, ever
 	inFlight bool // a segment, or our FIN, was sent since the peer was last heard, and is not acknowledged
 	pending  bool // something is written, or our FIN is due, and not acknowledged, sent or not
 	silence  time.Duration
@@ -66,6 +67,8 @@ type detector struct {
 	marked  int32 // those of them that wait for the time of an answer to be over
 	overdue int32 // those for which it is
 	before  int32 // retransmission timeouts that were answered
+	resent  int32 // retransmissions at the last look before the peer was last heard
+	current int32 // and at the last look
 
 	suspect    bool
 	asking     bool // the connection's options are the watch's own for a while
@@ -120,7 +123,8 @@ func (d *detector) listen(s sample, now time.Duration) (news bool) {
 		return false
 	}
 	first := d.heard == -never
-	d.heard, d.before = heard, int32(s.timeouts-s.timeoutsSince())
+	since := s.timeoutsSince()
+	d.heard, d.before, d.resent = heard, int32(s.timeouts-since), d.current
 	d.asks, d.marked, d.overdue, d.due = 0, 0, 0, 0
 	if heard > d.doubtedAt {
 		d.woke, d.doubted = false, false
@@ -146,8 +150,9 @@ func (s sample) timeoutsSince() (n int) {
 func (d *detector) count(s sample, now time.Duration) {
 	asks := int32(s.probes)
 	if s.inFlight {
-		asks += 1 + max(0, int32(s.timeouts)-d.before)
+		asks += 1 + d.retransmissions(s)
 	}
+	d.current = int32(s.resent)
 	switch since := now - d.looked; {
 	case asks == 0 || d.asks == 0:
 	case since > d.planned+2*doubtPause:
@@ -170,8 +175,17 @@ func (d *detector) count(s sample, now time.Duration) {
 	}
 }
 
+// retransmissions is how often what is in flight was sent again since the peer
+// was last heard: at each timeout, and as a tail loss probe before the first
+// (RFC 8985), which the kernel does not count among those.
+func (d *detector) retransmissions(s sample) int32 {
+	timeouts := max(0, int32(s.timeouts)-d.before)
+	return timeouts + min(1, max(0, int32(s.resent)-d.resent-timeouts))
+}
+
 // mark finds out how many askings have had the time to be answered: of those
-// made up to some moment all have, once that time has passed.
+// made up to some moment all have, once that time has passed. That may be late by
+// as much again, but never counts one that is too young.
 func (d *detector) mark(answerTime, now time.Duration) {
 	if d.marked > d.overdue && now-d.markAt >= answerTime {
 		d.overdue = d.marked
@@ -198,7 +212,7 @@ func (d *detector) isSuspect(s sample) bool {
 // isSilent: the budget is over, and holds enough askings that nothing has come
 // back for.
 func (d *detector) isSilent(s sample, l Limits) bool {
-	return l.Silence > 0 && s.silence >= l.Silence &&
+	return l.Silence > 0 && s.silence >= l.Silence-resolution &&
 		d.overdue >= l.verdictAskings(s) && d.due >= l.awake()
 }
 

@@ -37,6 +37,7 @@ func (p *sampler) sample(socket syscall.RawConn) (sample, health.TCPState, error
 	return sample{
 		probes:   int(t.Probes),
 		timeouts: int(t.Retransmits),
+		resent:   int(t.Total_retrans),
 		// A peer whose window is shut over data in flight answers each
 		// retransmission; nothing is asked then until the next. A FIN is not
 		// data: the kernel does not note when it was sent.

@@ -128,7 +128,7 @@ func TestDataThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 		_, err := client.Read(make([]byte, 1))
 		read <- err
 	}()
-	if s := n.next(t, "suspect"); s.info.Unacked != 8 || s.info.Retransmits < 2 {
+	if s := n.next(t, "suspect"); s.info.Unacked != 8 || s.info.Retransmits < 1 {
 		t.Errorf("suspect: %+v", s.info)
 	}
 	d := n.next(t, "dead")

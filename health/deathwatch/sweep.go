@@ -144,6 +144,9 @@ func (c *Supervision) look() {
 	}
 }
 
+// canAsk: the kernel cannot be made to ask.
+const canAsk = false
+
 // probeNow is not to be had.
 func probeNow(syscall.RawConn) (undo func(), err error) { return nil, errors.ErrUnsupported }
 

@@ -69,14 +69,15 @@ func (w *watcher) at(slot, gen int32) *Supervision {
 	return nil
 }
 
-// after returns the time of the first look after a pause from now. Looks are
-// taken together, at multiples of shortestPause.
+// after returns the time of the first look after a pause from now, give or take
+// what the kernel's own clock is exact by. Looks are taken together, at multiples
+// of shortestPause.
 func (w *watcher) after(pause time.Duration) time.Duration {
 	at := w.clock.plus(pause)
 	if at == never {
 		return never
 	}
-	return (at + shortestPause - 1).Truncate(shortestPause)
+	return (at - resolution + shortestPause - 1).Truncate(shortestPause)
 }
 
 // wakeBy makes the goroutine look around at that time. The caller holds w.mu.
