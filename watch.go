@@ -42,9 +42,9 @@ func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
 // startWatch has the connection watched until it is closed, or collected as
 // garbage.
 func (c *Conn) startWatch() error {
-	r := ref{conn: weak.Make(c)}
+	var r deathwatch.Ref = ref{weak.Make(c)}
 	if o := c.observer; o != nil && o.Dropped != nil {
-		r.dropped = &dropped{o, c.opened, c.RemoteAddr()}
+		r = observedRef{ref{weak.Make(c)}, &dropped{o, c.opened, c.RemoteAddr()}}
 	}
 	if c.socket == nil {
 		return syscall.EINVAL // as net.TCPConn says
@@ -69,10 +69,7 @@ func (c *Conn) stopWatch() {
 }
 
 // ref leads to a Conn and does not keep it.
-type ref struct {
-	conn weak.Pointer[Conn]
-	*dropped
-}
+type ref struct{ conn weak.Pointer[Conn] }
 
 func (r ref) Subject() deathwatch.Subject {
 	if c := r.conn.Value(); c != nil {
@@ -81,11 +78,15 @@ func (r ref) Subject() deathwatch.Subject {
 	return nil
 }
 
-func (r ref) Dropped() {
-	if r.dropped != nil {
-		r.dropped.tell()
-	}
+func (r ref) Dropped() {}
+
+// observedRef is a ref for an Observer that wants to know of a dropped Conn.
+type observedRef struct {
+	ref
+	*dropped
 }
+
+func (r observedRef) Dropped() { r.dropped.tell() }
 
 // dropped is what is left of a Conn that was collected as garbage, for an
 // Observer that wants to know.

@@ -20,17 +20,24 @@ const canAsk = true
 const askingCount = 64
 
 // options are those that the watch changes for a while.
-type options struct{ idle, count, userTimeout int32 }
+type options struct {
+	idle, count, userTimeout int32
+	pronounced               bool // the kernel was told to give the peer up
+}
+
+// keep keeps the options that the socket holds before the watch changes them.
+func (c *Supervision) keep(fd uintptr) {
+	if c.held == nil {
+		held := getOptions(fd)
+		c.held = &held
+	}
+}
 
 // ask has the kernel send a keepalive probe now: an idle time that is over makes
-// it do so, as often as it is set (tcp_sock_set_keepidle). The first time it
-// keeps the options that the socket holds.
+// it do so, as often as it is set (tcp_sock_set_keepidle).
 func (c *Supervision) ask(socket syscall.RawConn) {
 	_ = rawconn.Control(socket, func(fd uintptr) error {
-		if !c.detector.asking {
-			c.held.get(fd)
-			c.detector.asking = true
-		}
+		c.keep(fd)
 		setOption(fd, unix.TCP_KEEPCNT, max(c.held.count, askingCount))
 		return setOption(fd, unix.TCP_KEEPIDLE, 1)
 	})
@@ -57,6 +64,8 @@ func probeNow(socket syscall.RawConn) (undo func(), err error) {
 // (tcp_keepalive_timer): at once, or, should an answer be under way, not at all.
 func (c *Supervision) pronounce(socket syscall.RawConn) error {
 	return rawconn.Control(socket, func(fd uintptr) error {
+		c.keep(fd)
+		c.held.pronounced = true
 		if c.held.userTimeout > 0 { // it takes the count's place
 			setOption(fd, unix.TCP_USER_TIMEOUT, 1)
 		}
@@ -67,21 +76,21 @@ func (c *Supervision) pronounce(socket syscall.RawConn) error {
 
 // restore puts the options back, but for those that others have set meanwhile.
 func (c *Supervision) restore(socket syscall.RawConn) {
-	if !c.detector.asking {
+	held := c.held
+	if held == nil {
 		return
 	}
-	c.detector.asking, c.detector.pronounced = false, false
+	c.held = nil
 	_ = rawconn.Control(socket, func(fd uintptr) error {
-		var now options
-		now.get(fd)
+		now := getOptions(fd)
 		if now.userTimeout == 1 {
-			setOption(fd, unix.TCP_USER_TIMEOUT, c.held.userTimeout)
+			setOption(fd, unix.TCP_USER_TIMEOUT, held.userTimeout)
 		}
 		if now.count == 1 || now.count == askingCount {
-			setOption(fd, unix.TCP_KEEPCNT, c.held.count)
+			setOption(fd, unix.TCP_KEEPCNT, held.count)
 		}
 		if now.idle == 1 {
-			setOption(fd, unix.TCP_KEEPIDLE, c.held.idle)
+			setOption(fd, unix.TCP_KEEPIDLE, held.idle)
 		}
 		return nil
 	})
@@ -96,9 +105,12 @@ func (c *Supervision) isOurs(socket syscall.RawConn) (ours bool) {
 	return ours
 }
 
-func (o *options) get(fd uintptr) {
-	o.idle, o.count = getOption(fd, unix.TCP_KEEPIDLE), getOption(fd, unix.TCP_KEEPCNT)
-	o.userTimeout = getOption(fd, unix.TCP_USER_TIMEOUT)
+func getOptions(fd uintptr) options {
+	return options{
+		idle:        getOption(fd, unix.TCP_KEEPIDLE),
+		count:       getOption(fd, unix.TCP_KEEPCNT),
+		userTimeout: getOption(fd, unix.TCP_USER_TIMEOUT),
+	}
 }
 
 func getOption(fd uintptr, option int) int32 {

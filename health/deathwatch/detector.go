@@ -23,16 +23,6 @@ const (
 	resolution = 20 * time.Millisecond
 )
 
-const (
-	// askings is how many a silence should hold.
-	askings = 8
-	// quickAskings follow each other at the pace of the path; those after them
-	// are spread over what is left of the budget.
-	quickAskings = 3
-	// fewestAskings is how many have to be unanswered for a verdict, on any path.
-	fewestAskings = 4
-)
-
 // A sample is what one look at a connection shows.
 type sample struct {
 	probes   int  // keepalive and window probes sent since the peer was last heard
@@ -58,33 +48,16 @@ type detector struct {
 	heard   time.Duration // when the peer was last heard
 	looked  time.Duration // when the last look was
 	planned time.Duration // the pause that was planned then
-	rose    time.Duration // when the last unanswered asking was made, at the latest
-	markAt  time.Duration // when the last of those marked was
-	asked   time.Duration // when the watch itself last asked
-	due     time.Duration // for how long an answer was due, and this process awake to see it
+	doubt   *doubt        // nil while all is well
 
-	asks    int32 // unanswered askings
-	marked  int32 // those of them that wait for the time of an answer to be over
-	overdue int32 // those for which it is
 	before  int32 // retransmission timeouts that were answered
 	resent  int32 // retransmissions at the last look before the peer was last heard
 	current int32 // and at the last look
 
-	suspect    bool
-	asking     bool // the connection's options are the watch's own for a while
-	pronounced bool // the kernel was told to give the peer up
-	woke       bool // the machine woke from sleep, and the peer was not heard since
-	doubted    bool // somebody wants to know whether the peer is there, and it was not heard since
-	doubtedAt  time.Duration
+	suspect bool
 }
 
-// doubt has the peer asked. suspect is for a machine that woke from sleep.
-func (d *detector) doubt(now time.Duration, suspect bool) {
-	d.doubted, d.doubtedAt = true, now
-	d.woke = d.woke || suspect
-}
-
-func newDetector() detector { return detector{heard: -never, asked: -never} }
+func newDetector() detector { return detector{heard: -never} }
 
 // An assessment is what one sample leads to.
 type assessment struct {
@@ -97,21 +70,22 @@ type assessment struct {
 
 // assess draws the conclusions from a sample at the time now.
 func (d *detector) assess(s sample, l Limits, now time.Duration) assessment {
-	if l.Idle == 0 { // it cannot be asked
-		d.woke, d.doubted = false, false
-	}
 	var a assessment
 	a.answers = d.listen(s, now)
 	d.count(s, now)
-	d.suspect = d.suspect && !a.answers || d.woke || d.isSuspect(s) // until it is heard
+	if d.doubt == nil {
+		d.suspect = d.suspect && !a.answers
+	} else {
+		if l.Idle == 0 { // it cannot be asked
+			d.doubt.wanted, d.doubt.woke = false, false
+		}
+		d.suspect = d.suspect && !a.answers || d.doubt.woke || d.doubt.isSuspect(s) // until it is heard
+		a.silent = d.doubt.isSilent(s, l)
+		a.ask = !a.silent && d.shouldAsk(s, l, now)
+	}
 	a.suspect = d.suspect
-	a.silent = d.isSilent(s, l)
-	a.ask = !a.silent && d.shouldAsk(s, l, now)
 	a.pause = d.pause(s, l)
 	d.looked, d.planned = now, a.pause
-	if a.ask {
-		d.asked = now
-	}
 	return a
 }
 
@@ -123,11 +97,9 @@ func (d *detector) listen(s sample, now time.Duration) (news bool) {
 		return false
 	}
 	first := d.heard == -never
-	since := s.timeoutsSince()
-	d.heard, d.before, d.resent = heard, int32(s.timeouts-since), d.current
-	d.asks, d.marked, d.overdue, d.due = 0, 0, 0, 0
-	if heard > d.doubtedAt {
-		d.woke, d.doubted = false, false
+	d.heard, d.before, d.resent = heard, int32(s.timeouts-s.timeoutsSince()), d.current
+	if d.doubt != nil {
+		d.doubt = d.doubt.after(heard)
 	}
 	return !first
 }
@@ -145,34 +117,23 @@ func (s sample) timeoutsSince() (n int) {
 	return n
 }
 
-// count takes note of what is unanswered, and for how long. A look that comes
-// late comes from a process that stood still: it has to see the silence anew.
+// count takes note of what is unanswered. A look that comes late comes from a
+// process that stood still.
 func (d *detector) count(s sample, now time.Duration) {
 	asks := int32(s.probes)
 	if s.inFlight {
 		asks += 1 + d.retransmissions(s)
 	}
 	d.current = int32(s.resent)
-	switch since := now - d.looked; {
-	case asks == 0 || d.asks == 0:
-	case since > d.planned+2*doubtPause:
-		d.due = 0
-	default:
-		d.due += since
+	if d.doubt == nil && asks > 0 {
+		d.doubt = newDoubt()
 	}
-	if asks > d.asks {
-		d.rose = now
-		if !s.inFlight && d.asked > d.heard {
-			d.rose = d.asked // it was the watch that asked
-		}
+	if d.doubt == nil {
+		return
 	}
-	d.asks = asks
-	if asks < d.marked { // what was in flight is acknowledged, by an answer too close to the one before
-		d.marked, d.overdue = 0, 0
-	}
-	for range 2 {
-		d.mark(s.answerTime(), now)
-	}
+	since := now - d.looked
+	d.doubt.wait(asks, since, since > d.planned+2*doubtPause)
+	d.doubt.count(asks, s, now)
 }
 
 // retransmissions is how often what is in flight was sent again since the peer
@@ -183,92 +144,38 @@ func (d *detector) retransmissions(s sample) int32 {
 	return timeouts + min(1, max(0, int32(s.resent)-d.resent-timeouts))
 }
 
-// mark finds out how many askings have had the time to be answered: of those
-// made up to some moment all have, once that time has passed. That may be late by
-// as much again, but never counts one that is too young.
-func (d *detector) mark(answerTime, now time.Duration) {
-	if d.marked > d.overdue && now-d.markAt >= answerTime {
-		d.overdue = d.marked
+// question has the peer asked. woke is for a machine that woke from sleep.
+func (d *detector) question(now time.Duration, woke bool) {
+	if d.doubt == nil {
+		d.doubt = newDoubt()
 	}
-	if d.marked == d.overdue {
-		d.marked, d.markAt = d.asks, d.rose
-	}
+	d.doubt.wanted, d.doubt.since = true, now
+	d.doubt.woke = d.doubt.woke || woke
 }
 
-// isSuspect: several askings are unanswered. A window that has just been shut is
-// probed faster than a live peer's kernel answers: once in half a second
-// (tcp_invalid_ratelimit).
-func (d *detector) isSuspect(s sample) bool {
-	switch n := d.overdue; {
-	case s.stalled():
-		return n > 2 && s.silence > time.Second
-	case s.inFlight:
-		return n > 2
-	default:
-		return n > 1
-	}
-}
-
-// isSilent: the budget is over, and holds enough askings that nothing has come
-// back for.
-func (d *detector) isSilent(s sample, l Limits) bool {
-	return l.Silence > 0 && s.silence >= l.Silence-resolution &&
-		d.overdue >= l.verdictAskings(s) && d.due >= l.awake()
-}
-
-// verdictAskings is how many unanswered askings a verdict needs: as many as the
-// path has time for, of those that the watch can make itself. A shut window is
-// probed once a second at most, and a very short budget has one less.
-func (l Limits) verdictAskings(s sample) int32 {
-	switch {
-	case s.stalled() && l.Silence < fewestAskings*time.Second:
-		return fewestAskings - 1
-	case s.pending || l.Idle == 0:
-		return fewestAskings
-	}
-	room := (l.Silence - l.Idle) / max(s.answerTime(), doubtPause)
-	return int32(min(max(room, fewestAskings), askings-2))
-}
-
-// awake is for how long of a silence this process has to have been awake.
-func (l Limits) awake() time.Duration { return max(0, l.Silence-l.Idle) / 4 }
+// asked takes note that the watch itself has had the peer asked.
+func (d *detector) asked(now time.Duration) { d.doubt.asked = now }
 
 // shouldAsk: an idle connection has something unanswered, and the last asking
 // has had its time. The kernel itself asks while something is pending.
 func (d *detector) shouldAsk(s sample, l Limits, now time.Duration) bool {
-	if s.pending || l.Idle == 0 || l.Silence == 0 || d.asks == 0 && !d.doubted {
+	if s.pending || l.Idle == 0 || l.Silence == 0 || d.doubt.asks == 0 && !d.doubt.wanted {
 		return false
 	}
-	return now-max(d.asked, d.heard) >= d.askPause(s, l)-resolution
-}
-
-// askPause is the time between two askings.
-func (d *detector) askPause(s sample, l Limits) time.Duration {
-	pause := max(l.doubtPause(), min(s.answerTime(), 2*s.rtt))
-	if d.asks > quickAskings {
-		pause = max(pause, (l.Silence-l.Idle)/(askings+2))
-	}
-	return pause
-}
-
-// doubtPause is the time between two looks while something is unanswered.
-func (l Limits) doubtPause() time.Duration {
-	if l.Silence == 0 {
-		return doubtPause
-	}
-	return min(max((l.Silence-l.Idle)/askings, shortestPause), doubtPause)
+	return now-max(d.doubt.asked, d.heard) >= d.doubt.askPause(s, l)-resolution
 }
 
 // pause is the time until the next look: soon if an answer is due, else when
 // the next probe is, or the verdict.
 func (d *detector) pause(s sample, l Limits) time.Duration {
 	pause := l.pause()
-	if s.probes > 0 || int32(s.timeouts) > d.before || d.suspect || d.doubted {
+	switch {
+	case s.probes > 0, int32(s.timeouts) > d.before, d.suspect, d.doubt != nil && d.doubt.wanted:
 		pause = l.doubtPause()
-	} else if l.Idle > 0 {
+	case l.Idle > 0:
 		pause = max(min(pause, l.Idle-s.silence+resolution), l.doubtPause())
 	}
-	if l.Silence > 0 && (s.pending || d.asks > 0) {
+	if l.Silence > 0 && (s.pending || d.doubt != nil && d.doubt.asks > 0) {
 		left := l.Silence - s.silence
 		if left <= 0 {
 			left = l.doubtPause() // it lacks askings
@@ -295,12 +202,15 @@ func (l Limits) pause() time.Duration {
 // certainly due: from the first probe on, which a kernel's timer sends up to an
 // eighth late, or from the time that the retransmissions take at least.
 func (d *detector) unansweredFor(l Limits, dead *health.DeadError) time.Duration {
-	silence := dead.Silence
+	silence, due := dead.Silence, time.Duration(0)
+	if d.doubt != nil {
+		due = d.doubt.due
+	}
 	switch dead.Cause {
 	case health.KeepAliveTimeout:
-		return max(0, min(d.due, silence), silence-l.Idle-l.Idle/8)
+		return max(0, min(due, silence), silence-l.Idle-l.Idle/8)
 	case health.SendTimeout:
-		return min(silence, max(d.due, retransmitted(dead.Info.Retransmits)))
+		return min(silence, max(due, retransmitted(dead.Info.Retransmits)))
 	}
 	return 0
 }

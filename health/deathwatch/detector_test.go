@@ -188,8 +188,11 @@ func TestWhatALookLeadsTo(t *testing.T) {
 			for _, l := range test.looks {
 				for began := l.at; l.at <= max(l.until, began); l.at, l.silence = l.at+0.25, l.silence+0.25 {
 					a := d.assess(l.sample(test.rtt), test.limits, secs(l.at))
+					if a.ask {
+						d.asked(secs(l.at))
+					}
 					if got := a.finding(); got != l.want {
-						t.Errorf("at %v s: finding %d, want %d; %+v", l.at, got, l.want, d)
+						t.Errorf("at %v s: finding %d, want %d; %+v, %+v", l.at, got, l.want, d, d.doubt)
 					}
 				}
 			}
@@ -202,14 +205,14 @@ func TestAMachineThatWokeAsksAndDoubtsUntilThePeerIsHeard(t *testing.T) {
 	l := Limits{Idle: time.Minute, Silence: 90 * time.Second}
 	d := newDetector()
 	d.assess(sample{silence: 5 * time.Second}, l, secs(5))
-	d.doubt(secs(9.9), true)
+	d.question(secs(9.9), true)
 	if a := d.assess(sample{silence: 10 * time.Second}, l, secs(10)); !a.ask || !a.suspect {
 		t.Errorf("%+v", a)
 	}
 	if a := d.assess(sample{silence: 100 * time.Millisecond}, l, secs(10.2)); a.ask || a.suspect || !a.answers {
 		t.Errorf("%+v", a)
 	}
-	d.doubt(secs(16), true) // without keepalive nobody can ask
+	d.question(secs(16), true) // without keepalive nobody can ask
 	if a := d.assess(sample{silence: 5 * time.Second}, Limits{Silence: time.Second}, secs(16)); a.ask || a.suspect {
 		t.Errorf("%+v", a)
 	}

@@ -148,7 +148,7 @@ func (w *watcher) examine(c *Supervision, now time.Duration, woke bool) (next ti
 		w.look(c)
 	}
 	if woke {
-		c.detector.doubt(now, true)
+		c.detector.question(now, true)
 	}
 	return w.follow(c, s, sample, now)
 }
@@ -160,12 +160,11 @@ func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Dura
 		c.limits = s.Limits()
 	}
 	if c.wanted.Swap(false) {
-		c.detector.doubt(now, false)
+		c.detector.question(now, false)
 	}
-	before := c.detector
+	suspect := c.detector.suspect
 	a := c.detector.assess(sample, c.limits, now)
-	if (a.silent || a.ask) && !before.asking && c.changed(s) {
-		c.detector = before
+	if (a.silent || a.ask) && c.held == nil && c.changed(s) {
 		a = c.detector.assess(sample, c.limits, now)
 	}
 	switch {
@@ -173,13 +172,14 @@ func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Dura
 		return never
 	case a.ask:
 		c.ask(s.Socket())
-	case a.answers && c.detector.asking:
+		c.detector.asked(now)
+	case a.answers:
 		c.restore(s.Socket())
 	}
 	switch {
-	case a.suspect && !before.suspect:
+	case a.suspect && !suspect:
 		s.Suspect(infoOf(s))
-	case !a.suspect && before.suspect:
+	case !a.suspect && suspect:
 		s.Recovered(infoOf(s))
 	}
 	return w.lookAgain(c, a.pause)
@@ -196,17 +196,14 @@ func (c *Supervision) changed(s Subject) bool {
 // meddledWith reports whether the options were set by others while the watch had
 // its own there.
 func (c *Supervision) meddledWith(s Subject) bool {
-	return c.detector.asking && !c.isOurs(s.Socket())
+	return c.held != nil && !c.isOurs(s.Socket())
 }
 
 // end ends a connection whose peer is silent, and reports whether it has. The
 // kernel does it for an idle one, and then there is an event.
 func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
-	if !sample.pending && !c.detector.pronounced {
-		c.detector.pronounced = true
-		if c.pronounce(s.Socket()) == nil {
-			return false
-		}
+	if !sample.pending && (c.held == nil || !c.held.pronounced) && c.pronounce(s.Socket()) == nil {
+		return false
 	}
 	cause := health.SendTimeout
 	if !sample.pending {
@@ -232,7 +229,7 @@ func (w *watcher) askSiblings() {
 			continue
 		}
 		if _, lost := w.lost[hostOf(s)]; lost {
-			c.detector.doubt(w.clock.plus(0), false)
+			c.detector.question(w.clock.plus(0), false)
 			w.lookAgain(c, 0)
 		}
 	}

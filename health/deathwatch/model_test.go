@@ -153,9 +153,10 @@ func (w *world) trace(length time.Duration) (verdict time.Duration, unanswered i
 		a := d.assess(w.sample(), w.limits, w.now)
 		switch {
 		case a.silent:
-			return w.now, int(d.asks)
+			return w.now, int(d.doubt.asks)
 		case a.ask:
 			w.ask()
+			d.asked(w.now)
 		case a.answers:
 			w.idle = w.limits.Idle
 			w.arm()

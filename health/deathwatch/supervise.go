@@ -77,9 +77,9 @@ type Supervision struct {
 	// The rest belongs to the goroutine that serves the watch.
 	limits   Limits
 	detector detector
-	held     options // what the socket held before the watch began to ask
-	finSeen  bool    // the subject knows
-	over     bool    // in state CLOSE, and not explained yet
+	held     *options // what the socket held before the watch began to ask; nil if it does not
+	finSeen  bool     // the subject knows
+	over     bool     // in state CLOSE, and not explained yet
 }
 
 // Stop ends the watch. It does not wait for a call to the Subject that is under

@@ -7,10 +7,7 @@ import "time"
 // place is where a connection stands in the watcher's table. The generation
 // tells it from its predecessors in the same slot: an event that was under way
 // when one of those was removed finds another generation there.
-type place struct {
-	w         *watcher
-	slot, gen int32
-}
+type place struct{ slot, gen int32 }
 
 // table is the connections of a watcher.
 type table struct {
@@ -49,14 +46,23 @@ func (w *watcher) place(c *Supervision) {
 func (w *watcher) displace(c *Supervision) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	e := &w.table.entries[c.place.slot]
-	if e.c != c {
+	e := w.entryOf(c)
+	if e == nil {
 		return false
 	}
 	e.c, e.next = nil, never
 	w.table.free = append(w.table.free, c.place.slot)
 	w.users--
 	return true
+}
+
+// entryOf returns c's entry, or nil if c is not in the table. The caller holds
+// w.mu.
+func (w *watcher) entryOf(c *Supervision) *entry {
+	if int(c.place.slot) < len(w.table.entries) && w.table.entries[c.place.slot].c == c {
+		return &w.table.entries[c.place.slot]
+	}
+	return nil
 }
 
 // at returns who stands in a slot, unless that one is gone.
@@ -96,7 +102,7 @@ func (w *watcher) lookAgain(c *Supervision, pause time.Duration) (next time.Dura
 	next = w.after(pause)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if e := &w.table.entries[c.place.slot]; e.c == c {
+	if e := w.entryOf(c); e != nil {
 		e.next = next
 		w.wakeBy(next)
 		return next
@@ -106,13 +112,13 @@ func (w *watcher) lookAgain(c *Supervision, pause time.Duration) (next time.Dura
 
 // lookSoon has the goroutine look at c now.
 func lookSoon(c *Supervision) {
-	w := c.place.w
+	w := theWatcher()
 	if w == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if e := &w.table.entries[c.place.slot]; e.c == c {
+	if e := w.entryOf(c); e != nil {
 		e.next = w.clock.plus(0)
 		w.wakeBy(e.next)
 	}

@@ -57,7 +57,6 @@ func watch(c *Supervision, s Subject) error {
 		current.w = w
 	}
 	w := current.w
-	c.place.w = w
 	if err := w.add(c, s); err != nil {
 		w.stopIfIdle()
 		return err
@@ -126,9 +125,17 @@ func (w *watcher) control(s Subject, op int, event *unix.EpollEvent) error {
 // unwatch is Stop. A connection that is closed, or gone, has left the epoll
 // instance already.
 func unwatch(c *Supervision) {
-	if c.place.w != nil {
-		c.place.w.remove(c, c.ref.Subject())
+	if w := theWatcher(); w != nil {
+		w.remove(c, c.ref.Subject())
 	}
+}
+
+// theWatcher returns the process's watcher, or nil. A connection that stands in
+// the table of one keeps that from being replaced by another.
+func theWatcher() *watcher {
+	current.mu.Lock()
+	defer current.mu.Unlock()
+	return current.w
 }
 
 // remove takes c out of the table and out of the epoll instance, and stops the

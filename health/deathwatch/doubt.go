@@ -1,0 +1,139 @@
+package deathwatch
+
+import "time"
+
+const (
+	// askings is how many a silence should hold.
+	askings = 8
+	// quickAskings follow each other at the pace of the path; those after them
+	// are spread over what is left of the budget.
+	quickAskings = 3
+	// fewestAskings is how many have to be unanswered for a verdict, on any path.
+	fewestAskings = 4
+)
+
+// A doubt is what is remembered of a connection while its peer leaves something
+// unanswered, or somebody wants to know whether it is there.
+type doubt struct {
+	rose   time.Duration // when the last unanswered asking was made, at the latest
+	markAt time.Duration // when the last of those marked was
+	asked  time.Duration // when the watch itself last asked
+	due    time.Duration // for how long an answer was due, and this process awake to see it
+	since  time.Duration // when somebody wanted to know
+
+	asks    int32 // unanswered askings
+	marked  int32 // those of them that wait for the time of an answer to be over
+	overdue int32 // those for which it is
+
+	wanted bool // somebody wants to know whether the peer is there
+	woke   bool // because the machine woke from sleep
+}
+
+func newDoubt() *doubt { return &doubt{asked: -never} }
+
+// after returns what is left of a doubt when the peer was heard: somebody may
+// have begun to wonder only then.
+func (d *doubt) after(heard time.Duration) *doubt {
+	if !d.wanted || heard > d.since {
+		return nil
+	}
+	fresh := newDoubt()
+	fresh.wanted, fresh.woke, fresh.since = true, d.woke, d.since
+	return fresh
+}
+
+// wait adds the time since the last look to that for which an answer was due. A
+// process that stood still in it has to see the silence anew.
+func (d *doubt) wait(asks int32, since time.Duration, stoodStill bool) {
+	switch {
+	case asks == 0 || d.asks == 0:
+	case stoodStill:
+		d.due = 0
+	default:
+		d.due += since
+	}
+}
+
+// count takes note of how many askings are unanswered.
+func (d *doubt) count(asks int32, s sample, now time.Duration) {
+	if asks > d.asks {
+		d.rose = now
+		if !s.inFlight && d.asked > -never {
+			d.rose = d.asked // it was the watch that asked
+		}
+	}
+	d.asks = asks
+	if asks < d.marked { // what was in flight is acknowledged, by an answer too close to the one before
+		d.marked, d.overdue = 0, 0
+	}
+	for range 2 {
+		d.mark(s.answerTime(), now)
+	}
+}
+
+// mark finds out how many askings have had the time to be answered: of those
+// made up to some moment all have, once that time has passed. That may be late by
+// as much again, but never counts one that is too young.
+func (d *doubt) mark(answerTime, now time.Duration) {
+	if d.marked > d.overdue && now-d.markAt >= answerTime {
+		d.overdue = d.marked
+	}
+	if d.marked == d.overdue {
+		d.marked, d.markAt = d.asks, d.rose
+	}
+}
+
+// isSuspect: several askings are unanswered. A window that has just been shut is
+// probed faster than a live peer's kernel answers: once in half a second
+// (tcp_invalid_ratelimit).
+func (d *doubt) isSuspect(s sample) bool {
+	switch n := d.overdue; {
+	case s.stalled():
+		return n > 2 && s.silence > time.Second
+	case s.inFlight:
+		return n > 2
+	default:
+		return n > 1
+	}
+}
+
+// isSilent: the budget is over, and holds enough askings that nothing has come
+// back for.
+func (d *doubt) isSilent(s sample, l Limits) bool {
+	return l.Silence > 0 && s.silence >= l.Silence-resolution &&
+		d.overdue >= l.verdictAskings(s) && d.due >= l.awake()
+}
+
+// verdictAskings is how many unanswered askings a verdict needs: as many as the
+// path has time for, of those that the watch can make itself. A shut window is
+// probed once a second at most, and a very short budget has one less.
+func (l Limits) verdictAskings(s sample) int32 {
+	switch {
+	case s.stalled() && l.Silence < fewestAskings*time.Second:
+		return fewestAskings - 1
+	case s.pending || l.Idle == 0:
+		return fewestAskings
+	}
+	room := (l.Silence - l.Idle) / max(s.answerTime(), doubtPause)
+	return int32(min(max(room, fewestAskings), askings-2))
+}
+
+// awake is for how long of a silence this process has to have been awake.
+func (l Limits) awake() time.Duration { return max(0, l.Silence-l.Idle) / 4 }
+
+// askPause is the time between two askings.
+func (d *doubt) askPause(s sample, l Limits) time.Duration {
+	pause := max(l.doubtPause(), min(s.answerTime(), 2*s.rtt))
+	if d.asks > quickAskings {
+		pause = max(pause, (l.Silence-l.Idle)/(askings+2))
+	}
+	return pause
+}
+
+// doubtPause is the time between two looks while something is unanswered.
+func (l Limits) doubtPause() time.Duration {
+	if l.Silence == 0 {
+		return doubtPause
+	}
+	return min(max((l.Silence-l.Idle)/askings, shortestPause), doubtPause)
+}
