@@ -88,6 +88,28 @@ func TestACallEndsWithTheContextThatItIsBoundTo(t *testing.T) {
 	})
 }
 
+func TestADeadlineFromBeforeDoesNotEndACallThatIsBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		for _, before := range []time.Duration{-time.Second, time.Second} {
+			if err := near.SetDeadline(time.Now().Add(before)); err != nil {
+				t.Fatal(err)
+			}
+			end, err := Bind(t.Context(), near)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(time.Minute, func() { far.Write([]byte("x")) })
+			if _, err := near.Read(make([]byte, 1)); err != nil {
+				t.Errorf("%v: %v", before, err)
+			}
+			end()
+		}
+	})
+}
+
 func TestWhatIsNotBoundAnyMoreGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
