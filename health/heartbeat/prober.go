@@ -30,7 +30,9 @@ const (
 //	(Failures + 1) × (1.1 × Interval + Timeout)
 //
 // of not being used, unless more than 64 probes hang at once: that many run at
-// the same time, and others wait for their turn.
+// the same time, and others wait for their turn. The time in which this process
+// stands still, because it is stopped, paused with its machine or gets no
+// processor, is not the peer's: it comes on top.
 //
 // The fields must not be changed after the first Start, and a Prober must
 // not be copied after it. Start may be called by several goroutines at once.
@@ -41,8 +43,10 @@ type Prober struct {
 	// together. Zero is 30 s. Start refuses what is negative or more than
 	// 2^62 ns.
 	Interval time.Duration
-	// Timeout is for one probe. Zero is 5 s, or Interval if that is shorter.
-	// Start refuses what is negative or more than 2^62 ns.
+	// Timeout is for one probe, of time that this process is awake to see: a
+	// standstill of its own that is longer than a tenth of a second and a
+	// thirty-second of Timeout does not count. Zero is 5 s, or Interval if that
+	// is shorter. Start refuses what is negative or more than 2^62 ns.
 	Timeout time.Duration
 	// Failures is how many failed probes in a row are tolerated. With zero,
 	// the first one is a death. Anything else needs a probe that can tell the
@@ -52,10 +56,13 @@ type Prober struct {
 	Failures int
 	// Probe asks the peer at the other end of c, the connection that Start
 	// was given, and returns nil if it is well. It must return when ctx is
-	// done, or when calls on c do: both ctx and c's deadlines end with
-	// Timeout. It runs on a goroutine of its own, never while the owner has
-	// the connection, and concurrently with the probes of other connections.
-	// It must not call Stop or Lock of c's Pulse. It is required.
+	// done, or when calls on c fail, which they do from then on: both end with
+	// Timeout. ctx has no Deadline to be copied into a connection: that would
+	// pass while this process stands still, with the reply unread, and so
+	// would one that Probe sets itself. It runs on a goroutine of its own,
+	// never while the owner has the connection, and concurrently with the
+	// probes of other connections. It must not call Stop or Lock of c's Pulse.
+	// It is required.
 	Probe func(ctx context.Context, c net.Conn) error
 	// After, if not nil, is called after each probe of c that did not end its
 	// Pulse, once that is free again and before the next probe. It is for an
@@ -91,10 +98,10 @@ type Prober struct {
 // has returned, so that an owner who waits in Lock finds c closed. dead must
 // not call Lock, nor wait for somebody who does; it may call Stop.
 //
-// For a probe, c's read and write deadlines are set to its end. Afterwards
-// those of a hale.Conn, also under wrappers with a NetConn method, are what
-// they were before; others have none. A SetDeadline that fails is a failed
-// probe.
+// For a probe, c's read and write deadlines are cleared; when its time is over
+// they are set to one in the past. Afterwards those of a hale.Conn, also under
+// wrappers with a NetConn method, are what they were before; others have none.
+// A SetDeadline that fails is a failed probe.
 //
 // Call Stop before closing c. A connection that was closed nevertheless ends
 // its Pulse at its next probe, without a call of dead: that is what an error

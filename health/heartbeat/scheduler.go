@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/awake"
 	"example.com/hale/internal/notify"
 )
 
@@ -128,7 +129,7 @@ func (s *scheduler) startDue() (wait time.Duration, more bool) {
 func (s *scheduler) start(p *Pulse) {
 	s.probing++
 	a := &attempt{done: make(chan struct{})}
-	a.ctx, a.cancel = context.WithTimeout(context.Background(), s.timeout)
+	a.ctx, a.cancel = awake.WithTimeout(context.Background(), s.timeout)
 	p.attempt = a
 	go p.probe(a)
 }
