@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/awake"
 	"example.com/hale/internal/netconn"
 )
 
@@ -115,7 +116,7 @@ func (p *Pool[T]) reset(s *slot[T]) {
 // fails.
 func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
 	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
-	ctx, cancel := context.WithTimeout(p.life, p.config.CheckTimeout)
+	ctx, cancel := awake.WithTimeout(p.life, p.config.CheckTimeout)
 	defer cancel()
 	err := within(ctx, s.conn, why.check(), func() error { return check(ctx, s.value) })
 	if err == nil {
@@ -123,8 +124,14 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 		s.checked = true
 		return true
 	}
-	p.discard(s, why, p.deathOf(s, why, err, time.Since(start)))
+	p.discard(s, why, p.deathOf(s, why, err, waited(ctx, start)))
 	return false
+}
+
+// waited is for how long a check under ctx was waited for since start, by a
+// process that was awake.
+func waited(ctx context.Context, start time.Time) time.Duration {
+	return max(0, time.Since(start)-awake.Missed(ctx))
 }
 
 // check names the function of the Config whose failure the reason is.
@@ -148,8 +155,8 @@ func within(ctx context.Context, conn net.Conn, name string, f func() error) err
 }
 
 // deathOf says what a failed check means: the connection's own death if there
-// was one, or else that its application does not answer.
-func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, took time.Duration) *health.DeadError {
+// was one, or else that its application has not answered for so long.
+func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, silence time.Duration) *health.DeadError {
 	if dead := lookAt(s); dead != nil {
 		return dead
 	}
@@ -160,7 +167,7 @@ func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, took time.Duration)
 	if errors.As(err, &dead) {
 		return dead
 	}
-	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: took, Detected: time.Now(), Err: err}
+	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Err: err}
 }
 
 // putAside keeps a slot from everybody, until maintenance sees it recovered or

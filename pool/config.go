@@ -61,8 +61,11 @@ type Config[T any] struct {
 
 	// Check asks the endpoint whether a connection that nobody uses still
 	// works, as by a ping. Nil asks only the kernel. ctx ends after
-	// CheckTimeout, which is also the connection's deadline then; afterwards
-	// the connection has none. An error discards the connection as one whose
+	// CheckTimeout, and calls on the connection fail from then on; afterwards
+	// it has no deadline. ctx has no Deadline to be copied into the connection:
+	// that would pass while this process stands still (stopped, paused with its
+	// machine, without a processor) and the reply lies unread, and so would one
+	// that Check sets itself. An error discards the connection as one whose
 	// peer is silent, [health.HeartbeatFailed], unless it is or tells of
 	// another death.
 	// It is called for several connections at a time.
@@ -70,7 +73,7 @@ type Config[T any] struct {
 
 	// Reset vouches for a connection on which a deadline passed: it is called
 	// after Release, and the connection is kept if it returns nil. ctx and the
-	// deadline are as for Check. Nil discards such a connection. It has to get
+	// connection are as for Check. Nil discards such a connection. It has to get
 	// rid of a reply that is still under way.
 	Reset func(ctx context.Context, value T) error
 
@@ -84,9 +87,19 @@ type Config[T any] struct {
 	LifetimeJitter  float64       // part of MaxConnLifetime, 0 to 1, by which it is shortened at random; 0 is DefaultLifetimeJitter, negative is none
 	MaxConnIdleTime time.Duration // 0 is for ever; connections that MinConns or MinIdleConns needs are kept
 
-	DialTimeout  time.Duration // for Dial and Open; 0 is DefaultDialTimeout
+	// DialTimeout is for Dial and Open together; 0 is DefaultDialTimeout. It is
+	// ctx's Deadline, which a net.Dialer divides among the addresses of a name,
+	// and so passes while this process stands still. A dial that fails by a
+	// timeout and meanwhile missed more than an eighth of DialTimeout, and a
+	// tenth of a second, is made again at once with all of the time: once, and
+	// the failure of the first is neither counted nor told anybody.
+	DialTimeout time.Duration
+	// CheckTimeout is for one Check or Reset, of time that this process is awake
+	// to see: a standstill of its own that is longer than a tenth of a second
+	// and a thirty-second of CheckTimeout does not count, nor is it part of the
+	// Silence of a death. 0 is DefaultCheckTimeout.
+	CheckTimeout time.Duration
 	CheckAfter   time.Duration // idle time after which Acquire calls Check first, and waits for it at most half of its own time; 0 is never
-	CheckTimeout time.Duration // for one Check or Reset; 0 is DefaultCheckTimeout
 	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; at most 64 at a time; 0 is never
 
 	// Backoff makes the pauses between attempts to reconnect, and before the

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/awake"
 	"example.com/hale/internal/netconn"
 )
 
@@ -99,28 +100,55 @@ func (p *Pool[T]) create(ctx context.Context, open opener[T]) (s *slot[T], err e
 	return s, err
 }
 
-// open dials and fills s.
+// open dials and fills s. A dial whose time was over because this process stood
+// still has shown nothing of the endpoint: it is made again.
 func (p *Pool[T]) open(ctx context.Context, s *slot[T]) error {
+	start := time.Now()
+	conn, stood, err := p.connect(ctx, s)
+	if stood {
+		start = time.Now()
+		conn, _, err = p.connect(ctx, s)
+	}
+	p.countDial(time.Since(start), err)
+	if err == nil {
+		p.fill(s, conn)
+	}
+	return err
+}
+
+// connect makes a connection and what s has of it, but for what fill does. stood
+// tells that it failed by a timeout, and this process stood still meanwhile.
+func (p *Pool[T]) connect(ctx context.Context, s *slot[T]) (conn net.Conn, stood bool, err error) {
+	span := awake.Begin(p.config.DialTimeout)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
 	s.epoch = p.epoch.Load() &^ shut // nothing is fit any more once the bit is set
-	start := time.Now()
+	conn, err = p.dialAndOpen(ctx, s)
+	missed := span.Stop()
+	return conn, awake.Much(missed, p.config.DialTimeout) && timedOut(ctx, err), err
+}
+
+func (p *Pool[T]) dialAndOpen(ctx context.Context, s *slot[T]) (net.Conn, error) {
 	conn, err := p.dial(ctx)
 	if err != nil {
-		p.countDial(time.Since(start), err)
-		return err
+		return nil, err
 	}
 	conn = counted(conn)
 	if s.value, err = p.openValue(ctx, conn); err != nil {
 		_ = guard("Close", conn.Close)
+		return nil, err
 	}
-	p.countDial(time.Since(start), err)
-	if err != nil {
-		return err
+	return conn, nil
+}
+
+// timedOut reports whether err is a timeout, or comes after one of ctx.
+func timedOut(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() == context.Canceled {
+		return false
 	}
-	p.fill(s, conn)
-	return nil
+	var timeout interface{ Timeout() bool }
+	return ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // dial is Config.Dial, and never returns neither a connection nor an error.

@@ -125,7 +125,7 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 		p.config.Observer.heartbeat(HeartbeatInfo{Duration: took})
 		return nil
 	}
-	dead := p.deathOf(s, ReasonSuspect, err, took)
+	dead := p.deathOf(s, ReasonSuspect, err, waited(ctx, start))
 	if p.life.Err() != nil {
 		return nil // Shutdown cut it short, which shows nothing
 	}
