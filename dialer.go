@@ -13,6 +13,15 @@ import (
 // their peer is gone. The zero value dials with net.Dialer's defaults and
 // notices within 30 seconds.
 //
+// The promise holds for the dial, too: one that nobody has set a time for takes
+// at most KeepAlive.Within, 30 seconds by default, the look-up of the name
+// included, and then fails by a timeout. (The kernel alone would give up after
+// two minutes and more.) With numbers instead of a Within it is the larger of
+// UserTimeout and the end of the detection window ([sockopt.KeepAlive.Window],
+// in the system's units); without either, as with KeepAlive.Disabled and no
+// UserTimeout, there is no bound. NetDialer.Timeout, NetDialer.Deadline or a
+// ctx with a deadline take its place.
+//
 // Its DialContext fits wherever a dial function is asked for:
 // http.Transport.DialContext, pgconn.Config.DialFunc, redis.Options.Dialer,
 // grpc.WithContextDialer and others.
@@ -24,6 +33,12 @@ type Dialer struct {
 	// Happy Eyeballs and Control functions all apply (Control first, then the
 	// options of this package). Its KeepAlive and KeepAliveConfig do not:
 	// KeepAlive below takes their place. Nil is a zero net.Dialer.
+	//
+	// A Timeout above zero, a Deadline or that of the ctx bounds the dial, the
+	// earliest of them; if there is none, the promise of KeepAlive does, as a
+	// Timeout that package net divides among the addresses of a name. A negative
+	// Timeout means no bound but Deadline and ctx; package net by itself would
+	// fail at once.
 	NetDialer *net.Dialer
 
 	// KeepAlive says within what time a dead peer must be noticed. Zero is
@@ -41,8 +56,9 @@ type Dialer struct {
 }
 
 // Dial connects to the address on the network with a zero [Dialer]: a peer that
-// vanishes is noticed within 30 seconds, one that only does not read is left
-// alone. For "tcp", "tcp4" and "tcp6" the result is a [*Conn].
+// vanishes is noticed within 30 seconds, be it during the dial; one that only
+// does not read is left alone. For "tcp", "tcp4" and "tcp6" the result is a
+// [*Conn].
 func Dial(network, address string) (net.Conn, error) {
 	return new(Dialer).Dial(network, address)
 }
@@ -56,9 +72,16 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 // them. For "tcp", "tcp4" and "tcp6" the result is a [*Conn]; other networks
 // are left to NetDialer and give its plain connections.
 //
-// ctx bounds the dial alone; once connected, it has no effect. A KeepAlive
-// that is out of range fails before any socket is made. Errors are those of
-// net.Dialer, a *[net.OpError] as a rule.
+// ctx bounds the dial alone; once connected, it has no effect. If neither it
+// nor NetDialer has a limit of time, the dial of a TCP connection is bounded by
+// the promise of KeepAlive, see [Dialer]. Should that time pass while this process
+// stands still (stopped, paused with its machine, without a processor) for more
+// than an eighth of it, and a tenth of a second, the dial is made once more, for
+// the time that was missed, at most all of it.
+//
+// A KeepAlive that is out of range fails before any socket is made. Errors are
+// those of net.Dialer, a *[net.OpError] as a rule; a bound that passes is its
+// timeout, of which Timeout is true.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx = d.Observer.dialStart(ctx, DialStartInfo{Network: network, Address: address, KeepAlive: d.KeepAlive})
 	start := time.Now()
@@ -72,6 +95,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	nd := d.netDialer()
 	if !isTCP(network) {
+		boundDial(ctx, &nd, 0)
 		return nd.DialContext(ctx, network, address)
 	}
 	plan, err := planFor(d.KeepAlive)
@@ -79,7 +103,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	d.own(&nd)
-	conn, err := nd.DialContext(ctx, network, address)
+	conn, err := dialWithin(ctx, &nd, promised(plan), network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,68 @@
+package hale
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"example.com/hale/internal/awake"
+	"example.com/hale/sockopt"
+)
+
+// promised is within what time a peer that is gone has to be noticed, much as
+// limitsOf has it for connections that stand; zero if nothing was promised.
+func promised(plan sockopt.Plan) time.Duration {
+	if plan.Asked.Within > 0 {
+		return plan.Asked.Within
+	}
+	k := plan.Asked // its Count has no StallTimeout in it, which is for peers that live
+	k.Idle, k.Interval = plan.Effective.Idle, plan.Effective.Interval
+	_, latest := k.Window()
+	if latest == sockopt.Never {
+		latest = 0
+	}
+	return max(0, plan.Asked.UserTimeout, latest)
+}
+
+// boundDial gives nd the time d unless the caller has set one, be it no limit at
+// all, and reports whether it has. As nd's Timeout package net divides it among
+// the addresses of a name.
+func boundDial(ctx context.Context, nd *net.Dialer, d time.Duration) (ours bool) {
+	_, limited := ctx.Deadline()
+	switch {
+	case nd.Timeout < 0:
+		nd.Timeout = 0 // package net would be out of time at once
+	case nd.Timeout == 0 && nd.Deadline.IsZero() && !limited:
+		nd.Timeout = d
+		return d > 0
+	}
+	return false
+}
+
+// dialWithin dials within the time d, unless the caller has set one.
+func dialWithin(ctx context.Context, nd *net.Dialer, d time.Duration, network, address string) (net.Conn, error) {
+	if boundDial(ctx, nd, d) {
+		return dialAwake(ctx, nd, network, address)
+	}
+	return nd.DialContext(ctx, network, address)
+}
+
+// dialAwake dials once more if the time was over and this process stood still for
+// much of it, which has shown nothing of the peer, for as long as it did: so the
+// bound is one of time awake.
+func dialAwake(ctx context.Context, nd *net.Dialer, network, address string) (net.Conn, error) {
+	span := awake.Begin(nd.Timeout)
+	conn, err := nd.DialContext(ctx, network, address)
+	missed := span.Stop()
+	if timedOut(err) && awake.Much(missed, nd.Timeout) && ctx.Err() == nil {
+		nd.Timeout = min(missed, nd.Timeout)
+		return nd.DialContext(ctx, network, address)
+	}
+	return conn, err
+}
+
+func timedOut(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
