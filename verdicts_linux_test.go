@@ -17,8 +17,8 @@ import (
 )
 
 // What a connection's end is called depends on what happened to it, not on
-// which call met the error. promised is within what time it must be known.
-const promised = 3 * time.Second
+// which call met the error. verdictBudget is within what time it must be known.
+const verdictBudget = 3 * time.Second
 
 // A verdict is one row of the table: in a state something happens, somebody
 // meets it, and all agree.
@@ -30,21 +30,21 @@ type verdictRow struct {
 }
 
 var verdicts = []verdictRow{
-	{state: "idle", event: "gone", want: health.KeepAliveTimeout, within: promised},
-	{state: "idle", event: "gone, then written to", want: health.SendTimeout, within: promised},
-	{state: "idle", event: "gone, then CloseWrite", want: health.SendTimeout, within: promised},
+	{state: "idle", event: "gone", want: health.KeepAliveTimeout, within: verdictBudget},
+	{state: "idle", event: "gone, then written to", want: health.SendTimeout, within: verdictBudget},
+	{state: "idle", event: "gone, then CloseWrite", want: health.SendTimeout, within: verdictBudget},
 	{state: "idle", event: "reset", want: health.Reset},
 	{state: "idle", event: "closed", want: health.PeerClosed, open: true},
-	{state: "in flight", event: "gone", want: health.KeepAliveTimeout, within: promised},
+	{state: "in flight", event: "gone", want: health.KeepAliveTimeout, within: verdictBudget},
 	{state: "in flight", event: "reset", want: health.Reset},
-	{state: "window shut", event: "gone", want: health.SendTimeout, within: promised + 1500*time.Millisecond},
+	{state: "window shut", event: "gone", want: health.SendTimeout, within: verdictBudget + 1500*time.Millisecond},
 	{state: "window shut", event: "reset", want: health.Reset},
 	{state: "window shut", event: "closed", want: health.Reset}, // what it had not read is lost
-	{state: "closed for writing", event: "gone", want: health.KeepAliveTimeout, within: promised},
+	{state: "closed for writing", event: "gone", want: health.KeepAliveTimeout, within: verdictBudget},
 	{state: "closed for writing", event: "reset", want: health.Reset},
-	{state: "closed by the peer", event: "gone", want: health.KeepAliveTimeout, within: promised},
-	{state: "closed by the peer", event: "gone, then written to", want: health.SendTimeout, within: promised},
-	{state: "closed by the peer", event: "gone, then CloseWrite", want: health.SendTimeout, within: promised},
+	{state: "closed by the peer", event: "gone", want: health.KeepAliveTimeout, within: verdictBudget},
+	{state: "closed by the peer", event: "gone, then written to", want: health.SendTimeout, within: verdictBudget},
+	{state: "closed by the peer", event: "gone, then CloseWrite", want: health.SendTimeout, within: verdictBudget},
 }
 
 var verdictStates = map[string]func(t *testing.T, c *Conn, peer *net.TCPConn){
@@ -130,7 +130,7 @@ func TestVerdicts(t *testing.T) {
 }
 
 func (row verdictRow) check(t *testing.T, meet func(c *Conn) <-chan error) {
-	c, peer := connect(t, &Dialer{KeepAlive: sockopt.Within(promised)})
+	c, peer := connect(t, &Dialer{KeepAlive: sockopt.Within(verdictBudget)})
 	verdictStates[row.state](t, c, peer)
 	met := meet(c)
 	start := time.Now()

@@ -117,8 +117,7 @@ func (s sample) timeoutsSince() (n int) {
 	return n
 }
 
-// count takes note of what is unanswered. A look that comes late comes from a
-// process that stood still.
+// count takes note of what is unanswered.
 func (d *detector) count(s sample, now time.Duration) {
 	asks := int32(s.probes)
 	if s.inFlight {
@@ -131,8 +130,7 @@ func (d *detector) count(s sample, now time.Duration) {
 	if d.doubt == nil {
 		return
 	}
-	since := now - d.looked
-	d.doubt.wait(asks, since, since > d.planned+2*doubtPause)
+	d.doubt.wait(asks, d.planned, now-d.looked-d.planned)
 	d.doubt.count(asks, s, now)
 }
 

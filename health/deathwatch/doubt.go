@@ -42,15 +42,20 @@ func (d *doubt) after(heard time.Duration) *doubt {
 	return fresh
 }
 
-// wait adds the time since the last look to that for which an answer was due. A
-// process that stood still in it has to see the silence anew.
-func (d *doubt) wait(asks int32, since time.Duration, stoodStill bool) {
+// standstill is by how much a look comes late if this process stood still, and
+// was not only busy.
+const standstill = time.Second
+
+// wait adds the pause since the last look to the time for which an answer was
+// due. By how much the look came late does not count: this process was not awake
+// to see it. One that stood still has to see the silence anew.
+func (d *doubt) wait(asks int32, pause, late time.Duration) {
 	switch {
 	case asks == 0 || d.asks == 0:
-	case stoodStill:
+	case late > standstill:
 		d.due = 0
 	default:
-		d.due += since
+		d.due += pause + min(late, 0)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -44,7 +45,7 @@ func (w *watcher) lookAtEnd(c *Supervision, s Subject) {
 	case err != nil:
 		w.remove(c, s)
 	case errno != 0:
-		w.dead(c, s, health.Diagnose(s, watchError(s, syscall.Errno(errno))))
+		w.dead(c, s, health.Diagnose(s, watchError(s, os.NewSyscallError("getsockopt", syscall.Errno(errno)))))
 	default:
 		c.over = true
 		w.lookAgain(c, doubtPause)
@@ -209,7 +210,7 @@ func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
 	if !sample.pending {
 		cause = health.KeepAliveTimeout // which the kernel does not say: it is too old to be asked
 	}
-	verdict := explain(s, cause, syscall.ETIMEDOUT)
+	verdict := explain(s, cause, os.NewSyscallError("getsockopt", syscall.ETIMEDOUT))
 	giveUp(s.Socket()) // before the subject can close it
 	w.dead(c, s, verdict)
 	hangUp(s.Socket()) // after it knows why

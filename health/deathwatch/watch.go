@@ -3,7 +3,6 @@ package deathwatch
 import (
 	"errors"
 	"net"
-	"os"
 	"syscall"
 
 	"example.com/hale/health"
@@ -60,9 +59,6 @@ func Watch(c net.Conn, dead func(*health.DeadError)) (stop func(), err error) {
 
 // watchError is an error that the watch has met on s.
 func watchError(s net.Conn, err error) error {
-	if errno, ok := err.(syscall.Errno); ok {
-		err = os.NewSyscallError("getsockopt", errno)
-	}
 	return &net.OpError{Op: "watch", Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: err}
 }
 
