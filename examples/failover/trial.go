@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/hale/internal/lab/loadtest"
+	"example.com/hale/internal/lab/wait"
 )
 
 const (
@@ -79,7 +80,7 @@ func (t *trial) run(ctx context.Context, build func(*trial) (contestant, error),
 
 // suffer is what happens to the servers while the load runs.
 func (t *trial) suffer(ctx context.Context, plain bool) error {
-	if err := sleep(ctx, t.freezeAfter); err != nil {
+	if err := wait.Sleep(ctx, t.freezeAfter); err != nil {
 		return err
 	}
 	t.witness.freeze(t.a)
@@ -87,23 +88,12 @@ func (t *trial) suffer(ctx context.Context, plain bool) error {
 		return err
 	}
 	t.witness.froze()
-	if err := sleep(ctx, t.thawAfter); err != nil || plain {
+	if err := wait.Sleep(ctx, t.thawAfter); err != nil || plain {
 		return err
 	}
 	if err := t.a.Thaw(); err != nil {
 		return err
 	}
 	t.witness.thaw()
-	return sleep(ctx, t.runOn)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return wait.Sleep(ctx, t.runOn)
 }

@@ -11,13 +11,14 @@ import (
 	"example.com/hale"
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/loadtest"
+	"example.com/hale/internal/lab/timeline"
 	"example.com/hale/pool"
 )
 
 // A witness notes when things happen and prints them. Its hooks only take
 // notes, as hooks should, but for that line.
 type witness struct {
-	line *loadtest.Timeline
+	line *timeline.Timeline
 
 	mu       sync.Mutex // guards what follows
 	start    time.Time  // of the freeze
@@ -34,7 +35,7 @@ type witness struct {
 }
 
 func newWitness(out io.Writer) *witness {
-	return &witness{line: &loadtest.Timeline{Out: out}, doubtful: make(map[*hale.Conn]struct{})}
+	return &witness{line: &timeline.Timeline{Out: out}, doubtful: make(map[*hale.Conn]struct{})}
 }
 
 // freeze is called before it begins.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -289,17 +288,5 @@ func TestALoadCountsWhatItSees(t *testing.T) {
 	if got.Requests == 0 || got.Replied != got.Requests || got.DeadHandedOut != got.Requests ||
 		got.Failed+got.Crossed+got.Unanswered+ledger.Duplicated() != 0 {
 		t.Errorf("%+v", got)
-	}
-}
-
-func TestATimelineCountsFromItsFirstLine(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	line := Timeline{Out: &out}
-	start := time.Now()
-	line.Print(start, "%d begins", 1)
-	line.Print(start.Add(12345*time.Millisecond), "ends")
-	if want := "[00.000] 1 begins\n[12.345] ends\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync"
@@ -9,6 +8,7 @@ import (
 
 	"example.com/hale/health"
 	"example.com/hale/health/healthtest"
+	"example.com/hale/internal/lab/service"
 )
 
 // A Server answers requests, on loopback, until it is closed.
@@ -29,13 +29,9 @@ type Server struct {
 	closed bool
 }
 
-// Serve starts a server. Its connections are left without keepalive of their
-// own, which would end a frozen one by itself, and without Multipath TCP,
-// which cannot be frozen. The caller closes it.
+// Serve starts a server. The caller closes it.
 func Serve(name string, ledger *Ledger) (*Server, error) {
-	config := net.ListenConfig{KeepAlive: -1}
-	config.SetMultipathTCP(false)
-	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	l, err := service.Listen()
 	if err != nil {
 		return nil, err
 	}

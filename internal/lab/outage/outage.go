@@ -18,6 +18,7 @@ import (
 	"example.com/hale"
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/loadtest"
+	"example.com/hale/internal/lab/wait"
 	otelhale "example.com/hale/otel"
 	"example.com/hale/pool"
 	"example.com/hale/sockopt"
@@ -163,11 +164,11 @@ func (s *scenario) request(ctx context.Context, exchange func(net.Conn) error) e
 // outage, and nobody would know of the silence yet.
 func (s *scenario) suffer(ctx context.Context) error {
 	for range conns {
-		if err := wait(ctx, s.dials); err != nil {
+		if err := wait.For(ctx, s.dials); err != nil {
 			return err
 		}
 	}
-	if err := sleep(ctx, s.FreezeAfter); err != nil {
+	if err := wait.Sleep(ctx, s.FreezeAfter); err != nil {
 		return err
 	}
 	if err := s.server.Freeze(); err != nil {
@@ -176,7 +177,7 @@ func (s *scenario) suffer(ctx context.Context) error {
 	if s.Frozen != nil {
 		s.Frozen()
 	}
-	if err := sleep(ctx, s.ThawAfter); err != nil {
+	if err := wait.Sleep(ctx, s.ThawAfter); err != nil {
 		return err
 	}
 	if err := s.server.Thaw(); err != nil {
@@ -185,31 +186,11 @@ func (s *scenario) suffer(ctx context.Context) error {
 	if err := s.heal(ctx); err != nil {
 		return err
 	}
-	return sleep(ctx, s.RunOn)
+	return wait.Sleep(ctx, s.RunOn)
 }
 
 func (s *scenario) heal(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, healing, ErrNotHealed)
 	defer cancel()
-	return wait(ctx, s.healed)
-}
-
-func wait(ctx context.Context, c <-chan struct{}) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-c:
-		return nil
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return wait.For(ctx, s.healed)
 }

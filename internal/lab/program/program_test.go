@@ -138,3 +138,20 @@ func TestRunReturnsTheStatusOfWhatItRuns(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestTheFirstFailureEndsAllThatRunsTogether(t *testing.T) {
+	t.Parallel()
+	wait := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	fail := func(context.Context) error { return os.ErrExist }
+	if err := Together(t.Context(), wait, fail, wait); err != os.ErrExist {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Together(ctx, wait, wait); err != ErrInterrupted {
+		t.Error(err)
+	}
+	if err := Together(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

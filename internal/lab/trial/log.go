@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"example.com/hale/internal/lab/wait"
 )
 
 // log is what the workers of one session saw.
@@ -20,7 +22,7 @@ type request struct {
 }
 
 func (l *log) keepAsking(c course, s Session, o Options) {
-	for l.ask(c, s) && sleep(c.asking, o.Pause) == nil {
+	for l.ask(c, s) && wait.Sleep(c.asking, o.Pause) == nil {
 	}
 }
 
@@ -30,7 +32,7 @@ func (l *log) onceSilent(c course, s Session, o Options) {
 		return
 	case <-c.vanished:
 	}
-	if sleep(c.asking, o.Idle) == nil {
+	if wait.Sleep(c.asking, o.Idle) == nil {
 		l.keepAsking(c, s, o)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"example.com/hale/internal/lab/wait"
 )
 
 // Options say what happens in a trial. All durations have to be positive.
@@ -115,7 +117,7 @@ func use(ctx context.Context, s Server, ways []Way, sessions []Session, o Option
 
 // fate is what happens to the server. It returns when it vanished.
 func fate(ctx context.Context, s Server, vanished chan<- struct{}, o Options) (at time.Time, err error) {
-	if err := sleep(ctx, o.Warm); err != nil {
+	if err := wait.Sleep(ctx, o.Warm); err != nil {
 		return at, err
 	}
 	if err := s.Vanish(); err != nil {
@@ -123,24 +125,13 @@ func fate(ctx context.Context, s Server, vanished chan<- struct{}, o Options) (a
 	}
 	at = time.Now()
 	close(vanished)
-	if err := sleep(ctx, o.Away); err != nil {
+	if err := wait.Sleep(ctx, o.Away); err != nil {
 		return at, err
 	}
 	if err := s.Replace(); err != nil {
 		return at, err
 	}
-	return at, sleep(ctx, o.Limit-o.Away)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
+	return at, wait.Sleep(ctx, o.Limit-o.Away)
 }
 
 // Validate says which option cannot be.

@@ -16,7 +16,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"example.com/hale"
-	"example.com/hale/internal/lab/loadtest"
+	"example.com/hale/internal/lab/timeline"
+	"example.com/hale/internal/lab/wait"
 	"example.com/hale/pool"
 	"example.com/hale/sockopt"
 )
@@ -24,7 +25,7 @@ import (
 // A soaking is a run.
 type soaking struct {
 	options
-	line     *loadtest.Timeline
+	line     *timeline.Timeline
 	findings findings
 	ledger   *ledger
 	weather  weather
@@ -45,7 +46,7 @@ type soaking struct {
 
 // run is the whole of it. An error of the machinery comes after the report.
 func run(ctx context.Context, o options, out io.Writer) error {
-	s := &soaking{options: o, line: &loadtest.Timeline{Out: out}, faults: make(map[kind]int)}
+	s := &soaking{options: o, line: &timeline.Timeline{Out: out}, faults: make(map[kind]int)}
 	show := s.printReport
 	if o.json {
 		s.line.Out, show = io.Discard, s.printJSON
@@ -263,4 +264,4 @@ func (s *soaking) compare(before, now sample) {
 	}
 }
 
-func sleepUntil(ctx context.Context, t time.Time) error { return sleep(ctx, time.Until(t)) }
+func sleepUntil(ctx context.Context, t time.Time) error { return wait.Sleep(ctx, time.Until(t)) }

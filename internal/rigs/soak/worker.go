@@ -9,6 +9,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/wait"
 	"example.com/hale/pool"
 )
 
@@ -60,7 +61,7 @@ func (w *worker) work(ctx context.Context) {
 		w.gate.RLock()
 		w.request()
 		w.gate.RUnlock()
-		_ = sleep(ctx, w.pause())
+		_ = wait.Sleep(ctx, w.pause())
 	}
 	if !w.waiting.IsZero() {
 		w.tally.wait(span{w.waiting, time.Now()})
@@ -181,15 +182,4 @@ func (w *worker) exchange(ctx context.Context, s *session, f frame) error {
 	w.ledger.attempt(f.number)
 	end, _ := ctx.Deadline()
 	return s.exchange(end, f)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

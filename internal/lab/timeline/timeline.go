@@ -1,4 +1,5 @@
-package loadtest
+// Package timeline prints what happens when it happens.
+package timeline
 
 import (
 	"fmt"
