@@ -26,60 +26,90 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"time"
 
-	"example.com/hale/health/healthtest"
+	"example.com/hale/internal/lab/failover"
+	"example.com/hale/internal/lab/program"
 )
-
-// The exit statuses, as -help explains them.
-const (
-	exitHeld        = 0
-	exitMissed      = 1
-	exitUsage       = 2
-	exitCannot      = 3
-	exitInterrupted = 130 // as a shell has it: 128 plus SIGINT
-)
-
-// A failure is an error with an exit status of its own; others have exitMissed.
-type failure struct {
-	error
-	status int
-}
-
-var errInterrupted = failure{errors.New("interrupted"), exitInterrupted}
 
 func main() {
-	err := failover()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "failover:", err)
-	}
-	os.Exit(status(err))
+	program.Main("failover", func(ctx context.Context, args []string) error {
+		o, err := parse(args, os.Stdout)
+		if err != nil {
+			return err
+		}
+		if err := program.Isolate(); err != nil {
+			return err
+		}
+		return run(ctx, o, os.Stdout)
+	})
 }
 
-func failover() error {
-	o, err := parse(os.Args[1:], os.Stdout)
-	if err != nil {
+// run puts both pools through it, at once, and prints what hale's pool goes
+// through when it happens, and a table of both at the end. With -json hale's
+// pool is alone.
+func run(ctx context.Context, o options, out io.Writer) error {
+	r := report{options: o}
+	haleTrial := func(story io.Writer) func(context.Context) error {
+		return func(ctx context.Context) (err error) {
+			r.hale, err = o.trial(story).Run(ctx, o.newHalePool)
+			return err
+		}
+	}
+	plainTrial := func(ctx context.Context) (err error) {
+		t := o.trial(io.Discard)
+		t.NoThaw = true // its requests would be answered then
+		r.plain, err = t.Run(ctx, newPlainPool)
 		return err
 	}
-	// What was done until here is done twice, see Isolate.
-	if err := healthtest.Isolate(); err != nil {
-		return failure{fmt.Errorf("this machine cannot freeze a server: %w", err), exitCannot}
+	if o.json {
+		if err := program.Together(ctx, haleTrial(io.Discard)); err != nil {
+			return err
+		}
+		return errors.Join(r.printJSON(out), r.verdict())
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return run(ctx, o, os.Stdout)
+	if err := program.Together(ctx, haleTrial(out), plainTrial); err != nil {
+		return err
+	}
+	return errors.Join(r.printTable(out), r.verdict())
 }
 
-func status(err error) int {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitHeld
+func (o options) trial(story io.Writer) *failover.Trial {
+	return &failover.Trial{
+		FreezeAfter: o.freezeAfter, ThawAfter: o.thawAfter, RunOn: o.runOn,
+		Observer: failover.NewObserver(story),
 	}
-	if f, ok := errors.AsType[failure](err); ok {
-		return f.status
+}
+
+// A report is what run prints.
+type report struct {
+	options
+	hale, plain failover.Outcome
+}
+
+// tolerance is what a stall may take beyond the detection: the dials.
+const tolerance = time.Second
+
+// verdict says what hale's pool did not do as it should.
+func (r report) verdict() error {
+	var errs []error
+	for _, n := range []struct {
+		count int
+		what  string
+	}{
+		{r.hale.Duplicated, "requests were sent twice"},
+		{r.hale.Crossed, "replies were another request's"},
+		{r.hale.DeadHandedOut, "connections were handed out dead"},
+	} {
+		if n.count > 0 {
+			errs = append(errs, fmt.Errorf("%d %s", n.count, n.what))
+		}
 	}
-	return exitMissed
+	if longest := r.within + tolerance; r.hale.LongestStall > longest {
+		errs = append(errs, fmt.Errorf("a stall of %.2f s, predicted is at most %v", r.hale.LongestStall.Seconds(), longest))
+	}
+	return errors.Join(errs...)
 }

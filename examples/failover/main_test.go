@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"flag"
 	"maps"
 	"regexp"
 	"slices"
@@ -12,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"example.com/hale/internal/lab/failover"
 	"example.com/hale/internal/lab/loadtest"
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/program/programtest"
 	"example.com/hale/internal/lab/testnet"
 )
 
@@ -42,13 +43,13 @@ func TestAFrozenServerCostsTheRequestsUnderWayAndNothingElse(t *testing.T) {
 	if got.Duplicated != 0 || got.Crossed != 0 || got.DeadHandedOut != 0 {
 		t.Errorf("unsafe: %s", out)
 	}
-	if got.Failed == 0 || got.Failed > len(pauses) || got.Requests < 1000 {
+	if got.Failed == 0 || got.Failed > len(failover.Pauses) || got.Requests < 1000 {
 		t.Errorf("%d of %d requests failed, want at most one for each worker", got.Failed, got.Requests)
 	}
 	if got.Detected == nil || got.Recovered == nil {
 		t.Fatalf("not detected or not recovered: %s", out)
 	}
-	if *got.Detected > got.PredictedMax || got.PredictedMax != 3 || *got.Recovered > got.LongestStall+pauses[7].Seconds() ||
+	if *got.Detected > got.PredictedMax || got.PredictedMax != 3 || *got.Recovered > got.LongestStall+failover.Pauses[7].Seconds() ||
 		got.LongestStall < 1 || got.LongestStall > 4 {
 		t.Errorf("times: %s", out)
 	}
@@ -62,7 +63,7 @@ func TestAShortFreezeIsSafeToo(t *testing.T) {
 func TestJSONHasTheDocumentedFieldsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	r := report{hale: outcome{detected: -1, recovered: time.Second}}
+	r := report{hale: failover.Outcome{Detected: -1, Recovered: time.Second}}
 	if err := r.printJSON(&out); err != nil {
 		t.Fatal(err)
 	}
@@ -122,16 +123,16 @@ The plain pool was stopped 4\.\d s after the freeze`)
 
 func TestTheVerdictNamesEachThingThatWentWrong(t *testing.T) {
 	t.Parallel()
-	well := outcome{Result: loadtest.Result{Requests: 9, Failed: 8, LongestStall: 4 * time.Second}}
+	well := failover.Outcome{Result: loadtest.Result{Requests: 9, Failed: 8, LongestStall: 4 * time.Second}}
 	for _, test := range []struct {
 		want  string
-		spoil func(*outcome)
+		spoil func(*failover.Outcome)
 	}{
-		{"", func(*outcome) {}},
-		{"2 requests were sent twice", func(o *outcome) { o.duplicated = 2 }},
-		{"1 replies were another request's", func(o *outcome) { o.Crossed = 1 }},
-		{"3 connections were handed out dead", func(o *outcome) { o.DeadHandedOut = 3 }},
-		{"a stall of 4.01 s, predicted is at most 4s", func(o *outcome) { o.LongestStall += 10 * time.Millisecond }},
+		{"", func(*failover.Outcome) {}},
+		{"2 requests were sent twice", func(o *failover.Outcome) { o.Duplicated = 2 }},
+		{"1 replies were another request's", func(o *failover.Outcome) { o.Crossed = 1 }},
+		{"3 connections were handed out dead", func(o *failover.Outcome) { o.DeadHandedOut = 3 }},
+		{"a stall of 4.01 s, predicted is at most 4s", func(o *failover.Outcome) { o.LongestStall += 10 * time.Millisecond }},
 	} {
 		r := report{options: options{within: 3 * time.Second}, hale: well}
 		test.spoil(&r.hale)
@@ -142,8 +143,8 @@ func TestTheVerdictNamesEachThingThatWentWrong(t *testing.T) {
 			}
 			continue
 		}
-		if err == nil || err.Error() != test.want || status(err) != exitMissed {
-			t.Errorf("status %d, %v, want %s", status(err), err, test.want)
+		if err == nil || err.Error() != test.want || program.Status(err) != program.Missed {
+			t.Errorf("status %d, %v, want %s", program.Status(err), err, test.want)
 		}
 	}
 }
@@ -161,8 +162,8 @@ func TestInterruptingEndsEverything(t *testing.T) {
 		var out strings.Builder
 		err = run(ctx, o, &out)
 		cancel()
-		if status(err) != exitInterrupted || strings.Contains(out.String(), "requests") {
-			t.Errorf("status %d, %v\n%s", status(err), err, &out)
+		if program.Status(err) != program.Interrupted || strings.Contains(out.String(), "requests") {
+			t.Errorf("status %d, %v\n%s", program.Status(err), err, &out)
 		}
 		if took := time.Since(start); took > at+5*time.Second {
 			t.Errorf("ended after %v", took)
@@ -172,34 +173,17 @@ func TestInterruptingEndsEverything(t *testing.T) {
 
 func TestBadUsageIsOneClearLine(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ args, want string }{
-		{"-within 1s", "1s"},
-		{"-within soon", `invalid value "soon" for flag -within`},
-		{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
-		{"-thaw-after -1s", "-thaw-after -1s: below 0s"},
-		{"-run-on -1s", "-run-on -1s: below 0s"},
-		{"-nonsense", "flag provided but not defined: -nonsense"},
-		{"extra", `unexpected argument "extra"`},
-	} {
-		_, err := parse(strings.Fields(test.args), nil)
-		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("failover %s: %v, want one line with %q", test.args, err, test.want)
-		}
-		if got := status(err); got != exitUsage {
-			t.Errorf("failover %s: exit status %d, want %d", test.args, got, exitUsage)
-		}
-	}
+	programtest.BadUsage(t, parse,
+		[2]string{"-within 1s", "1s"},
+		[2]string{"-within soon", `invalid value "soon" for flag -within`},
+		[2]string{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
+		[2]string{"-thaw-after -1s", "-thaw-after -1s: below 0s"},
+		[2]string{"-run-on -1s", "-run-on -1s: below 0s"},
+		[2]string{"-nonsense", "flag provided but not defined: -nonsense"},
+		[2]string{"extra", `unexpected argument "extra"`})
 }
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) || status(err) != exitHeld {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"-within", "-freeze-after", "-thaw-after", "-run-on", "-json", "exit status", "\n  3 ", "\n  130 "} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, &out)
-		}
-	}
+	programtest.Help(t, parse, "-within", "-freeze-after", "-thaw-after", "-run-on", "-json", "\n  1 ", "\n  3 ", "\n  130 ")
 }

@@ -7,39 +7,39 @@ import (
 
 	"github.com/jackc/puddle/v2"
 
-	"example.com/hale/internal/lab/loadtest"
+	"example.com/hale/internal/lab/failover"
 )
 
 // plainPool is puddle with what net.Dialer dials, both as they come.
 type plainPool struct {
 	*puddle.Pool[net.Conn]
-	name *loadtest.Name
+	trial *failover.Trial
 
 	mu    sync.Mutex // guards conns
 	conns []net.Conn // every one that was dialled
 }
 
-func newPlainPool(t *trial) (contestant, error) {
-	p := &plainPool{name: t.name}
+func newPlainPool(t *failover.Trial) (failover.Pool, error) {
+	p := &plainPool{trial: t}
 	var err error
 	p.Pool, err = puddle.NewPool(&puddle.Config[net.Conn]{
 		Constructor: p.dial,
 		Destructor:  func(c net.Conn) { c.Close() },
-		MaxSize:     conns,
+		MaxSize:     failover.Conns,
 	})
-	for range conns {
+	for range failover.Conns {
 		if err == nil {
 			err = p.CreateResource(context.Background())
 		}
 	}
 	if err != nil && p.Pool != nil {
-		p.close()
+		p.Close()
 	}
 	return p, err
 }
 
 func (p *plainPool) dial(ctx context.Context) (net.Conn, error) {
-	c, err := p.name.Dial(ctx, new(net.Dialer).DialContext)
+	c, err := p.trial.Dial(ctx, new(net.Dialer).DialContext)
 	if err == nil {
 		p.mu.Lock()
 		p.conns = append(p.conns, c)
@@ -48,7 +48,7 @@ func (p *plainPool) dial(ctx context.Context) (net.Conn, error) {
 	return c, err
 }
 
-func (p *plainPool) use(ctx context.Context, fn func(net.Conn) error) error {
+func (p *plainPool) Use(ctx context.Context, fn func(net.Conn) error) error {
 	res, err := p.Acquire(ctx)
 	if err != nil {
 		return err
@@ -61,14 +61,12 @@ func (p *plainPool) use(ctx context.Context, fn func(net.Conn) error) error {
 	return nil
 }
 
-func (p *plainPool) retried() int64 { return 0 }
+func (p *plainPool) Retried() int64 { return 0 }
 
-func (p *plainPool) abort() {
+func (p *plainPool) Abort() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {
 		c.Close()
 	}
 }
-
-func (p *plainPool) close() { p.Pool.Close() }

@@ -1,13 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"example.com/hale/internal/lab/failover"
+	"example.com/hale/internal/lab/program"
 )
 
 // record is the JSON form of what hale's pool did. Times are in seconds.
@@ -27,25 +29,17 @@ type record struct {
 	DeadHandedOut int `json:"dead_handed_out"`
 }
 
-func (r *report) printJSON(out io.Writer) error {
+func (r report) printJSON(out io.Writer) error {
 	o := r.hale
-	return json.NewEncoder(out).Encode(record{
-		Requests: o.Requests, Failed: o.Failed + o.Unanswered, Retried: o.retried, Duplicated: o.duplicated, Crossed: o.Crossed,
-		LongestStall: o.LongestStall.Seconds(), Detected: seconds(o.detected), PredictedMax: r.within.Seconds(),
-		Recovered: seconds(o.recovered), DeadHandedOut: o.DeadHandedOut,
+	return program.PrintJSON(out, record{
+		Requests: o.Requests, Failed: o.Failed + o.Unanswered, Retried: o.Retried, Duplicated: o.Duplicated, Crossed: o.Crossed,
+		LongestStall: o.LongestStall.Seconds(), Detected: program.Seconds(o.Detected), PredictedMax: r.within.Seconds(),
+		Recovered: program.Seconds(o.Recovered), DeadHandedOut: o.DeadHandedOut,
 	})
 }
 
-func seconds(d time.Duration) *float64 {
-	if d < 0 {
-		return nil
-	}
-	s := d.Seconds()
-	return &s
-}
-
-func (r *report) printTable(out io.Writer) error {
-	hale, plain := r.hale.column(), r.plain.column()
+func (r report) printTable(out io.Writer) error {
+	hale, plain := column{r.hale}.cells(), column{r.plain}.cells()
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\n\thale's pool\tpuddle and net.Dialer")
 	for i, name := range rows {
@@ -57,7 +51,7 @@ The prediction is %v, so the stall may be %v: the rest is for the dials.
 The plain pool was stopped %.1f s after the freeze, before A was thawed. Left alone, a connection
 whose request A has taken would hang for 135 to 150 s (net.Dialer's keepalive: idle 15s, interval
 15s, count 9), and one with unacknowledged data for some 15 minutes.
-`, r.within, r.within+tolerance, r.plain.stopped.Seconds())
+`, r.within, r.within+tolerance, r.plain.Stopped.Seconds())
 	return err
 }
 
@@ -66,19 +60,22 @@ var rows = []string{
 	"longest stall", "all deaths detected after", "replies again after",
 }
 
-func (o outcome) column() []string {
+// A column is a pool's.
+type column struct{ failover.Outcome }
+
+func (o column) cells() []string {
 	failed := fmt.Sprint(o.Failed)
 	for _, cause := range slices.Sorted(maps.Keys(o.Causes)) {
 		failed += fmt.Sprintf(" (%v: %d)", cause, o.Causes[cause])
 	}
 	return []string{
-		fmt.Sprint(o.Requests), failed, fmt.Sprint(o.Unanswered), fmt.Sprint(o.retried),
-		fmt.Sprint(o.duplicated), fmt.Sprint(o.Crossed), fmt.Sprint(o.DeadHandedOut),
-		o.stall(), o.since(o.detected), o.since(o.recovered),
+		fmt.Sprint(o.Requests), failed, fmt.Sprint(o.Unanswered), fmt.Sprint(o.Retried),
+		fmt.Sprint(o.Duplicated), fmt.Sprint(o.Crossed), fmt.Sprint(o.DeadHandedOut),
+		o.stall(), o.since(o.Detected), o.since(o.Recovered),
 	}
 }
 
-func (o outcome) stall() string {
+func (o column) stall() string {
 	s := fmt.Sprintf("%.2f s", o.LongestStall.Seconds())
 	if o.Unanswered > 0 {
 		s += ", and going on"
@@ -87,9 +84,9 @@ func (o outcome) stall() string {
 }
 
 // since prints a time from the freeze on.
-func (o outcome) since(d time.Duration) string {
+func (o column) since(d time.Duration) string {
 	if d < 0 {
-		return fmt.Sprintf("not in %.2f s", o.stopped.Seconds())
+		return fmt.Sprintf("not in %.2f s", o.Stopped.Seconds())
 	}
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }

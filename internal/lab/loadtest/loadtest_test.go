@@ -18,9 +18,9 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-func serve(t *testing.T, name string, ledger *Ledger) *Server {
+func serve(t *testing.T, name string, account *Account) *Server {
 	t.Helper()
-	s, err := Serve(name, ledger)
+	s, err := Serve(name, account)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +40,8 @@ func dial(t *testing.T, s *Server) net.Conn {
 
 func TestARequestThatArrivesTwiceIsCounted(t *testing.T) {
 	t.Parallel()
-	var ledger Ledger
-	one, other := dial(t, serve(t, "one", &ledger)), dial(t, serve(t, "other", &ledger))
+	var account Account
+	one, other := dial(t, serve(t, "one", &account)), dial(t, serve(t, "other", &account))
 	for _, request := range []struct {
 		conn   net.Conn
 		number uint64
@@ -50,7 +50,7 @@ func TestARequestThatArrivesTwiceIsCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := ledger.Duplicated(); got != 2 {
+	if got := account.Duplicated(); got != 2 {
 		t.Errorf("%d duplicated, want 2", got)
 	}
 }
@@ -78,7 +78,7 @@ func TestAReplyToAnotherRequestIsNoticed(t *testing.T) {
 func TestAFrozenServerSaysNothingAndRunsWhatComesAfterTheThaw(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
-	s := serve(t, "server", new(Ledger))
+	s := serve(t, "server", new(Account))
 	c := dial(t, s)
 	if err := Exchange(c, 1); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestAFrozenServerSaysNothingAndRunsWhatComesAfterTheThaw(t *testing.T) {
 func TestClosingAFrozenServerEndsIt(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
-	s := serve(t, "server", new(Ledger))
+	s := serve(t, "server", new(Account))
 	c := dial(t, s)
 	if err := Exchange(c, 1); err != nil {
 		t.Fatal(err)
@@ -168,8 +168,8 @@ func waitFor(t *testing.T, c *net.TCPConn) {
 
 func TestANameMovesOnOnceForAllDialsThatFail(t *testing.T) {
 	t.Parallel()
-	var ledger Ledger
-	a, b := serve(t, "A", &ledger), serve(t, "B", &ledger)
+	var account Account
+	a, b := serve(t, "A", &account), serve(t, "B", &account)
 	n := NewName(time.Minute, a, b)
 	var dialled sync.Map
 	var together sync.WaitGroup
@@ -200,7 +200,7 @@ func TestANameMovesOnOnceForAllDialsThatFail(t *testing.T) {
 
 func TestANameIsPatientOnlyForSoLong(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "A", new(Ledger))
+	s := serve(t, "A", new(Account))
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		_, err := NewName(time.Second, s).Dial(t.Context(), func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -262,8 +262,8 @@ func TestWhatHangsAtTheEndIsUnansweredAndAStall(t *testing.T) {
 
 func TestALoadCountsWhatItSees(t *testing.T) {
 	t.Parallel()
-	var ledger Ledger
-	s := serve(t, "A", &ledger)
+	var account Account
+	s := serve(t, "A", &account)
 	c := dial(t, s)
 	var mu sync.Mutex // one connection for both workers
 	replies := make(chan Reply, 1)
@@ -286,7 +286,7 @@ func TestALoadCountsWhatItSees(t *testing.T) {
 	}
 	got := run.Stop(func() { t.Error("aborted") })
 	if got.Requests == 0 || got.Replied != got.Requests || got.DeadHandedOut != got.Requests ||
-		got.Failed+got.Crossed+got.Unanswered+ledger.Duplicated() != 0 {
+		got.Failed+got.Crossed+got.Unanswered+account.Duplicated() != 0 {
 		t.Errorf("%+v", got)
 	}
 }

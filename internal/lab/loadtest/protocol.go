@@ -60,7 +60,7 @@ func (s *Server) answerOne(c net.Conn) error {
 	}
 	s.running.RLock()
 	defer s.running.RUnlock()
-	s.ledger.enter(binary.BigEndian.Uint64(request))
+	s.account.enter(binary.BigEndian.Uint64(request))
 	for i := requestSize; i < replySize; i += requestSize {
 		copy(b[i:], request)
 	}

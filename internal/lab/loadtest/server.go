@@ -14,7 +14,7 @@ import (
 // A Server answers requests, on loopback, until it is closed.
 type Server struct {
 	name     string
-	ledger   *Ledger
+	account  *Account
 	listener net.Listener
 	wg       sync.WaitGroup // what accepts and what answers
 
@@ -30,12 +30,12 @@ type Server struct {
 }
 
 // Serve starts a server. The caller closes it.
-func Serve(name string, ledger *Ledger) (*Server, error) {
+func Serve(name string, account *Account) (*Server, error) {
 	l, err := service.Listen()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{name: name, ledger: ledger, listener: l, conns: make(map[*net.TCPConn]struct{})}
+	s := &Server{name: name, account: account, listener: l, conns: make(map[*net.TCPConn]struct{})}
 	s.wg.Go(s.accept)
 	return s, nil
 }

@@ -76,7 +76,7 @@ type scenario struct {
 // others are ctx's, [ErrNotHealed], and what stopped it from starting. All
 // spans have ended when it returns; flushing the providers is the caller's.
 func Run(ctx context.Context, o Options) error {
-	server, err := loadtest.Serve("orders", new(loadtest.Ledger))
+	server, err := loadtest.Serve("orders", new(loadtest.Account))
 	if err != nil {
 		return err
 	}
