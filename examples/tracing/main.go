@@ -20,58 +20,63 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
+	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"example.com/hale/health/healthtest"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"example.com/hale/internal/lab/outage"
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/spans"
 )
-
-// The exit statuses, as -help explains them.
-const (
-	exitShown       = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitCannot      = 3
-	exitInterrupted = 130 // as a shell has it: 128 plus SIGINT
-)
-
-// A failure is an error with an exit status of its own; others have exitFailed.
-type failure struct {
-	error
-	status int
-}
 
 func main() {
-	err := tracing()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "tracing:", err)
-	}
-	os.Exit(status(err))
+	program.Main("tracing", func(ctx context.Context, args []string) error {
+		o, err := parse(args, os.Stdout)
+		if err != nil {
+			return err
+		}
+		if err := program.Isolate(); err != nil {
+			return err
+		}
+		return run(ctx, o, os.Stdout)
+	})
 }
 
-func tracing() error {
-	o, err := parse(os.Args[1:], os.Stdout)
+// run lets the outage happen and prints what was recorded of it.
+func run(ctx context.Context, o options, out io.Writer) error {
+	var recorded spans.Recorder
+	// A program with an exporter that is slow has a batcher in place of the syncer.
+	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(&recorded))
+	reader := metric.NewManualReader()
+	meters := metric.NewMeterProvider(metric.WithReader(reader))
+
+	var metrics metricdata.ResourceMetrics
+	var collected error
+	err := outage.Run(ctx, outage.Options{
+		Tracers: tracers, Meters: meters,
+		Times:       o.Times,
+		BeforeClose: func() { collected = reader.Collect(ctx, &metrics) },
+	})
+	end := context.WithoutCancel(ctx)
+	err = errors.Join(err, collected, tracers.Shutdown(end), meters.Shutdown(end))
+	if ctx.Err() != nil {
+		return program.ErrInterrupted
+	}
 	if err != nil {
+		return program.Freezing(err)
+	}
+	return printAll(out, o, recorded.Spans(), metrics)
+}
+
+func printAll(out io.Writer, o options, recorded []sdktrace.ReadOnlySpan, metrics metricdata.ResourceMetrics) error {
+	if o.json {
+		return program.PrintJSON(out, spans.Documents(recorded)...)
+	}
+	if err := spans.PrintTraces(out, recorded); err != nil {
 		return err
 	}
-	// What was done until here is done twice, see Isolate.
-	if err := healthtest.Isolate(); err != nil {
-		return failure{fmt.Errorf("this machine cannot freeze a server: %w", err), exitCannot}
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return run(ctx, o, os.Stdout)
-}
-
-func status(err error) int {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitShown
-	}
-	if f, ok := errors.AsType[failure](err); ok {
-		return f.status
-	}
-	return exitFailed
+	return spans.PrintMetrics(out, metrics)
 }

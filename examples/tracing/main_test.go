@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"flag"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +10,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/program/programtest"
+	"example.com/hale/internal/lab/spans"
 	"example.com/hale/internal/lab/testnet"
 )
 
@@ -31,24 +32,24 @@ func show(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-type recording []spanJSON
+type recording []spans.Document
 
-func (r recording) filter(keep func(spanJSON) bool) recording {
-	return slices.DeleteFunc(slices.Clone(r), func(s spanJSON) bool { return !keep(s) })
+func (r recording) filter(keep func(spans.Document) bool) recording {
+	return slices.DeleteFunc(slices.Clone(r), func(s spans.Document) bool { return !keep(s) })
 }
 
 func (r recording) named(prefix string) recording {
-	return r.filter(func(s spanJSON) bool { return strings.HasPrefix(s.Name, prefix) })
+	return r.filter(func(s spans.Document) bool { return strings.HasPrefix(s.Name, prefix) })
 }
 
-func (r recording) in(parent spanJSON) recording {
-	return r.filter(func(s spanJSON) bool { return s.Parent == parent.Span && s.Trace == parent.Trace })
+func (r recording) in(parent spans.Document) recording {
+	return r.filter(func(s spans.Document) bool { return s.Parent == parent.Span && s.Trace == parent.Trace })
 }
 
 func parseSpans(t *testing.T, out string) (r recording) {
 	t.Helper()
 	for line := range strings.Lines(out) {
-		var s spanJSON
+		var s spans.Document
 		d := json.NewDecoder(strings.NewReader(line))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&s); err != nil {
@@ -68,7 +69,7 @@ func TestTheOutageCanBeReadFromItsSpans(t *testing.T) {
 		t.Fatalf("%d outages in\n%s", len(outages), out)
 	}
 	outage := outages[0]
-	detected := slices.IndexFunc(outage.Events, func(e eventJSON) bool { return e.Name == "hale.detected" })
+	detected := slices.IndexFunc(outage.Events, func(e spans.Event) bool { return e.Name == "hale.detected" })
 	if outage.Parent != "" || outage.Attributes["hale.outage.healed"] != true || outage.Attributes["hale.outage.lost"] != 6.0 {
 		t.Errorf("outage: %+v", outage)
 	}
@@ -79,7 +80,7 @@ func TestTheOutageCanBeReadFromItsSpans(t *testing.T) {
 	t.Run("requests", func(t *testing.T) { requestsTell(t, r, outage) })
 }
 
-func reconnected(t *testing.T, r recording, outage spanJSON) {
+func reconnected(t *testing.T, r recording, outage spans.Document) {
 	found := r.in(outage).named("reconnect ")
 	if len(found) != 1 {
 		t.Fatalf("%d reconnects in the outage", len(found))
@@ -96,9 +97,9 @@ func reconnected(t *testing.T, r recording, outage spanJSON) {
 	}
 }
 
-func requestsTell(t *testing.T, r recording, outage spanJSON) {
-	hit := r.named("request").filter(func(s spanJSON) bool {
-		return slices.ContainsFunc(s.Events, func(e eventJSON) bool { return e.Name == "hale.detected" })
+func requestsTell(t *testing.T, r recording, outage spans.Document) {
+	hit := r.named("request").filter(func(s spans.Document) bool {
+		return slices.ContainsFunc(s.Events, func(e spans.Event) bool { return e.Name == "hale.detected" })
 	})
 	if len(hit) == 0 || len(hit) > 4 {
 		t.Errorf("%d requests were hit, want at most one for each worker", len(hit))
@@ -107,12 +108,12 @@ func requestsTell(t *testing.T, r recording, outage spanJSON) {
 		if s.Status != "Error" || s.Attributes["error.type"] == nil {
 			t.Errorf("a request was hit: %+v", s)
 		}
-		if !slices.ContainsFunc(outage.Links, func(l linkJSON) bool { return l.Trace == s.Trace && l.Span == s.Span }) {
+		if !slices.ContainsFunc(outage.Links, func(l spans.Link) bool { return l.Trace == s.Trace && l.Span == s.Span }) {
 			t.Errorf("the outage has no link to its victim %s: %+v", s.Span, outage.Links)
 		}
 	}
-	waited := r.named("acquire ").filter(func(s spanJSON) bool {
-		return slices.ContainsFunc(s.Links, func(l linkJSON) bool { return l.Trace == outage.Trace && l.Span == outage.Span })
+	waited := r.named("acquire ").filter(func(s spans.Document) bool {
+		return slices.ContainsFunc(s.Links, func(l spans.Link) bool { return l.Trace == outage.Trace && l.Span == outage.Span })
 	})
 	if len(waited) == 0 {
 		t.Error("no acquire is linked to the outage")
@@ -164,7 +165,7 @@ hale\.outage\.duration
 		t.Errorf("another story:\n%s", out)
 	}
 	for line := range strings.Lines(out) {
-		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > columns {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > spans.Columns {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}
@@ -183,8 +184,8 @@ func TestInterruptingEndsEverything(t *testing.T) {
 		start := time.Now()
 		err := run(ctx, o, &out)
 		cancel()
-		if status(err) != exitInterrupted || out.Len() > 0 {
-			t.Errorf("status %d, %v\n%s", status(err), err, &out)
+		if program.Status(err) != program.Interrupted || out.Len() > 0 {
+			t.Errorf("status %d, %v\n%s", program.Status(err), err, &out)
 		}
 		if took := time.Since(start); took > at+3*time.Second {
 			t.Errorf("ended after %v", took)
@@ -194,29 +195,15 @@ func TestInterruptingEndsEverything(t *testing.T) {
 
 func TestBadUsageIsOneClearLine(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ args, want string }{
-		{"-freeze-after soon", `invalid value "soon" for flag -freeze-after`},
-		{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
-		{"-thaw-after 1s", "-thaw-after 1s: below 2.5s"},
-		{"-run-on -1s", "-run-on -1s: below 0s"},
-		{"extra", `unexpected argument "extra"`},
-	} {
-		_, err := parse(strings.Fields(test.args), nil)
-		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") || status(err) != exitUsage {
-			t.Errorf("tracing %s: %v, want one line with %q", test.args, err, test.want)
-		}
-	}
+	programtest.BadUsage(t, parse,
+		[2]string{"-freeze-after soon", `invalid value "soon" for flag -freeze-after`},
+		[2]string{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
+		[2]string{"-thaw-after 1s", "-thaw-after 1s: below 2.5s"},
+		[2]string{"-run-on -1s", "-run-on -1s: below 0s"},
+		[2]string{"extra", `unexpected argument "extra"`})
 }
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) || status(err) != exitShown {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"-freeze-after", "-thaw-after", "-run-on", "-json", "exit status", "\n  3 ", "\n  130 "} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, &out)
-		}
-	}
+	programtest.Help(t, parse, "-freeze-after", "-thaw-after", "-run-on", "-json", "\n  1 ", "\n  3 ", "\n  130 ")
 }

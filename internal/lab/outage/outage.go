@@ -49,9 +49,7 @@ type Options struct {
 	Tracers trace.TracerProvider
 	Meters  metric.MeterProvider
 
-	FreezeAfter time.Duration // from when the pool is full
-	ThawAfter   time.Duration // from the freeze
-	RunOn       time.Duration // from the end of the outage
+	Times
 
 	// Frozen, if it is not nil, is called when the server has just been frozen.
 	Frozen func()

@@ -135,7 +135,7 @@ func (p program) suffer(ctx context.Context, tracers *sdktrace.TracerProvider, m
 	var flushed error
 	err := outage.Run(ctx, outage.Options{
 		Tracers: tracers, Meters: meters,
-		FreezeAfter: p.freezeAfter, ThawAfter: p.thawAfter, RunOn: p.runOn,
+		Times:  outage.Times{FreezeAfter: p.freezeAfter, ThawAfter: p.thawAfter, RunOn: p.runOn},
 		Frozen: p.frozen,
 		BeforeClose: func() {
 			if flushed = meters.ForceFlush(ctx); flushed == nil && p.healthy != nil {

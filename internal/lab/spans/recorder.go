@@ -1,4 +1,6 @@
-package main
+// Package spans prints what OpenTelemetry has recorded of an outage: traces as
+// text for people and as JSON, and metrics.
+package spans
 
 import (
 	"context"
@@ -14,24 +16,32 @@ import (
 
 type span = sdktrace.ReadOnlySpan
 
-// keeper is an exporter that keeps the spans.
-type keeper struct {
+// A Recorder is an exporter that leaves the spans in memory. The zero Recorder
+// is empty.
+type Recorder struct {
 	mu    sync.Mutex // guards spans
 	spans []span
 }
 
-var _ sdktrace.SpanExporter = (*keeper)(nil)
+var _ sdktrace.SpanExporter = (*Recorder)(nil)
 
 // ExportSpans is called with spans that have ended.
-func (k *keeper) ExportSpans(_ context.Context, spans []span) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.spans = append(k.spans, spans...)
+func (r *Recorder) ExportSpans(_ context.Context, spans []span) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spans = append(r.spans, spans...)
 	return nil
 }
 
 // Shutdown has nothing to do.
-func (k *keeper) Shutdown(context.Context) error { return nil }
+func (r *Recorder) Shutdown(context.Context) error { return nil }
+
+// Spans are those recorded so far, in the order in which they ended.
+func (r *Recorder) Spans() []sdktrace.ReadOnlySpan {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.spans)
+}
 
 func duration(s span) time.Duration { return s.EndTime().Sub(s.StartTime()) }
 

@@ -1,4 +1,4 @@
-package main
+package spans
 
 import (
 	"fmt"
@@ -11,11 +11,13 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// The columns of a terminal: the name, two times, and the rest for the bar.
+// Columns is how wide a line is at the most.
+const Columns = 80
+
+// In a line are the name, two times, and the rest for the bar.
 const (
-	columns    = 80
 	nameColumn = 30
-	barColumn  = columns - nameColumn - 2*9 - 2
+	barColumn  = Columns - nameColumn - 2*9 - 2
 )
 
 // waterfall draws traces as text.
@@ -152,7 +154,7 @@ attributes:
 func (w *waterfall) details(indent string, list []string) {
 	line := ""
 	for _, word := range list {
-		if line != "" && len(indent)+len(line)+1+len(word) > columns {
+		if line != "" && len(indent)+len(line)+1+len(word) > Columns {
 			fmt.Fprintln(w, indent+line)
 			line = ""
 		}

@@ -1,15 +1,14 @@
-package main
+package spans
 
 import (
-	"encoding/json"
-	"io"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// spanJSON is the JSON form of a span. Durations are in seconds.
-type spanJSON struct {
+// A Document is the JSON form of a span. Durations are in seconds.
+type Document struct {
 	Trace       string         `json:"trace_id"`
 	Span        string         `json:"span_id"`
 	Parent      string         `json:"parent_span_id,omitempty"` // none for a root
@@ -20,37 +19,37 @@ type spanJSON struct {
 	Status      string         `json:"status"`
 	Description string         `json:"description,omitempty"`
 	Attributes  map[string]any `json:"attributes"`
-	Events      []eventJSON    `json:"events,omitempty"`
-	Links       []linkJSON     `json:"links,omitempty"`
+	Events      []Event        `json:"events,omitempty"`
+	Links       []Link         `json:"links,omitempty"`
 }
 
-type eventJSON struct {
+// An Event is in a Document.
+type Event struct {
 	Name       string         `json:"name"`
 	Time       time.Time      `json:"time"`
 	Offset     float64        `json:"offset_s"` // from the start of its span
 	Attributes map[string]any `json:"attributes"`
 }
 
-type linkJSON struct {
+// A Link is in a Document.
+type Link struct {
 	Trace      string         `json:"trace_id"`
 	Span       string         `json:"span_id"`
 	Attributes map[string]any `json:"attributes"`
 }
 
-// printJSON prints spans in the order in which they ended.
-func printJSON(out io.Writer, spans []span) error {
-	enc := json.NewEncoder(out)
+// Documents are spans for JSON.
+func Documents(spans []sdktrace.ReadOnlySpan) []Document {
+	list := make([]Document, 0, len(spans))
 	for _, s := range spans {
-		if err := enc.Encode(newSpanJSON(s)); err != nil {
-			return err
-		}
+		list = append(list, newDocument(s))
 	}
-	return nil
+	return list
 }
 
-func newSpanJSON(s span) spanJSON {
+func newDocument(s span) Document {
 	id := s.SpanContext()
-	j := spanJSON{
+	j := Document{
 		Trace: id.TraceID().String(), Span: id.SpanID().String(), Name: s.Name(), Kind: s.SpanKind().String(),
 		Start: s.StartTime(), Duration: duration(s).Seconds(),
 		Status: s.Status().Code.String(), Description: s.Status().Description, Attributes: values(s.Attributes()),
@@ -59,10 +58,10 @@ func newSpanJSON(s span) spanJSON {
 		j.Parent = s.Parent().SpanID().String()
 	}
 	for _, e := range s.Events() {
-		j.Events = append(j.Events, eventJSON{e.Name, e.Time, e.Time.Sub(s.StartTime()).Seconds(), values(e.Attributes)})
+		j.Events = append(j.Events, Event{e.Name, e.Time, e.Time.Sub(s.StartTime()).Seconds(), values(e.Attributes)})
 	}
 	for _, l := range s.Links() {
-		j.Links = append(j.Links, linkJSON{l.SpanContext.TraceID().String(), l.SpanContext.SpanID().String(), values(l.Attributes)})
+		j.Links = append(j.Links, Link{l.SpanContext.TraceID().String(), l.SpanContext.SpanID().String(), values(l.Attributes)})
 	}
 	return j
 }

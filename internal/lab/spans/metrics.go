@@ -1,4 +1,4 @@
-package main
+package spans
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// printMetrics prints a line for each series.
-func printMetrics(out io.Writer, all metricdata.ResourceMetrics) error {
+// PrintMetrics prints a line for each series.
+func PrintMetrics(out io.Writer, all metricdata.ResourceMetrics) error {
 	var table strings.Builder
 	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	for _, scope := range all.ScopeMetrics {

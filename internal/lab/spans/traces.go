@@ -1,4 +1,4 @@
-package main
+package spans
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -37,8 +38,9 @@ func (f forest) longest() span {
 
 var errNoOutage = errors.New("the recording has no outage, or nothing that it hit")
 
-// printTraces prints the outage, and what it did to requests.
-func printTraces(out io.Writer, spans []span) error {
+// PrintTraces prints the outage, and what it did to requests, in lines of at
+// most [Columns].
+func PrintTraces(out io.Writer, spans []sdktrace.ReadOnlySpan) error {
 	all := forest(slices.SortedStableFunc(slices.Values(spans), func(a, b span) int { return a.StartTime().Compare(b.StartTime()) }))
 	outages := all.filter(isOutage)
 	if len(outages) == 0 {
