@@ -18,53 +18,25 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"go.opentelemetry.io/otel"
 
-	"example.com/hale/health/healthtest"
+	"example.com/hale/internal/lab/program"
 )
 
-// The exit statuses, as -help explains them.
-const (
-	exitSent        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitCannot      = 3
-	exitCollector   = 4
-	exitInterrupted = 130 // as a shell has it: 128 plus SIGINT
-)
+func main() { program.Main("otlp", otlp) }
 
-// A failure is an error with an exit status of its own; others have exitFailed.
-type failure struct {
-	error
-	status int
-}
-
-func main() {
-	err := otlp()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "otlp:", err)
-	}
-	os.Exit(status(err))
-}
-
-func otlp() error {
-	o, err := parse(os.Args[1:], os.Stdout)
+func otlp(ctx context.Context, args []string) error {
+	o, err := parse(args, os.Stdout)
 	if err != nil {
 		return err
 	}
 	if err := reach(o); err != nil {
 		return err
 	}
-	// What was done until here is done twice, see Isolate.
-	if err := healthtest.Isolate(); err != nil {
-		return failure{fmt.Errorf("this machine cannot freeze a server: %w", err), exitCannot}
+	if err := program.Isolate(); err != nil {
+		return err
 	}
 	outside, err := takeOver()
 	if err != nil {
@@ -73,17 +45,5 @@ func otlp() error {
 	defer outside.Close()
 	// What an exporter could not send is told once, at the end.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return program{options: o, outside: outside}.run(ctx, os.Stdout)
-}
-
-func status(err error) int {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitSent
-	}
-	if f, ok := errors.AsType[failure](err); ok {
-		return f.status
-	}
-	return exitFailed
+	return rig{options: o, outside: outside}.run(ctx, os.Stdout)
 }

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
-	"flag"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/program/programtest"
 	"example.com/hale/internal/lab/testnet"
 )
 
@@ -15,38 +15,22 @@ func TestMain(m *testing.M) { testnet.Main(m) }
 
 func TestBadUsageIsOneClearLine(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ args, want string }{
-		{"-otlp localhost", `-otlp "localhost": not host:port`},
-		{"-otlp=", `-otlp "": not host:port`},
-		{"-prometheus 9464", `-prometheus "9464": not host:port`},
-		{"-service=", `-service "": empty`},
-		{"-freeze-after soon", `invalid value "soon" for flag -freeze-after`},
-		{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
-		{"-thaw-after 1s", "-thaw-after 1s: below 2.5s"},
-		{"-run-on -1s", "-run-on -1s: below 0s"},
-		{"extra", `unexpected argument "extra"`},
-	} {
-		_, err := parse(strings.Fields(test.args), nil)
-		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") || status(err) != exitUsage {
-			t.Errorf("otlp %s: %v, want one line with %q", test.args, err, test.want)
-		}
-	}
+	programtest.BadUsage(t, parse,
+		[2]string{"-otlp localhost", `-otlp "localhost": not host:port`},
+		[2]string{"-otlp=", `-otlp "": not host:port`},
+		[2]string{"-prometheus 9464", `-prometheus "9464": not host:port`},
+		[2]string{"-service=", `-service "": empty`},
+		[2]string{"-freeze-after soon", `invalid value "soon" for flag -freeze-after`},
+		[2]string{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
+		[2]string{"-thaw-after 1s", "-thaw-after 1s: below 2.5s"},
+		[2]string{"-run-on -1s", "-run-on -1s: below 0s"},
+		[2]string{"extra", `unexpected argument "extra"`})
 }
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) || status(err) != exitSent {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		"-otlp", "-service", "-prometheus", "-freeze-after", "-thaw-after", "-run-on",
-		"exit status", "\n  3 ", "\n  4 ", "\n  130 ",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, &out)
-		}
-	}
+	programtest.Help(t, parse, "-otlp", "-service", "-prometheus", "-freeze-after", "-thaw-after", "-run-on",
+		"\n  1 ", "\n  3 ", "\n  4 ", "\n  130 ")
 }
 
 func TestWhereNoCollectorListensOneClearLineSaysSo(t *testing.T) {
@@ -94,7 +78,7 @@ func try(t *testing.T, collector string) error {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	return program{options: o, outside: out}.run(t.Context(), nil)
+	return rig{options: o, outside: out}.run(t.Context(), nil)
 }
 
 func listen(t *testing.T) net.Listener {
@@ -109,8 +93,8 @@ func listen(t *testing.T) net.Listener {
 
 func wantFailure(t *testing.T, err error, want int, texts ...string) {
 	t.Helper()
-	if err == nil || status(err) != want || strings.Contains(err.Error(), "\n") {
-		t.Fatalf("%v, status %d, want one line and status %d", err, status(err), want)
+	if err == nil || program.Status(err) != want || strings.Contains(err.Error(), "\n") {
+		t.Fatalf("%v, status %d, want one line and status %d", err, program.Status(err), want)
 	}
 	for _, text := range texts {
 		if !strings.Contains(err.Error(), text) {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"example.com/hale/internal/lab/program"
 )
 
 // patience is how long the collector may take to answer.
@@ -33,7 +35,7 @@ func open(o options) (outside, error) {
 	defer cancel()
 	collector, err := new(net.Dialer).DialContext(ctx, "tcp", o.collector)
 	if err != nil {
-		return outside{}, failure{fmt.Errorf("no collector at %s: %w", o.collector, err), exitCollector}
+		return outside{}, program.Failure{Err: fmt.Errorf("no collector at %s: %w", o.collector, err), Status: exitCollector}
 	}
 	if o.prometheus == "" {
 		return outside{collector: collector}, nil

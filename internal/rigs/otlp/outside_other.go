@@ -5,10 +5,12 @@ package main
 import (
 	"errors"
 	"os"
+
+	"example.com/hale/internal/lab/program"
 )
 
 func handOver(any) (fd string, err error) { return "", errCannot }
 
 func inherited(string) (*os.File, error) { return nil, errCannot }
 
-var errCannot = failure{errors.ErrUnsupported, exitCannot}
+var errCannot = program.Failure{Err: errors.ErrUnsupported, Status: program.Cannot}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
@@ -16,14 +15,15 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"example.com/hale/internal/lab/outage"
+	"example.com/hale/internal/lab/program"
 )
 
 // exportEvery is short for the sake of an outage of seconds. The SDK's default
 // is a minute.
 const exportEvery = time.Second
 
-// program is one run.
-type program struct {
+// A rig is one run.
+type rig struct {
 	options
 	outside outside
 
@@ -33,22 +33,20 @@ type program struct {
 }
 
 // run lets the outage happen and sends what is recorded of it.
-func (p program) run(ctx context.Context, out io.Writer) error {
+func (p rig) run(ctx context.Context, out io.Writer) error {
 	report, err := p.send(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return failure{errors.New("interrupted"), exitInterrupted}
-	case errors.Is(err, os.ErrPermission), errors.Is(err, errors.ErrUnsupported):
-		return failure{fmt.Errorf("this machine cannot freeze a server: %w", err), exitCannot}
-	case err != nil:
-		return err
+	if ctx.Err() != nil {
+		return program.ErrInterrupted
+	}
+	if err != nil {
+		return program.Freezing(err)
 	}
 	_, err = io.WriteString(out, report)
 	return err
 }
 
 // send returns what there is to tell in the end.
-func (p program) send(ctx context.Context) (string, error) {
+func (p rig) send(ctx context.Context) (string, error) {
 	c, err := connect(ctx, p.outside.collector)
 	if err != nil {
 		return "", p.collectorFailed(err)
@@ -89,8 +87,8 @@ func (p program) send(ctx context.Context) (string, error) {
 	return p.report(spans, c.takesMetrics), nil
 }
 
-func (p program) collectorFailed(err error) error {
-	return failure{fmt.Errorf("the collector at %s: %w", p.collector, err), exitCollector}
+func (p rig) collectorFailed(err error) error {
+	return program.Failure{Err: fmt.Errorf("the collector at %s: %w", p.collector, err), Status: exitCollector}
 }
 
 // newTracers is a provider with a batcher, as programs have it that must not
@@ -108,7 +106,7 @@ func newTracers(ctx context.Context, c collector, from *resource.Resource) (*sen
 
 // newMeters is a provider for the collector, if it takes metrics, and for
 // Prometheus, if it is wanted. The caller calls stop.
-func (p program) newMeters(ctx context.Context, c collector, from *resource.Resource) (m *metric.MeterProvider, stop func(), err error) {
+func (p rig) newMeters(ctx context.Context, c collector, from *resource.Resource) (m *metric.MeterProvider, stop func(), err error) {
 	all := []metric.Option{metric.WithResource(from)}
 	if c.takesMetrics {
 		exporter, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithGRPCConn(c.ClientConn),
@@ -131,11 +129,11 @@ func (p program) newMeters(ctx context.Context, c collector, from *resource.Reso
 }
 
 // suffer lets the outage happen.
-func (p program) suffer(ctx context.Context, tracers *sdktrace.TracerProvider, meters *metric.MeterProvider) error {
+func (p rig) suffer(ctx context.Context, tracers *sdktrace.TracerProvider, meters *metric.MeterProvider) error {
 	var flushed error
 	err := outage.Run(ctx, outage.Options{
 		Tracers: tracers, Meters: meters,
-		Times:  outage.Times{FreezeAfter: p.freezeAfter, ThawAfter: p.thawAfter, RunOn: p.runOn},
+		Times:  p.Times,
 		Frozen: p.frozen,
 		BeforeClose: func() {
 			if flushed = meters.ForceFlush(ctx); flushed == nil && p.healthy != nil {
@@ -150,7 +148,7 @@ func (p program) suffer(ctx context.Context, tracers *sdktrace.TracerProvider, m
 }
 
 // report says what was sent where.
-func (p program) report(s *sender, metrics bool) string {
+func (p rig) report(s *sender, metrics bool) string {
 	o := s.outage
 	where := "not to " + p.collector + ", which takes none"
 	if metrics {

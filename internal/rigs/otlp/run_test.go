@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/internal/lab/testnet"
 )
 
 // start is the program with a collector, and a short outage.
-func start(t *testing.T, collector string, more ...string) program {
+func start(t *testing.T, collector string, more ...string) rig {
 	t.Helper()
 	testnet.NeedFreeze(t)
 	args := []string{"-otlp", collector, "-freeze-after", "500ms", "-thaw-after", "3500ms", "-run-on", "200ms"}
@@ -23,7 +24,7 @@ func start(t *testing.T, collector string, more ...string) program {
 		t.Fatal(err)
 	}
 	t.Cleanup(out.Close)
-	return program{options: o, outside: out}
+	return rig{options: o, outside: out}
 }
 
 func TestSpansAndMetricsArriveAtACollector(t *testing.T) {
@@ -80,7 +81,7 @@ func TestACollectorThatGoesAwayIsTold(t *testing.T) {
 	p.frozen = func() { traces.server.Stop(); gone = time.Now() }
 	err := p.run(t.Context(), nil)
 	wantFailure(t, err, exitCollector, "the collector at "+traces.addr)
-	if took := time.Since(gone); took > p.thawAfter+5*time.Second {
+	if took := time.Since(gone); took > p.ThawAfter+5*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }
@@ -91,7 +92,7 @@ func TestAnInterruptEndsIt(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	var at time.Time
 	p.frozen = func() { interrupt(); at = time.Now() }
-	wantFailure(t, p.run(ctx, nil), exitInterrupted, "interrupted")
+	wantFailure(t, p.run(ctx, nil), program.Interrupted, "interrupted")
 	if took := time.Since(at); took > 3*time.Second {
 		t.Errorf("it took %v", took)
 	}

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"time"
 
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/sockopt"
 )
 
@@ -23,56 +22,27 @@ const (
 	mostWorkers = 1000
 )
 
-const help = `usage: soak [flags]
-
-exit status:
-  0    all checks held
-  1    a check failed, and the last lines name it; or the run failed
-  2    bad usage
-  3    this machine cannot freeze a server
-  130  interrupted, and all checks held until then
-
-flags:
-`
-
-// parse reads the command line. Its errors are one line; -help is printed to
-// out and is [flag.ErrHelp].
-func parse(args []string, out io.Writer) (options, error) {
-	o, err := parseFlags(args, out)
-	if err == nil {
-		err = o.check()
-	}
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		err = failure{err, exitUsage}
-	}
-	return o, err
+var exits = program.Exits{
+	program.Held:        "all checks held",
+	program.Missed:      "a check failed, and the last lines name it; or the run failed",
+	program.Cannot:      "this machine cannot freeze a server",
+	program.Interrupted: "interrupted, and all checks held until then",
 }
 
-func parseFlags(args []string, out io.Writer) (o options, err error) {
-	fs := flag.NewFlagSet("soak", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
+func parse(args []string, out io.Writer) (o options, err error) {
+	fs := program.NewFlags("soak", exits)
 	fs.DurationVar(&o.total, "for", time.Minute, "`time` of load, at least 10s; half a minute has all kinds of faults, as a rule")
 	fs.Uint64Var(&o.seed, "seed", 1, "`number` that the faults are a function of")
 	fs.IntVar(&o.workers, "workers", 32, "`number` of workers, 1 to 1000, that share three connections for every four")
 	fs.DurationVar(&o.within, "within", 3*time.Second, "`time` within which connections notice a dead peer, as sockopt.Within has it")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object and nothing else")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(out)
-			fmt.Fprint(out, help)
-			fs.PrintDefaults()
-		}
-		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	return o, nil
+	err = fs.Parse(args, out, o.check)
+	return o, err
 }
 
-func (o options) check() error {
-	if o.total < leastTotal {
-		return fmt.Errorf("-for %v: below %v", o.total, leastTotal)
+func (o *options) check() error {
+	if err := program.AtLeast(program.Least{Flag: "for", Value: o.total, Least: leastTotal}); err != nil {
+		return err
 	}
 	if o.workers < 1 || o.workers > mostWorkers {
 		return fmt.Errorf("-workers %d: not 1 to %d", o.workers, mostWorkers)

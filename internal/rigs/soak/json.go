@@ -1,8 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
+
+	"example.com/hale/internal/lab/program"
 )
 
 // result is the JSON form of a run. Times are in seconds.
@@ -79,5 +80,5 @@ func (s *soaking) printJSON(out io.Writer, bad error) error {
 	for reason, n := range s.stats.Recycled {
 		r.Recycled[string(reason)] = n
 	}
-	return json.NewEncoder(out).Encode(r)
+	return program.PrintJSON(out, r)
 }

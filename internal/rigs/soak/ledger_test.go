@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"example.com/hale/internal/lab/program"
 )
 
 // A step is something that a history enters for its only request, or for
@@ -100,8 +102,8 @@ func TestTheVerdictNamesEveryCheckThatFailed(t *testing.T) {
 		f.add(checkMatched, "reply %d", i)
 	}
 	err := verdict(f.all())
-	if err == nil || status(err) != exitFailed {
-		t.Fatalf("status %d, %v", status(err), err)
+	if err == nil || program.Status(err) != program.Missed {
+		t.Fatalf("status %d, %v", program.Status(err), err)
 	}
 	lines := strings.Split(err.Error(), "\n")
 	if len(lines) != 2 || lines[1] != "not so: the heap does not grow (1): much" ||

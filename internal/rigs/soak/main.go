@@ -32,82 +32,25 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"example.com/hale/health/healthtest"
+	"example.com/hale/internal/lab/program"
 )
-
-// The exit statuses, as -help explains them.
-const (
-	exitHeld        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitCannot      = 3
-	exitInterrupted = 130 // as a shell has it: 128 plus SIGINT
-)
-
-// A failure is an error with an exit status of its own; others have exitFailed.
-type failure struct {
-	error
-	status int
-}
-
-var errInterrupted = failure{errors.New("interrupted"), exitInterrupted}
 
 func main() {
 	if address := os.Getenv(serveEnv); address != "" {
 		os.Exit(serve(address))
 	}
-	os.Exit(command(os.Args[1:]))
+	program.Main("soak", soak)
 }
 
-// command is the program as its user knows it.
-func command(args []string) int {
-	err := soak(args)
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "soak:", err)
-	}
-	return status(err)
-}
-
-func soak(args []string) error {
+func soak(ctx context.Context, args []string) error {
 	o, err := parse(args, os.Stdout)
 	if err != nil {
 		return err
 	}
-	// What was done until here is done twice, see Isolate.
-	if err := healthtest.Isolate(); err != nil {
-		return failure{fmt.Errorf("this machine cannot freeze a server: %w", err), exitCannot}
+	if err := program.Isolate(); err != nil {
+		return err
 	}
-	return run(untilInterrupt(), o, os.Stdout)
-}
-
-// untilInterrupt returns a context that ends with the first signal; a second
-// one ends the process. Its goroutine stays, for goroutines are counted.
-func untilInterrupt() context.Context {
-	ctx, end := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		signal.Stop(signals)
-		end()
-		select {}
-	}()
-	return ctx
-}
-
-func status(err error) int {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitHeld
-	}
-	if f, ok := errors.AsType[failure](err); ok {
-		return f.status
-	}
-	return exitFailed
+	return run(ctx, o, os.Stdout)
 }

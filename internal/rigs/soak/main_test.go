@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"flag"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,6 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/program/programtest"
 	"example.com/hale/internal/lab/testnet"
 )
 
@@ -25,13 +25,13 @@ func TestMain(m *testing.M) {
 		os.Exit(serve(address))
 	}
 	if os.Getenv(commandEnv) != "" {
-		os.Exit(command(os.Args[1:]))
+		program.Main("soak", soak)
 	}
 	testnet.Main(m)
 }
 
-// A program is a run of the command.
-type program struct {
+// A command is a run of the program.
+type command struct {
 	*exec.Cmd
 	stdout, stderr output
 }
@@ -54,14 +54,14 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-func start(t *testing.T, args ...string) *program {
+func start(t *testing.T, args ...string) *command {
 	t.Helper()
 	testnet.NeedFreeze(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{Cmd: exec.CommandContext(t.Context(), self, args...)}
+	p := &command{Cmd: exec.CommandContext(t.Context(), self, args...)}
 	p.Env = append(os.Environ(), commandEnv+"=1")
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	p.WaitDelay = 10 * time.Second
@@ -72,13 +72,13 @@ func start(t *testing.T, args ...string) *program {
 }
 
 // status waits for the end and returns the exit status, -1 after a signal.
-func (p *program) status() int {
+func (p *command) status() int {
 	_ = p.Wait()
 	return p.ProcessState.ExitCode()
 }
 
 // waitFor waits until the program has printed text.
-func (p *program) waitFor(t *testing.T, text string) {
+func (p *command) waitFor(t *testing.T, text string) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !strings.Contains(p.stdout.String(), text); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -95,7 +95,7 @@ func TestHalfAMinuteOfEveryKindOfFault(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.stdout.String()), &r); err != nil {
 		t.Fatalf("%v: %s%s", err, &p.stdout, &p.stderr)
 	}
-	if status != exitHeld || !r.Held || len(r.Findings) > 0 {
+	if status != program.Held || !r.Held || len(r.Findings) > 0 {
 		t.Errorf("status %d, held %v, %+v\n%s", status, r.Held, r.Findings, &p.stderr)
 	}
 	for _, k := range kinds {
@@ -176,7 +176,7 @@ func TestInterruptingEndsItWithTheReportSoFar(t *testing.T) {
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if got := p.status(); got != exitInterrupted {
+	if got := p.status(); got != program.Interrupted {
 		t.Errorf("exit status %d\n%s%s", got, &p.stdout, &p.stderr)
 	}
 	if took := time.Since(begun); took > 40*time.Second {
@@ -203,35 +203,18 @@ func TestInterruptingEndsItWithTheReportSoFar(t *testing.T) {
 
 func TestBadUsageIsOneClearLine(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ args, want string }{
-		{"-for 9s", "-for 9s: below 10s"},
-		{"-for long", `invalid value "long" for flag -for`},
-		{"-workers 0", "-workers 0: not 1 to 1000"},
-		{"-workers 1001", "-workers 1001: not 1 to 1000"},
-		{"-seed -1", `invalid value "-1" for flag -seed`},
-		{"-within 1s", "1s"},
-		{"-nonsense", "flag provided but not defined: -nonsense"},
-		{"extra", `unexpected argument "extra"`},
-	} {
-		_, err := parse(strings.Fields(test.args), nil)
-		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("soak %s: %v, want one line with %q", test.args, err, test.want)
-		}
-		if got := status(err); got != exitUsage {
-			t.Errorf("soak %s: exit status %d, want %d", test.args, got, exitUsage)
-		}
-	}
+	programtest.BadUsage(t, parse,
+		[2]string{"-for 9s", "-for 9s: below 10s"},
+		[2]string{"-for long", `invalid value "long" for flag -for`},
+		[2]string{"-workers 0", "-workers 0: not 1 to 1000"},
+		[2]string{"-workers 1001", "-workers 1001: not 1 to 1000"},
+		[2]string{"-seed -1", `invalid value "-1" for flag -seed`},
+		[2]string{"-within 1s", "1s"},
+		[2]string{"-nonsense", "flag provided but not defined: -nonsense"},
+		[2]string{"extra", `unexpected argument "extra"`})
 }
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) || status(err) != exitHeld {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"-for", "-seed", "-workers", "-within", "-json", "exit status", "\n  1 ", "\n  3 ", "\n  130 "} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, &out)
-		}
-	}
+	programtest.Help(t, parse, "-for", "-seed", "-workers", "-within", "-json", "\n  1 ", "\n  3 ", "\n  130 ")
 }

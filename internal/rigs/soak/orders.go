@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"example.com/hale/internal/lab/program"
 )
 
 const (
@@ -58,9 +60,9 @@ func serve(address string) int {
 	err := serveOrders(address, os.NewFile(recordsFD, "records"), json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak: server:", err)
-		return exitFailed
+		return program.Missed
 	}
-	return exitHeld
+	return program.Held
 }
 
 func serveOrders(address string, records io.Writer, in *json.Decoder, out *json.Encoder) error {

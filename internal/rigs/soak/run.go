@@ -16,6 +16,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"example.com/hale"
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/internal/lab/timeline"
 	"example.com/hale/internal/lab/wait"
 	"example.com/hale/pool"
@@ -61,7 +62,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err // there is nothing to report
 	}
 	if ctx.Err() != nil {
-		err = cmp.Or(err, error(errInterrupted))
+		err = cmp.Or(err, program.ErrInterrupted)
 	}
 	bad := verdict(s.findings.all())
 	if err := show(out, bad); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/hale/health/healthtest"
+	"example.com/hale/internal/lab/program"
 )
 
 const (
@@ -167,7 +168,7 @@ func (s *server) record(what record, which uint64) {
 	binary.BigEndian.PutUint64(b[8:], which)
 	if _, err := s.records.Write(b[:]); err != nil {
 		fmt.Fprintln(os.Stderr, "soak: server: a record is lost:", err)
-		os.Exit(exitFailed) // no reply must go out without it
+		os.Exit(program.Missed) // no reply must go out without it
 	}
 }
 
