@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/peer"
 	"example.com/hale/sockopt"
 )
 
@@ -21,10 +22,10 @@ func (m *measurement) there(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	m.line.print(time.Now(), "freeze the server now, or later: the time counts from its last sign of life")
-	defer endReads(ctx, c)()
+	m.line.Print(time.Now(), "freeze the server now, or later: the time counts from its last sign of life")
+	defer peer.EndReads(ctx, c)()
 	m.hale = m.readOn(c)
-	if errors.Is(m.hale.err, os.ErrDeadlineExceeded) {
+	if errors.Is(m.hale.Err, os.ErrDeadlineExceeded) {
 		return ctx.Err()
 	}
 	m.ended()
@@ -41,26 +42,26 @@ func sinceLastSign(r sockopt.Report, _ time.Duration) prediction {
 }
 
 // readOn reads whatever comes until the connection dies.
-func (m *measurement) readOn(c net.Conn) outcome {
+func (m *measurement) readOn(c net.Conn) peer.Outcome {
 	last, b := time.Now(), make([]byte, 32<<10)
 	for first := true; ; first = false {
 		n, err := c.Read(b)
-		o := outcome{at: time.Now(), err: err}
+		o := peer.Outcome{At: time.Now(), Err: err}
 		if err == nil {
-			if last = o.at; first {
-				m.line.print(time.Now(), "read %d bytes", n)
+			if last = o.At; first {
+				m.line.Print(time.Now(), "read %d bytes", n)
 			}
 			continue
 		}
-		o.after = o.at.Sub(last)
+		o.After = o.At.Sub(last)
 		dead, ok := errors.AsType[*health.DeadError](err)
 		switch {
 		case ok && dead.Info.State > 0:
-			o.after = dead.Silence
+			o.After = dead.Silence
 		case ok:
-			m.line.print(time.Now(), "this system does not tell when the peer was last heard of: counting from the last bytes read")
+			m.line.Print(time.Now(), "this system does not tell when the peer was last heard of: counting from the last bytes read")
 		}
-		_, o.next = c.Read(b)
+		_, o.Next = c.Read(b)
 		return o
 	}
 }

@@ -3,13 +3,13 @@ package main
 import (
 	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"time"
 
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/sockopt"
 )
 
@@ -21,35 +21,14 @@ type options struct {
 	addr        string // of a server that the user freezes; empty for one of our own
 }
 
-const help = `usage: frozenpeer [flags]
-
-exit status:
-  0    every measurement lies within its prediction
-  1    one does not, or could not be taken
-  2    bad usage
-  3    this machine cannot freeze a peer, or has no options to predict by
-  130  interrupted
-
-flags:
-`
-
-// parse reads the command line, and finds what is wrong with it before
-// anything is dialled. Its errors are one line; -help is printed to out and is
-// [flag.ErrHelp].
-func parse(args []string, out io.Writer) (options, error) {
-	o, err := parseFlags(args, out)
-	if err == nil {
-		err = cmp.Or(o.checkAddr(), o.checkTimes())
-	}
-	if err != nil && status(err) == exitMissed {
-		err = failure{err, exitUsage}
-	}
-	return o, err
+var exits = program.Exits{
+	program.Held:   "every measurement lies within its prediction",
+	program.Missed: "one does not, or could not be taken",
+	program.Cannot: "this machine cannot freeze a peer, or has no options to predict by",
 }
 
-func parseFlags(args []string, out io.Writer) (o options, err error) {
-	fs := flag.NewFlagSet("frozenpeer", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
+func parse(args []string, out io.Writer) (o options, err error) {
+	fs := program.NewFlags("frozenpeer", exits)
 	k := &o.keepAlive
 	fs.DurationVar(&k.Idle, "idle", time.Second, "quiet `time` before the first probe")
 	fs.DurationVar(&k.Interval, "interval", time.Second, "`time` between unanswered probes")
@@ -63,18 +42,12 @@ func parseFlags(args []string, out io.Writer) (o options, err error) {
 	fs.BoolVar(&o.json, "json", false, "print one JSON object for each scenario, one a line, and nothing else")
 	fs.StringVar(&o.addr, "addr", "", "`host:port` of a server that you freeze yourself, in place of our own;\n"+
 		"counts from its last sign of life, scenario idle only")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(out)
-			fmt.Fprint(out, help)
-			fs.PrintDefaults()
+	err = fs.Parse(args, out, func() (err error) {
+		if o.scenarios, err = find(*name); err != nil {
+			return err
 		}
-		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	o.scenarios, err = find(*name)
+		return cmp.Or(o.checkAddr(), o.checkTimes())
+	})
 	return o, err
 }
 
@@ -92,14 +65,12 @@ func (o options) checkAddr() error {
 }
 
 func (o options) checkTimes() error {
-	if o.freezeAfter < 0 {
-		return fmt.Errorf("-freeze-after %v: below 0s", o.freezeAfter)
-	}
-	if o.keepAlive.UserTimeout < 0 { // sockopt would take -1ns for none at all
-		return fmt.Errorf("-user-timeout %v: below 0s", o.keepAlive.UserTimeout)
-	}
-	if o.keepAlive.StallTimeout < 0 {
-		return fmt.Errorf("-stall-timeout %v: below 0s", o.keepAlive.StallTimeout)
+	err := program.AtLeast(
+		program.Least{Flag: "freeze-after", Value: o.freezeAfter},
+		program.Least{Flag: "user-timeout", Value: o.keepAlive.UserTimeout}, // sockopt would take -1ns for none at all
+		program.Least{Flag: "stall-timeout", Value: o.keepAlive.StallTimeout})
+	if err != nil {
+		return err
 	}
 	platform := sockopt.Current()
 	plan, err := platform.Plan(o.keepAlive)
@@ -107,8 +78,8 @@ func (o options) checkTimes() error {
 		return err
 	}
 	if _, latest := plan.Window(); latest == 0 || latest == sockopt.Never {
-		return failure{fmt.Errorf("%s has no options to predict by: %s",
-			platform, strings.Join(plan.Unsupported, "; ")), exitCannot}
+		err := fmt.Errorf("%s has no options to predict by: %s", platform, strings.Join(plan.Unsupported, "; "))
+		return program.Failure{Err: err, Status: program.Cannot}
 	}
 	return nil
 }

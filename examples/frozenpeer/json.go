@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"io"
-	"time"
-
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/sockopt"
 )
 
@@ -38,14 +35,12 @@ type values struct {
 	Pace         *float64 `json:"pace_s"`
 }
 
-func printJSON(out io.Writer, results []result) error {
-	enc := json.NewEncoder(out)
+func records(results []result) []record {
+	var list []record
 	for _, r := range results {
-		if err := enc.Encode(r.record()); err != nil {
-			return err
-		}
+		list = append(list, r.record())
 	}
-	return nil
+	return list
 }
 
 func (r result) record() record {
@@ -53,32 +48,23 @@ func (r result) record() record {
 		Scenario:  r.name,
 		Asked:     newValues(r.report.Asked),
 		Effective: newValues(r.report.Effective),
-		Suspect:   seconds(r.suspect),
-		Heartbeat: seconds(r.beaten),
-		Cause:     r.hale.cause(),
-		Errno:     errnoName(r.hale.err),
-		Timeout:   r.hale.timeout(),
+		Suspect:   program.Seconds(r.suspect),
+		Heartbeat: program.Seconds(r.beaten),
+		Cause:     r.hale.Cause(),
+		Errno:     r.hale.Errno(),
+		Timeout:   r.hale.Timeout(),
 		Within:    r.holds(),
 	}
 	if !r.expected.never {
-		rec.PredictedMin, rec.PredictedMax = seconds(r.expected.min), seconds(r.expected.max)
+		rec.PredictedMin, rec.PredictedMax = program.Seconds(r.expected.min), program.Seconds(r.expected.max)
 	}
-	if r.hale.noticed() {
-		rec.Detected = seconds(r.hale.after)
+	if r.hale.Noticed() {
+		rec.Detected = program.Seconds(r.hale.After)
 	}
 	return rec
 }
 
 func newValues(k sockopt.KeepAlive) values {
-	return values{seconds(k.Idle), seconds(k.Interval), orNull(k.Count),
-		seconds(k.UserTimeout), seconds(k.StallTimeout), seconds(k.Pace)}
-}
-
-func seconds(d time.Duration) *float64 { return orNull(d.Seconds()) }
-
-func orNull[T int | float64](v T) *T {
-	if v < 0 {
-		return nil
-	}
-	return &v
+	return values{program.Seconds(k.Idle), program.Seconds(k.Interval), program.OrNull(k.Count),
+		program.Seconds(k.UserTimeout), program.Seconds(k.StallTimeout), program.Seconds(k.Pace)}
 }

@@ -16,71 +16,66 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"example.com/hale/health/healthtest"
-)
-
-// The exit statuses, as -help explains them.
-const (
-	exitHeld        = 0
-	exitMissed      = 1
-	exitUsage       = 2
-	exitCannot      = 3
-	exitInterrupted = 130 // as a shell has it: 128 plus SIGINT
-)
-
-// A failure is an error with an exit status of its own; others have exitMissed.
-type failure struct {
-	error
-	status int
-}
-
-var (
-	errMissed      = failure{errors.New("a measurement lies outside of its prediction"), exitMissed}
-	errInterrupted = failure{errors.New("interrupted"), exitInterrupted}
+	"example.com/hale/internal/lab/peer"
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/timeline"
 )
 
 func main() {
-	do := measureFrozen
-	if os.Getenv(childEnv) != "" {
-		do = serve
-	}
-	err := do()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "frozenpeer:", err)
-	}
-	os.Exit(status(err))
+	peer.Be() // and no more, in the process that is the peer of scenario stopped
+	program.Main("frozenpeer", func(ctx context.Context, args []string) error {
+		o, err := parse(args, os.Stdout)
+		if err != nil {
+			return err
+		}
+		// A server elsewhere would be out of reach in there.
+		if o.addr == "" {
+			if err := program.Isolate(); err != nil {
+				return fmt.Errorf("%w (-addr measures against a server that you freeze yourself)", err)
+			}
+		}
+		return run(ctx, o, os.Stdout)
+	})
 }
 
-func measureFrozen() error {
-	o, err := parse(os.Args[1:], os.Stdout)
-	if err != nil {
+var errMissed = errors.New("a measurement lies outside of its prediction")
+
+// run measures all scenarios at once, and prints the results. What happens to
+// the only one is printed when it happens.
+func run(ctx context.Context, o options, out io.Writer) error {
+	line := &timeline.Timeline{Out: out}
+	if o.json || len(o.scenarios) > 1 {
+		line.Out = io.Discard
+	}
+	results := make([]result, len(o.scenarios))
+	var measurements []func(context.Context) error
+	for i, s := range o.scenarios {
+		measurements = append(measurements, func(ctx context.Context) (err error) {
+			results[i], err = measure(ctx, o, s, line)
+			return err
+		})
+	}
+	if err := program.Together(ctx, measurements...); err != nil {
 		return err
 	}
-	// What was done until here is done twice, see Isolate. A server elsewhere
-	// would be out of reach in there.
-	if o.addr == "" {
-		if err := healthtest.Isolate(); err != nil {
-			return failure{fmt.Errorf("this machine cannot freeze a peer: %w "+
-				"(-addr measures against a server that you freeze yourself)", err), exitCannot}
+	if err := o.print(out, results); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if !r.holds() {
+			return errMissed
 		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return run(ctx, o, os.Stdout)
+	return nil
 }
 
-func status(err error) int {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitHeld
+func (o options) print(out io.Writer, results []result) error {
+	if o.json {
+		return program.PrintJSON(out, records(results)...)
 	}
-	if f, ok := errors.AsType[failure](err); ok {
-		return f.status
-	}
-	return exitMissed
+	return printTable(out, results)
 }

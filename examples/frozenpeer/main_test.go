@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"flag"
 	"os"
 	"regexp"
 	"slices"
@@ -12,19 +10,20 @@ import (
 	"testing"
 	"time"
 
+	"example.com/hale/internal/lab/peer"
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/program/programtest"
 	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/sockopt"
 )
 
 // TestMain is the test's, or the peer's process that scenario stopped starts.
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		os.Exit(status(serve()))
-	}
+	peer.Be()
 	testnet.Main(m)
 }
 
-func measure(t *testing.T, args ...string) string {
+func output(t *testing.T, args ...string) string {
 	t.Helper()
 	testnet.NeedFreeze(t)
 	o, err := parse(args, nil)
@@ -40,7 +39,7 @@ func measure(t *testing.T, args ...string) string {
 
 func TestAllScenariosEndAsPredicted(t *testing.T) {
 	t.Parallel()
-	out := measure(t, "-scenario", "all", "-json", "-idle", "1s", "-interval", "1s", "-count", "2")
+	out := output(t, "-scenario", "all", "-json", "-idle", "1s", "-interval", "1s", "-count", "2")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	want := []record{
 		{Scenario: "idle", Cause: "keepalive_timeout", Errno: "ETIMEDOUT"},
@@ -90,7 +89,7 @@ func TestAllScenariosEndAsPredicted(t *testing.T) {
 func TestJSONHasTheDocumentedFieldsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	var fields map[string]any
-	if err := json.Unmarshal([]byte(measure(t, "-scenario", "fin", "-json")), &fields); err != nil {
+	if err := json.Unmarshal([]byte(output(t, "-scenario", "fin", "-json")), &fields); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"scenario", "asked", "effective", "predicted_min_s", "predicted_max_s",
@@ -107,7 +106,7 @@ func TestJSONHasTheDocumentedFieldsAndNothingElse(t *testing.T) {
 
 func TestTheTimelineTellsTheStoryInOrder(t *testing.T) {
 	t.Parallel()
-	out := measure(t, "-count", "2", "-freeze-after", "100ms")
+	out := output(t, "-count", "2", "-freeze-after", "100ms")
 	story := regexp.MustCompile(`(?s)^\[00\.000\] connected to 127\.0\.0\.1:\d+ \(idle 1s, interval 1s, count 2, user timeout 0s, pace 1s\)
 \[00\.\d{3}\] read 4 bytes
 \[00\.[1-9]\d\d\] the peer is frozen.*
@@ -131,11 +130,11 @@ func TestAServerElsewhereCountsFromItsLastSignOfLife(t *testing.T) {
 		if err == nil {
 			time.Sleep(1500 * time.Millisecond) // the first probe is answered
 			t.Cleanup(func() { c.Close() })
-			err = freeze(&link{peer: c})
+			err = freeze(&peer.Link{Peer: c})
 		}
 		peers <- err
 	}()
-	out := measure(t, "-addr", l.Addr().String(), "-count", "1", "-json")
+	out := output(t, "-addr", l.Addr().String(), "-count", "1", "-json")
 	if err := <-peers; err != nil {
 		t.Fatal(err)
 	}
@@ -159,29 +158,11 @@ func TestInterruptingEndsEverything(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	var out strings.Builder
-	if err := run(ctx, o, &out); status(err) != exitInterrupted || out.Len() > 0 {
-		t.Errorf("status %d, %v\n%s", status(err), err, &out)
+	if err := run(ctx, o, &out); program.Status(err) != program.Interrupted || out.Len() > 0 {
+		t.Errorf("status %d, %v\n%s", program.Status(err), err, &out)
 	}
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("ended after %v", took)
-	}
-}
-
-func TestTheStoppedProcessIsEndedAndWaitedFor(t *testing.T) {
-	t.Parallel()
-	testnet.NeedFreeze(t) // where that goes, so do processes that stop
-	c, err := startChild(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := c.stop(); err != nil {
-			t.Error(err)
-		}
-	}
-	c.end()
-	if c.cmd.ProcessState == nil || c.cmd.ProcessState.Exited() {
-		t.Errorf("not killed: %v", c.cmd.ProcessState)
 	}
 }
 
@@ -235,55 +216,38 @@ func TestThePredictionsOfTheSeedExperiments(t *testing.T) {
 				t.Errorf("%v: %v s lies within", test.k, s)
 			}
 		}
-		if p.holds(outcome{}) != p.never {
+		if p.holds(peer.Outcome{}) != p.never {
 			t.Errorf("%v: nothing was noticed, and holds is %v", test.k, !p.never)
 		}
 	}
 }
 
-func noticedAfter(seconds float64) outcome {
-	return outcome{err: os.ErrClosed, after: time.Duration(seconds * float64(time.Second))}
+func noticedAfter(seconds float64) peer.Outcome {
+	return peer.Outcome{Err: os.ErrClosed, After: time.Duration(seconds * float64(time.Second))}
 }
 
 func TestBadUsageIsOneClearLine(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ args, want string }{
-		{"-scenario nap", `-scenario "nap": not one of idle, unacked, stalled, tolerated, reset, fin, stopped, all`},
-		{"-idle 40000s", "Idle 40000s: above 32767s"},
-		{"-interval 40000s", "Interval 40000s: above 32767s"},
-		{"-count 128", "Count 128: above 127"},
-		{"-idle -2s", "Idle -2s: negative"},
-		{"-user-timeout -1ns", "-user-timeout -1ns: below 0s"},
-		{"-stall-timeout -1ns", "-stall-timeout -1ns: below 0s"},
-		{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
-		{"-idle soon", `invalid value "soon" for flag -idle`},
-		{"-addr nowhere", `-addr "nowhere": not host:port`},
-		{"-addr localhost:1 -scenario fin", "-scenario can only be idle"},
-		{"-addr localhost:1 -scenario all", "-scenario can only be idle"},
-		{"-addr localhost:1 -freeze-after 1s", "-freeze-after means nothing"},
-		{"-nonsense", "flag provided but not defined: -nonsense"},
-		{"extra", `unexpected argument "extra"`},
-	} {
-		_, err := parse(strings.Fields(test.args), nil)
-		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("frozenpeer %s: %v, want one line with %q", test.args, err, test.want)
-		}
-		if got := status(err); got != exitUsage {
-			t.Errorf("frozenpeer %s: exit status %d, want %d", test.args, got, exitUsage)
-		}
-	}
+	programtest.BadUsage(t, parse,
+		[2]string{"-scenario nap", `-scenario "nap": not one of idle, unacked, stalled, tolerated, reset, fin, stopped, all`},
+		[2]string{"-idle 40000s", "Idle 40000s: above 32767s"},
+		[2]string{"-interval 40000s", "Interval 40000s: above 32767s"},
+		[2]string{"-count 128", "Count 128: above 127"},
+		[2]string{"-idle -2s", "Idle -2s: negative"},
+		[2]string{"-user-timeout -1ns", "-user-timeout -1ns: below 0s"},
+		[2]string{"-stall-timeout -1ns", "-stall-timeout -1ns: below 0s"},
+		[2]string{"-freeze-after -1s", "-freeze-after -1s: below 0s"},
+		[2]string{"-idle soon", `invalid value "soon" for flag -idle`},
+		[2]string{"-addr nowhere", `-addr "nowhere": not host:port`},
+		[2]string{"-addr localhost:1 -scenario fin", "-scenario can only be idle"},
+		[2]string{"-addr localhost:1 -scenario all", "-scenario can only be idle"},
+		[2]string{"-addr localhost:1 -freeze-after 1s", "-freeze-after means nothing"},
+		[2]string{"-nonsense", "flag provided but not defined: -nonsense"},
+		[2]string{"extra", `unexpected argument "extra"`})
 }
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) || status(err) != exitHeld {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"-idle", "-interval", "-count", "-user-timeout", "-stall-timeout", "-freeze-after", "-scenario",
-		"-json", "-addr", "exit status", "\n  3 ", "\n  130 "} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, &out)
-		}
-	}
+	programtest.Help(t, parse, "-idle", "-interval", "-count", "-user-timeout", "-stall-timeout", "-freeze-after",
+		"-scenario", "-json", "-addr", "\n  1 ", "\n  3 ", "\n  130 ")
 }

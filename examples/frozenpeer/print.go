@@ -5,30 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"sync"
 	"text/tabwriter"
 	"time"
+
+	"example.com/hale/internal/lab/peer"
 )
-
-// A timeline prints what happens when it happens, in seconds since the first
-// event. It belongs to one scenario; if there are more, they print to nowhere.
-type timeline struct {
-	out   io.Writer
-	mu    sync.Mutex // guards start and the order of the lines
-	start time.Time
-}
-
-func (t *timeline) print(at time.Time, format string, args ...any) {
-	if t.out == io.Discard {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.start.IsZero() {
-		t.start = at
-	}
-	fmt.Fprintf(t.out, "[%06.3f] %s\n", at.Sub(t.start).Seconds(), fmt.Sprintf(format, args...))
-}
 
 const tolerance = "-0.1 s, +12.5 % +0.2 s: the kernel's timers are never early, and up to an eighth late"
 
@@ -42,7 +23,7 @@ func printTable(out io.Writer, results []result) error {
 	fmt.Fprintln(out)
 	for _, r := range results {
 		fmt.Fprintf(out, "%-9s  the peer %s\n", r.name, r.fate)
-		if r.plain != nil && !r.plain.noticed() {
+		if r.plain != nil && !r.plain.Noticed() {
 			fmt.Fprintf(out, "%-9s  net.Dialer: not noticed when we stopped watching; %s\n", "", r.why)
 		}
 		if r.beaten >= 0 {
@@ -65,20 +46,20 @@ func (r result) row() string {
 		within = "NO"
 	}
 	if r.plain != nil {
-		plain = r.plain.measured()
+		plain = measured(*r.plain)
 	}
-	if r.plain != nil && r.plain.noticed() {
-		plain += fmt.Sprintf(" %s, next read %v", cmp.Or(errnoName(r.plain.err), r.plain.err.Error()), r.plain.next)
+	if r.plain != nil && r.plain.Noticed() {
+		plain += fmt.Sprintf(" %s, next read %v", cmp.Or(r.plain.Errno(), r.plain.Err.Error()), r.plain.Next)
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%v\t%s\t%s", r.name, predicted, suspect, r.hale.measured(),
-		cmp.Or(r.hale.cause(), "-"), cmp.Or(errnoName(r.hale.err), "-"), r.hale.timeout(), within, plain)
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%v\t%s\t%s", r.name, predicted, suspect, measured(r.hale),
+		cmp.Or(r.hale.Cause(), "-"), cmp.Or(r.hale.Errno(), "-"), r.hale.Timeout(), within, plain)
 }
 
-func (o outcome) measured() string {
-	if !o.noticed() {
-		return fmt.Sprintf("nothing in %.2f s", o.after.Seconds())
+func measured(o peer.Outcome) string {
+	if !o.Noticed() {
+		return fmt.Sprintf("nothing in %.2f s", o.After.Seconds())
 	}
-	return fmt.Sprintf("%.2f s", o.after.Seconds())
+	return fmt.Sprintf("%.2f s", o.After.Seconds())
 }
 
 func exact(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

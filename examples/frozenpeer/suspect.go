@@ -14,12 +14,12 @@ func (m *measurement) observer() *hale.Observer {
 	return &hale.Observer{
 		Suspect: func(s hale.SuspectInfo) {
 			now := time.Now()
-			m.line.print(now, "suspect: %s, peer silent for %.2f s", unanswered(s.Info), s.Info.Silence().Seconds())
+			m.line.Print(now, "suspect: %s, peer silent for %.2f s", unanswered(s.Info), s.Info.Silence().Seconds())
 			m.suspected <- now // there is room: Recovered comes before the next
 		},
 		Recovered: func(hale.RecoveredInfo) {
 			after(time.Time{}, m.suspected)
-			m.line.print(time.Now(), "recovered: the peer has answered")
+			m.line.Print(time.Now(), "recovered: the peer has answered")
 		},
 	}
 }
