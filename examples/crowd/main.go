@@ -19,118 +19,110 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"runtime"
-	"slices"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"example.com/hale"
 	"example.com/hale/health"
-	"example.com/hale/health/healthtest"
+	"example.com/hale/internal/lab/crowd"
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/wait"
 	"example.com/hale/sockopt"
 )
 
-type options struct {
-	n      int
-	over   time.Duration
-	idle   time.Duration
-	within time.Duration
-	freeze bool
-}
-
 func main() {
-	do := crowd
-	if os.Getenv(serverEnv) != "" {
-		do = serve
-	}
-	if err := do(); err != nil {
-		fmt.Fprintln(os.Stderr, "crowd:", err)
-		os.Exit(1)
-	}
-}
-
-func crowd() error {
-	var o options
-	flag.IntVar(&o.n, "n", 20000, "`number` of connections")
-	flag.DurationVar(&o.over, "over", 10*time.Second, "`time` to open them in")
-	flag.DurationVar(&o.idle, "idle", 30*time.Second, "`time` to leave them idle")
-	flag.DurationVar(&o.within, "within", sockopt.DefaultWithin, "`time` within which a silent peer must be noticed")
-	flag.BoolVar(&o.freeze, "freeze", false, "the peers fall silent, in place of a reset")
-	flag.Parse()
-	if o.n < 1 || o.over < 0 || o.idle < 0 || flag.NArg() > 0 {
-		return errors.New("want -n above 0, -over and -idle not below, and nothing else")
-	}
-	if o.freeze {
-		if err := healthtest.Isolate(); err != nil {
+	crowd.Be() // and no more, in the process that the peers live in
+	program.Main("crowd", func(ctx context.Context, args []string) error {
+		o, err := parse(args, os.Stdout)
+		if err != nil {
 			return err
 		}
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute+o.over+o.idle+2*o.within, errors.New("this takes too long"))
-	defer cancel()
-	if err := o.run(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+		if o.freeze {
+			if err := program.Isolate(); err != nil {
+				return err
+			}
 		}
-		return err
-	}
-	return nil
+		return o.run(ctx)
+	})
 }
 
 func (o options) run(ctx context.Context) error {
-	if most := maxConns(); most < o.n {
+	bounded, cancel := context.WithTimeoutCause(ctx, time.Minute+o.over+o.idle+2*o.within, errors.New("this takes too long"))
+	defer cancel()
+	err := o.watch(bounded)
+	if ctx.Err() != nil {
+		return program.ErrInterrupted
+	}
+	if bounded.Err() != nil {
+		return context.Cause(bounded)
+	}
+	return err
+}
+
+// watch is the whole of it.
+func (o options) watch(ctx context.Context) error {
+	if most := crowd.MaxConns(); most < o.n {
 		fmt.Printf("RLIMIT_NOFILE leaves room for %d connections of %d\n", most, o.n)
 		o.n = most
 	}
-	s, err := startServer(ctx)
+	server, err := crowd.Start(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.kill()
-
-	w := newWitness(o.n)
-	heap, goroutines := heapBytes(), runtime.NumGoroutine()
-	start := time.Now()
-	conns, err := o.dial(ctx, &hale.Dialer{KeepAlive: sockopt.Within(o.within), Observer: w.observer()}, s.addrs)
+	defer server.Kill()
+	deaths := crowd.NewDeaths(o.n)
+	conns, err := o.open(ctx, server, deaths)
 	defer closeAll(conns)
 	if err != nil {
 		return err
 	}
-	if err := s.ask(fmt.Sprint("accepted ", o.n)); err != nil {
-		return err
-	}
-	fmt.Printf("%d connections in %.1f s, keepalive %v\n", o.n, time.Since(start).Seconds(), conns[0].Report().Got)
-	fmt.Printf("heap: %.0f bytes a connection; %d goroutines more for all of them\n",
-		(heapBytes()-heap)/float64(o.n), runtime.NumGoroutine()-goroutines)
-
 	if err := idle(ctx, o.idle); err != nil {
 		return err
 	}
-	fmt.Printf("suspect meanwhile: %d, dead: %d\n", w.suspects.Load(), w.deaths.Load())
-	start = time.Now()
-	if err := o.vanish(s); err != nil {
+	suspects, dead := deaths.SoFar()
+	fmt.Printf("suspect meanwhile: %d, dead: %d\n", suspects, dead)
+
+	start := time.Now()
+	if err := o.vanish(server); err != nil {
 		return err
 	}
-	return w.report(ctx, start, conns)
+	after, err := deaths.Wait(ctx, start)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("all know: the first after %v, p50 %v, p99 %v, the last %v\n", after(0), after(.5), after(.99), after(1))
+	suspects, _ = deaths.SoFar()
+	fmt.Printf("causes: %v; suspect before: %d\n", causes(conns), suspects)
+	return nil
+}
+
+// open opens the connections, and says what they cost.
+func (o options) open(ctx context.Context, s *crowd.Server, deaths *crowd.Deaths) ([]*hale.Conn, error) {
+	dialer := &hale.Dialer{KeepAlive: sockopt.Within(o.within), Observer: deaths.Observer()}
+	before, start := crowd.CostNow(), time.Now()
+	conns, err := o.dial(ctx, dialer, s.Addrs)
+	if err == nil {
+		err = s.Accepted(o.n)
+	}
+	if err != nil {
+		return conns, err
+	}
+	fmt.Printf("%d connections in %.1f s, keepalive %v\n", o.n, time.Since(start).Seconds(), conns[0].Report().Got)
+	now := crowd.CostNow()
+	fmt.Printf("heap: %.0f bytes a connection; %d goroutines more for all of them\n",
+		(now.Heap-before.Heap)/float64(o.n), now.Goroutines-before.Goroutines)
+	return conns, nil
 }
 
 // dial opens the connections, at an even pace.
 func (o options) dial(ctx context.Context, d *hale.Dialer, addrs []string) (conns []*hale.Conn, err error) {
-	pace := time.NewTimer(0)
-	defer pace.Stop()
 	start := time.Now()
 	for i := range o.n {
-		if due := o.over / time.Duration(o.n) * time.Duration(i); due > time.Since(start)+time.Millisecond {
-			pace.Reset(due - time.Since(start))
-			select {
-			case <-pace.C:
-			case <-ctx.Done():
+		due := o.over / time.Duration(o.n) * time.Duration(i)
+		if early := due - time.Since(start); early > time.Millisecond {
+			if err := wait.Sleep(ctx, early); err != nil {
+				return conns, err
 			}
 		}
 		c, err := d.DialContext(ctx, "tcp", addrs[i%len(addrs)])
@@ -150,78 +142,35 @@ func closeAll(conns []*hale.Conn) {
 
 // idle does nothing, and says what that costs.
 func idle(ctx context.Context, d time.Duration) error {
-	cpu, err := cpuTime()
+	before, err := crowd.CPUTime()
 	start := time.Now()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
+	if err := wait.Sleep(ctx, d); err != nil {
+		return err
 	}
 	if err != nil || d == 0 {
 		return nil // not told on this system
 	}
-	now, _ := cpuTime()
-	fmt.Printf("idle for %v: %.2f %% of one core\n", d, 100*float64(now-cpu)/float64(time.Since(start)))
+	now, _ := crowd.CPUTime()
+	fmt.Printf("idle for %v: %.2f %% of one core\n", d, 100*float64(now-before)/float64(time.Since(start)))
 	return nil
 }
 
-func (o options) vanish(s *server) error {
+func (o options) vanish(s *crowd.Server) error {
 	if o.freeze {
 		fmt.Printf("all peers fall silent, to be noticed within %v\n", o.within)
-		return s.ask("freeze")
+		return s.Freeze()
 	}
 	fmt.Println("the peers' process is killed")
-	s.kill()
+	s.Kill()
 	return nil
 }
 
-// A witness notes when connections die.
-type witness struct {
-	suspects, deaths atomic.Int64
-	at               []time.Time
-	all              chan struct{} // closed after the last death
-}
-
-func newWitness(n int) *witness { return &witness{at: make([]time.Time, n), all: make(chan struct{})} }
-
-func (w *witness) observer() *hale.Observer {
-	return &hale.Observer{
-		Suspect: func(hale.SuspectInfo) { w.suspects.Add(1) },
-		Dead: func(hale.DeadInfo) { // Done is closed
-			n := w.deaths.Add(1)
-			w.at[n-1] = time.Now()
-			if n == int64(len(w.at)) {
-				close(w.all)
-			}
-		},
-	}
-}
-
-// report waits for the last death.
-func (w *witness) report(ctx context.Context, start time.Time, conns []*hale.Conn) error {
-	select {
-	case <-w.all:
-	case <-ctx.Done():
-		return fmt.Errorf("%d of %d deaths are known: %w", w.deaths.Load(), len(w.at), ctx.Err())
-	}
-	causes := make(map[health.Cause]int)
+// causes counts what the connections died of.
+func causes(conns []*hale.Conn) map[health.Cause]int {
+	count := make(map[health.Cause]int)
 	for _, c := range conns {
 		<-c.Done()
-		causes[health.Classify(c.Err())]++
+		count[health.Classify(c.Err())]++
 	}
-	slices.SortFunc(w.at, time.Time.Compare)
-	after := func(part float64) time.Duration {
-		return w.at[int(part*float64(len(w.at)-1))].Sub(start).Round(100 * time.Microsecond)
-	}
-	fmt.Printf("all know: the first after %v, p50 %v, p99 %v, the last %v\n", after(0), after(.5), after(.99), after(1))
-	fmt.Printf("causes: %v; suspect before: %d\n", causes, w.suspects.Load())
-	return nil
-}
-
-func heapBytes() float64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC() // what the first has found to be finalized
-	runtime.ReadMemStats(&m)
-	return float64(m.HeapAlloc)
+	return count
 }

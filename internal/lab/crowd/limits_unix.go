@@ -1,6 +1,6 @@
 //go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
 
-package main
+package crowd
 
 import (
 	"syscall"
@@ -10,9 +10,9 @@ import (
 // spare is how many descriptors the program needs besides.
 const spare = 32
 
-// maxConns raises the limit of open files as far as it goes, and returns how
+// MaxConns raises the limit of open files as far as it goes, and returns how
 // many connections that is good for.
-func maxConns() int {
+func MaxConns() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return spare
@@ -25,8 +25,8 @@ func maxConns() int {
 	return int(min(limit.Cur, 1<<30)) - spare
 }
 
-// cpuTime returns how much time this process has spent on all cores.
-func cpuTime() (time.Duration, error) {
+// CPUTime returns how much time this process has spent on all cores.
+func CPUTime() (time.Duration, error) {
 	var used syscall.Rusage
 	err := syscall.Getrusage(syscall.RUSAGE_SELF, &used)
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
