@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/sockopt"
 )
 
@@ -20,11 +22,13 @@ type options struct {
 	json      bool
 }
 
-// parse reads the command line. Its errors are one line; -help is printed to
-// out and is [flag.ErrHelp].
+var exits = program.Exits{
+	program.Held:   "the plan was printed",
+	program.Missed: "this machine does not let it be tried out",
+}
+
 func parse(args []string, out io.Writer) (o options, err error) {
-	fs := flag.NewFlagSet("plan", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
+	fs := program.NewFlags("plan", exits)
 	goos := fs.String("goos", "", "operating system to plan for, as in `GOOS` (default this machine)")
 	build := fs.String("build", "", "its `version`: major.minor.build, of which the end may be missing;\na single number on windows is a build of 10.0 (default the newest)")
 	within := fs.Duration("within", 0, "derive all values from the `time` in which a dead peer has to be noticed")
@@ -47,28 +51,21 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	fs.IntVar(&k.Count, "count", 0, "unanswered `probes` before the kernel gives up; -1 leaves the system's")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object")
 
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(out)
-			fs.PrintDefaults()
+	err = fs.Parse(args, out, func() (err error) {
+		given := make(map[string]bool)
+		fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		if given["within"] {
+			beside := sockopt.KeepAlive{StallTimeout: k.StallTimeout, Pace: k.Pace}
+			if *k != beside {
+				return errors.New("-within gives all values: leave out -idle, -interval, -count and -user-timeout")
+			}
+			*k = sockopt.Within(*within)
+			k.StallTimeout, k.Pace = beside.StallTimeout, beside.Pace
 		}
-		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	given := make(map[string]bool)
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	if given["within"] {
-		beside := sockopt.KeepAlive{StallTimeout: k.StallTimeout, Pace: k.Pace}
-		if *k != beside {
-			return o, errors.New("-within gives all values: leave out -idle, -interval, -count and -user-timeout")
-		}
-		*k = sockopt.Within(*within)
-		k.StallTimeout, k.Pace = beside.StallTimeout, beside.Pace
-	}
-	o.here = !given["goos"] && !given["build"]
-	o.platform, err = parsePlatform(*goos, *build)
+		o.here = !given["goos"] && !given["build"]
+		o.platform, err = parsePlatform(*goos, *build)
+		return err
+	})
 	return o, err
 }
 
@@ -90,7 +87,7 @@ func parsePlatform(goos, build string) (sockopt.Platform, error) {
 		goos = runtime.GOOS
 	}
 	p := sockopt.Platform{GOOS: goos}
-	if !strings.Contains(" "+strings.Join(known, " ")+" ", " "+goos+" ") {
+	if !slices.Contains(known, goos) {
 		return p, fmt.Errorf("-goos %q: not one of %s", goos, strings.Join(known, ", "))
 	}
 	if build == "" {

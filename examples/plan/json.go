@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/sockopt"
 )
 
@@ -79,26 +80,20 @@ func printJSON(out io.Writer, p sockopt.Plan, r *sockopt.Report) error {
 }
 
 func newValues(k sockopt.KeepAlive) values {
-	v := values{Enabled: !k.Disabled, Idle: orNull(k.Idle.Seconds()), Interval: orNull(k.Interval.Seconds()), Count: orNull(k.Count),
-		UserTimeout: orNull(k.UserTimeout.Seconds()), StallTimeout: orNull(k.StallTimeout.Seconds()), Pace: orNull(k.Pace.Seconds())}
+	v := values{Enabled: !k.Disabled, Idle: program.Seconds(k.Idle), Interval: program.Seconds(k.Interval),
+		Count: program.OrNull(k.Count), UserTimeout: program.Seconds(k.UserTimeout),
+		StallTimeout: program.Seconds(k.StallTimeout), Pace: program.Seconds(k.Pace)}
 	if k.Within > 0 {
-		v.Within = orNull(k.Within.Seconds())
+		v.Within = program.Seconds(k.Within)
 	}
 	return v
-}
-
-func orNull[T int | float64](v T) *T {
-	if v < 0 {
-		return nil
-	}
-	return &v
 }
 
 func newInterval(earliest, latest time.Duration) interval {
 	if latest == 0 || latest == sockopt.Never {
 		return interval{}
 	}
-	return interval{orNull(earliest.Seconds()), orNull(latest.Seconds())}
+	return interval{program.Seconds(earliest), program.Seconds(latest)}
 }
 
 func newOperation(o sockopt.Op) operation {

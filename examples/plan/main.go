@@ -9,24 +9,17 @@
 package main
 
 import (
-	"errors"
-	"flag"
-	"fmt"
+	"context"
 	"io"
 	"net"
 	"os"
 
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/sockopt"
 )
 
 func main() {
-	err := run(os.Args[1:], os.Stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "plan:", err)
-		os.Exit(2)
-	}
+	program.Main("plan", func(_ context.Context, args []string) error { return run(args, os.Stdout) })
 }
 
 func run(args []string, out io.Writer) error {
@@ -36,7 +29,7 @@ func run(args []string, out io.Writer) error {
 	}
 	plan, err := o.platform.Plan(o.keepAlive)
 	if err != nil {
-		return err
+		return program.Failure{Err: err, Status: program.Usage}
 	}
 	var held *sockopt.Report
 	if o.here {

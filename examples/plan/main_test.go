@@ -3,11 +3,12 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"flag"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
 
+	"example.com/hale/internal/lab/program/programtest"
 	"example.com/hale/sockopt"
 )
 
@@ -121,42 +122,28 @@ func TestVersionsOfOtherSystemsSelectTheirPlan(t *testing.T) {
 	}
 }
 
-func TestBadInputIsOneClearLine(t *testing.T) {
-	for _, test := range []struct{ args, want string }{
-		{"-idle 40000s -goos linux", "Idle 40000s: above 32767s"},
-		{"-within 1s", "Within(1s): below 2s"},
-		{"-within 0s", "Within(0s): below 2s"},
-		{"-within 5s -count 3", "leave out -idle"},
-		{"-idle soon", `invalid value "soon" for flag -idle`},
-		{"-goos beos", `-goos "beos": not one of`},
-		{"-goos windows -build new", `-build "10.0.new"`},
-		{"-goos windows -build 1.2.3.4", `-build "1.2.3.4"`},
-		{"-nonsense", "flag provided but not defined"},
-		{"extra", `unexpected argument "extra"`},
-	} {
-		var out strings.Builder
-		err := run(strings.Fields(test.args), &out)
-		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("plan %s: %v, want %q", test.args, err, test.want)
-			continue
-		}
-		if strings.Contains(err.Error(), "\n") || out.Len() > 0 {
-			t.Errorf("plan %s: more than one line: %v\n%s", test.args, err, &out)
-		}
-	}
+func TestBadUsageIsOneClearLine(t *testing.T) {
+	t.Parallel()
+	programtest.BadUsage(t, plan,
+		[2]string{"-idle 40000s -goos linux", "Idle 40000s: above 32767s"},
+		[2]string{"-within 1s", "Within(1s): below 2s"},
+		[2]string{"-within 0s", "Within(0s): below 2s"},
+		[2]string{"-within 5s -count 3", "leave out -idle"},
+		[2]string{"-idle soon", `invalid value "soon" for flag -idle`},
+		[2]string{"-goos beos", `-goos "beos": not one of`},
+		[2]string{"-goos windows -build new", `-build "10.0.new"`},
+		[2]string{"-goos windows -build 1.2.3.4", `-build "1.2.3.4"`},
+		[2]string{"-nonsense", "flag provided but not defined"},
+		[2]string{"extra", `unexpected argument "extra"`})
 }
 
-func TestHelpExplainsEveryFlag(t *testing.T) {
-	var out strings.Builder
-	if err := run([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"-goos", "-build", "-idle", "-interval", "-count", "-user-timeout", "-stall-timeout", "-pace", "-within", "-json"} {
-		if !strings.Contains(out.String(), "  "+name) {
-			t.Errorf("no %s in\n%s", name, &out)
-		}
-	}
+func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
+	t.Parallel()
+	programtest.Help(t, plan, "-goos", "-build", "-idle", "-interval", "-count", "-user-timeout", "-stall-timeout", "-pace", "-within", "-json")
 }
+
+// plan is the whole program: some values only a plan finds bad.
+func plan(args []string, out io.Writer) (none struct{}, err error) { return none, run(args, out) }
 
 func TestARangeErrorIsPassedOn(t *testing.T) {
 	var out strings.Builder
