@@ -17,65 +17,56 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"example.com/hale/health/healthtest"
+	grpchale "example.com/hale/examples/clients/grpc"
+	httphale "example.com/hale/examples/clients/http"
+	"example.com/hale/examples/clients/mariadb"
+	natshale "example.com/hale/examples/clients/nats"
+	"example.com/hale/examples/clients/postgres"
+	goredis "example.com/hale/examples/clients/redis"
+	rpchale "example.com/hale/examples/clients/rpc"
+	"example.com/hale/internal/lab/comparison"
+	"example.com/hale/internal/lab/program"
 )
 
-// The exit statuses, as -help explains them.
-const (
-	exitShown       = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitCannot      = 3
-	exitInterrupted = 130 // as a shell has it: 128 plus SIGINT
-)
-
-// A failure is an error with an exit status of its own; others have exitFailed.
-type failure struct {
-	error
-	status int
+// servers are all that are compared, in the order of the table.
+var servers = []comparison.Server{
+	{Start: postgres.Server, Clients: postgres.Clients},
+	{Start: mariadb.Server, Clients: mariadb.Clients},
+	{Start: goredis.Server, Clients: goredis.Clients},
+	{Start: httphale.Server, Clients: httphale.Clients},
+	{Start: grpchale.Server, Clients: grpchale.Clients},
+	{Start: natshale.Server, Clients: natshale.Clients},
+	{Start: rpchale.Server, Clients: rpchale.Clients},
 }
-
-func (f failure) Unwrap() error { return f.error }
 
 func main() {
-	err := compare()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "compare:", err)
-	}
-	os.Exit(status(err))
+	program.Main("compare", func(ctx context.Context, args []string) error {
+		o, err := parse(args, os.Stdout)
+		if err != nil {
+			return err
+		}
+		if err := program.Isolate(); err != nil {
+			return err
+		}
+		return run(ctx, o, servers, os.Stdout, os.Stderr)
+	})
 }
 
-func compare() error {
-	o, err := parse(os.Args[1:], os.Stdout)
+// run compares, prints what it found to out, and what it skipped to notes.
+func run(ctx context.Context, o options, servers []comparison.Server, out, notes io.Writer) error {
+	rows, skipped, err := comparison.Measure(ctx, o.Options, servers)
 	if err != nil {
 		return err
 	}
-	// What was done until here is done twice, see Isolate.
-	if err := healthtest.Isolate(); err != nil {
-		return cannot(err)
+	for _, s := range skipped {
+		fmt.Fprintln(notes, "compare: skipped:", s)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return run(ctx, o, servers, os.Stdout, os.Stderr)
-}
-
-func cannot(err error) error {
-	return failure{fmt.Errorf("this machine cannot freeze a server: %w", err), exitCannot}
-}
-
-func status(err error) int {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitShown
+	if o.json {
+		return program.PrintJSON(out, comparison.NewDocument(o.Options, rows, skipped))
 	}
-	if f, ok := errors.AsType[failure](err); ok {
-		return f.status
-	}
-	return exitFailed
+	return comparison.PrintTable(out, o.Options, rows)
 }

@@ -1,4 +1,4 @@
-package main
+package comparison
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"example.com/hale/internal/lab/trial"
 )
 
-// saw says in a few words what the users of a session saw, the first first.
-func saw(r trial.Result) string {
+// report says in a few words what the users of a session saw, the first first.
+func report(r trial.Result) string {
 	var words []string
 	for _, err := range r.Errors {
 		words = append(words, gist(err))
@@ -27,9 +27,9 @@ func saw(r trial.Result) string {
 	return strings.Join(words, ", ")
 }
 
-// sawBoth is saw for both loads, told apart where they differ.
-func sawBoth(busy, idle trial.Result) string {
-	b, i := saw(busy), saw(idle)
+// reports is report for both loads, told apart where they differ.
+func reports(busy, idle trial.Result) string {
+	b, i := report(busy), report(idle)
 	if b == i {
 		return b
 	}
