@@ -30,17 +30,18 @@ import (
 	rpchale "example.com/hale/examples/clients/rpc"
 	"example.com/hale/internal/lab/comparison"
 	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/service"
 )
 
 // servers are all that are compared, in the order of the table.
 var servers = []comparison.Server{
-	{Start: postgres.Server, Clients: postgres.Clients},
-	{Start: mariadb.Server, Clients: mariadb.Clients},
-	{Start: goredis.Server, Clients: goredis.Clients},
+	{Start: service.Postgres, Clients: postgres.Clients},
+	{Start: service.MariaDB, Clients: mariadb.Clients},
+	{Start: service.Redis, Clients: goredis.Clients},
 	{Start: httphale.Server, Clients: httphale.Clients},
 	{Start: grpchale.Server, Clients: grpchale.Clients},
 	{Start: natshale.Server, Clients: natshale.Clients},
-	{Start: rpchale.Server, Clients: rpchale.Clients},
+	{Start: service.NetRPC, Clients: rpchale.Clients},
 }
 
 func main() {

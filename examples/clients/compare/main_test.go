@@ -31,7 +31,7 @@ var inProcess = []comparison.Server{
 	{Start: httphale.Server, Clients: httphale.Clients},
 	{Start: grpchale.Server, Clients: grpchale.Clients},
 	{Start: natshale.Server, Clients: natshale.Clients},
-	{Start: rpchale.Server, Clients: rpchale.Clients},
+	{Start: service.NetRPC, Clients: rpchale.Clients},
 }
 
 // absent is a server whose program is missing.

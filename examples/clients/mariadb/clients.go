@@ -11,6 +11,9 @@ func Clients() []trial.Client {
 	return []trial.Client{{Name: "database/sql, mysql", Open: open}}
 }
 
+// DSN is where the driver finds the server at address.
+func DSN(address string) string { return "hale@tcp(" + address + ")/test" }
+
 func open(_ context.Context, address string, dial trial.Dial) (trial.Session, error) {
 	var deaths Deaths
 	db, err := OpenDB(DSN(address), dial, &deaths) // without dial the driver has its own

@@ -1,3 +1,6 @@
+// Package mariadb shows go-sql-driver/mysql over hale's connections: [OpenDB]
+// sets the dial function in the driver's configuration, and [Register] gives it
+// a name for programs that have a data source name only.
 package mariadb
 
 import (

@@ -14,6 +14,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/trial/dialled"
 	"example.com/hale/internal/lab/trial/trialtest"
 )
@@ -34,7 +35,7 @@ func openDB(t *testing.T, dsn string, dial Dial) *sql.DB {
 
 func TestTheDriverWorksUnchanged(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.MariaDB)
 	for name, options := range map[string]string{"plain": "", "TLS": tls} {
 		dsn := DSN(s.Addr) + options
 		t.Run(name+"/megabytes come back", func(t *testing.T) {
@@ -94,7 +95,7 @@ func leaveQuery(t *testing.T, db *sql.DB) {
 // look at the socket, which a connection has to allow.
 func TestTheDriversLivenessCheckRuns(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.MariaDB)
 	administrator := openDB(t, DSN(s.Addr), trialtest.Dialer().DialContext)
 	for _, c := range []struct {
 		name    string

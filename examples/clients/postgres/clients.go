@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"net"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -14,11 +13,16 @@ import (
 // Clients are the ways to use PostgreSQL from Go.
 func Clients() []trial.Client {
 	return []trial.Client{
-		{Name: "pgx", Open: openConn},
-		{Name: "pgxpool", Open: openPool},
-		{Name: "database/sql, pgx", Open: openDB},
-		{Name: "hale/pool, pgconn", Open: openSessions},
+		{Name: "pgx", Open: opener(openConn)},
+		{Name: "pgxpool", Open: opener(openPool)},
+		{Name: "database/sql, pgx", Open: opener(openDB)},
+		{Name: "hale/pool, pgconn", Open: opener(openSessions)},
 	}
+}
+
+// URL is where pgx finds the server at address.
+func URL(address string) string {
+	return "postgres://hale@" + address + "/postgres?sslmode=disable"
 }
 
 const query = "select 1"
@@ -29,13 +33,37 @@ func one(row interface{ Scan(dest ...any) error }) error {
 	return row.Scan(&n)
 }
 
-func openConn(ctx context.Context, address string, dial trial.Dial) (trial.Session, error) {
-	via, err := dialling(address, dial)
-	if err != nil {
-		return trial.Session{}, err
+// opener gives use an address and a dial function, and its session an end that
+// does not wait for a server that is silent: the clients' own Close does, to say
+// goodbye.
+func opener(use func(ctx context.Context, url string, dial pgconn.DialFunc) (trial.Session, error)) open {
+	return func(ctx context.Context, address string, dial trial.Dial) (trial.Session, error) {
+		config, err := pgconn.ParseConfig(URL(address))
+		if err != nil {
+			return trial.Session{}, err
+		}
+		if dial == nil {
+			dial = config.DialFunc // pgx's own
+		}
+		dialed := &trial.Dialed{Inner: dial}
+		s, err := use(ctx, URL(address), dialed.DialContext)
+		if err != nil {
+			return trial.Session{}, err
+		}
+		end := s.Close
+		s.Close = func() error {
+			dialed.Close()
+			return end()
+		}
+		return s, nil
 	}
-	s := &single{connect: func(ctx context.Context) (*pgx.Conn, error) { return Connect(ctx, URL(address), via.dial) }}
-	return trial.Session{Request: s.request, Close: via.abort}, nil
+}
+
+type open = func(ctx context.Context, address string, dial trial.Dial) (trial.Session, error)
+
+func openConn(_ context.Context, url string, dial pgconn.DialFunc) (trial.Session, error) {
+	s := &single{connect: func(ctx context.Context) (*pgx.Conn, error) { return Connect(ctx, url, dial) }}
+	return trial.Session{Request: s.request, Close: func() error { return nil }}, nil
 }
 
 // single is a program with one connection, which it opens again when it is
@@ -58,100 +86,36 @@ func (s *single) request(ctx context.Context) (err error) {
 	return one(s.conn.QueryRow(ctx, query))
 }
 
-func openPool(ctx context.Context, address string, dial trial.Dial) (trial.Session, error) {
-	via, err := dialling(address, dial)
-	if err != nil {
-		return trial.Session{}, err
-	}
-	p, err := NewPool(ctx, URL(address), via.dial)
+func openPool(ctx context.Context, url string, dial pgconn.DialFunc) (trial.Session, error) {
+	p, err := NewPool(ctx, url, dial)
 	if err != nil {
 		return trial.Session{}, err
 	}
 	return trial.Session{
 		Request: func(ctx context.Context) error { return one(p.QueryRow(ctx, query)) },
-		Close:   func() error { defer p.Close(); return via.abort() },
+		Close:   func() error { p.Close(); return nil },
 	}, nil
 }
 
-func openDB(_ context.Context, address string, dial trial.Dial) (trial.Session, error) {
-	via, err := dialling(address, dial)
-	if err != nil {
-		return trial.Session{}, err
-	}
-	db, err := OpenDB(URL(address), via.dial)
+func openDB(_ context.Context, url string, dial pgconn.DialFunc) (trial.Session, error) {
+	db, err := OpenDB(url, dial)
 	if err != nil {
 		return trial.Session{}, err
 	}
 	return trial.Session{
 		Request: func(ctx context.Context) error { return one(db.QueryRowContext(ctx, query)) },
-		Close:   func() error { defer db.Close(); return via.abort() },
+		Close:   db.Close,
 	}, nil
 }
 
-func openSessions(_ context.Context, address string, dial trial.Dial) (trial.Session, error) {
-	via, err := dialling(address, dial)
+func openSessions(_ context.Context, url string, dial pgconn.DialFunc) (trial.Session, error) {
+	s, err := NewSessions(url, dial)
 	if err != nil {
 		return trial.Session{}, err
 	}
-	s, err := NewSessions(URL(address), via.dial)
-	if err != nil {
-		return trial.Session{}, err
-	}
+	exec := func(ctx context.Context, c *pgconn.PgConn) error { return c.Exec(ctx, query).Close() }
 	return trial.Session{
-		Request: func(ctx context.Context) error {
-			return s.Do(ctx, func(ctx context.Context, c *pgconn.PgConn) error {
-				return c.Exec(ctx, query).Close()
-			})
-		},
-		Close: func() error { defer s.Close(); return via.abort() },
+		Request: func(ctx context.Context) error { return s.Do(ctx, exec) },
+		Close:   func() error { s.Close(); return nil },
 	}, nil
-}
-
-// dialler dials for one client, and keeps what it has dialled: the clients' own
-// Close waits for a server that is silent to say goodbye.
-type dialler struct {
-	inner trial.Dial
-
-	mu      sync.Mutex // guards what follows
-	conns   []net.Conn
-	aborted bool
-}
-
-// dialling is a dialler that dials by dial, or as pgx does by itself if that is
-// nil.
-func dialling(address string, dial trial.Dial) (*dialler, error) {
-	if dial == nil {
-		config, err := pgconn.ParseConfig(URL(address))
-		if err != nil {
-			return nil, err
-		}
-		dial = config.DialFunc
-	}
-	return &dialler{inner: dial}, nil
-}
-
-func (d *dialler) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := d.inner(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.aborted {
-		_ = c.Close() // nobody has used it
-		return nil, net.ErrClosed
-	}
-	d.conns = append(d.conns, c)
-	return c, nil
-}
-
-// abort closes all connections, those to come included.
-func (d *dialler) abort() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.aborted = true
-	for _, c := range d.conns {
-		_ = c.Close() // most of them have been closed
-	}
-	return nil
 }

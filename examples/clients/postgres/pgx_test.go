@@ -11,13 +11,14 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/hale"
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/trial/dialled"
 	"example.com/hale/internal/lab/trial/trialtest"
 )
 
 func TestPgxWorksUnchanged(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.Postgres)
 	for name, url := range map[string]string{"plain": URL(s.Addr), "TLS": tlsURL(s.Addr)} {
 		t.Run(name+"/the connection is found", func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/trial/dialled"
 	"example.com/hale/internal/lab/trial/trialtest"
 )
@@ -13,7 +14,7 @@ import (
 // watch, no user sees that all connections died while they were idle.
 func TestAPoolThatAsksTheDeathWatchShowsNoIdleDeath(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.Postgres)
 	var watched, unaware dialled.Conns
 	asks := newPool(t, URL(s.Addr), &watched, withoutPing)
 	doesNot := newPool(t, URL(s.Addr), &unaware, func(c *pgxpool.Config) { withoutPing(c); c.PrepareConn = nil })
@@ -39,7 +40,7 @@ func TestAPoolThatAsksTheDeathWatchShowsNoIdleDeath(t *testing.T) {
 // PostgreSQL closes idle sessions when it is restarted.
 func TestSessionsThatTheServerHasClosedAreNotUsed(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.Postgres)
 	administrator := connect(t, URL(s.Addr))
 	for _, c := range []struct {
 		name string

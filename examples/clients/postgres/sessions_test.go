@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/trial/dialled"
 	"example.com/hale/internal/lab/trial/trialtest"
 )
@@ -40,7 +41,7 @@ func whose(t *testing.T, s Sessions) (pid uint32) {
 
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	server := trialtest.Serve(t, Server)
+	server := trialtest.Serve(t, service.Postgres)
 	t.Run("are used again", func(t *testing.T) {
 		t.Parallel()
 		var r dialled.Conns

@@ -1,3 +1,5 @@
+// Package redishale shows go-redis over hale's connections: [NewClient] is for
+// commands and for subscriptions.
 package redishale
 
 import (

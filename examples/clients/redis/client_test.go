@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/trial/dialled"
 	"example.com/hale/internal/lab/trial/trialtest"
 )
@@ -27,7 +28,7 @@ func open(t *testing.T, o *redis.Options) *redis.Client {
 
 func TestTheClientWorksUnchanged(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.Redis)
 	client := open(t, options(s.Addr, trialtest.Dialer().DialContext))
 	t.Run("megabytes come back", func(t *testing.T) {
 		t.Parallel()
@@ -67,7 +68,7 @@ func TestTheClientWorksUnchanged(t *testing.T) {
 // at the socket, which a connection has to allow.
 func TestTheClientsLivenessCheckRuns(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.Redis)
 	administrator := open(t, options(s.Addr, trialtest.Dialer().DialContext))
 	for _, c := range []struct {
 		name    string

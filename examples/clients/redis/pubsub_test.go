@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/trial/dialled"
 	"example.com/hale/internal/lab/trial/trialtest"
 )
@@ -16,7 +17,7 @@ import (
 // would wait for messages that cannot come.
 func TestASubscriberNoticesAndSubscribesAgain(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.Redis)
 	var conns dialled.Conns
 	subscriber := open(t, options(s.Addr, conns.Dial))
 	subscription := subscriber.Subscribe(dialled.Context(t), "news")

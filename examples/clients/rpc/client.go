@@ -1,3 +1,4 @@
+// Package rpchale shows net/rpc with hale's pool.
 package rpchale
 
 import (

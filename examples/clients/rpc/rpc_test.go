@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/lab/trial"
 	"example.com/hale/internal/lab/trial/trialtest"
@@ -35,7 +36,7 @@ func newPool(t *testing.T, address string) *pool.Pool[*rpc.Client] {
 
 func TestEveryClientKeepsThePromise(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.NetRPC)
 	for _, r := range trialtest.KeepsThePromise(t, s, Clients()) {
 		if r.Load == trial.Idle && len(r.Errors) != 0 {
 			t.Errorf("%s, idle: %v, but nothing was under way", r.Client.Name, r.Errors)
@@ -50,7 +51,7 @@ func TestEveryClientKeepsThePromise(t *testing.T) {
 
 func TestCallsWorkUnchanged(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.NetRPC)
 	p := newPool(t, s.Addr)
 	for range 200 {
 		if err := say(within(t, 10*time.Second), p, "hello"); err != nil {
@@ -69,7 +70,7 @@ func TestCallsWorkUnchanged(t *testing.T) {
 
 func TestACallThatItsCallerLeavesEnds(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.NetRPC)
 	p := newPool(t, s.Addr)
 	if err := say(within(t, 10*time.Second), p, "hello"); err != nil {
 		t.Fatal(err)
@@ -85,7 +86,7 @@ func TestACallThatItsCallerLeavesEnds(t *testing.T) {
 
 func TestCallsUnderWayFailWithTheCauseAndIdempotentOnesDoNot(t *testing.T) {
 	t.Parallel()
-	s := trialtest.Serve(t, Server)
+	s := trialtest.Serve(t, service.NetRPC)
 	p := newPool(t, s.Addr)
 	both := within(t, 10*time.Second)
 	first, err1 := p.Acquire(both)

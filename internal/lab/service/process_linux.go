@@ -5,6 +5,9 @@ import (
 	"syscall"
 )
 
+// quit ends a program that does not put things in order first.
+const quit = syscall.SIGQUIT
+
 // nobody is the user and the group that own nothing.
 const nobody = 65534
 

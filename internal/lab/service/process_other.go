@@ -2,7 +2,13 @@
 
 package service
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
+
+// quit stands for SIGQUIT, which not all systems have.
+var quit = os.Interrupt
 
 // attributes are what the system gives: a program runs as this process's user,
 // and may survive it if that one is killed.
