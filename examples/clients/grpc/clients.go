@@ -64,7 +64,7 @@ func openStreams(_ context.Context, address string, dial trial.Dial) (trial.Sess
 		return trial.Session{}, err
 	}
 	life, end := context.WithCancel(context.Background())
-	s := &streams{life: life, cc: cc, idle: make(chan *line, maxConns)}
+	s := &streams{life: life, cc: cc, idle: trial.NewSpares((*line).alive, (*line).end)}
 	return trial.Session{
 		Request: s.request,
 		Close: func() error {
@@ -74,11 +74,11 @@ func openStreams(_ context.Context, address string, dial trial.Dial) (trial.Sess
 	}, nil
 }
 
-// streams keeps streams open, one for each request that is under way at a time.
+// streams keeps streams open.
 type streams struct {
 	life context.Context
 	cc   *grpc.ClientConn
-	idle chan *line
+	idle trial.Spares[*line]
 }
 
 // line is a stream, and what ends it.
@@ -94,24 +94,22 @@ func (s *streams) request(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, l.hangUp)
 	err = l.exchange("ping")
-	if !stop() || err != nil {
-		l.hangUp()
-		return err
+	if !stop() {
+		return err // it has been hung up
 	}
-	select {
-	case s.idle <- l:
-	default: // more than are kept
-		l.hangUp()
-	}
-	return nil
+	s.idle.Put(l, err)
+	return err
 }
+
+// alive is not known: gRPC says of a stream that it has ended when it is used.
+func (l *line) alive() bool { return true }
+
+func (l *line) end() { l.hangUp() }
 
 // take returns a stream that nobody uses, or a new one.
 func (s *streams) take(ctx context.Context) (*line, error) {
-	select {
-	case l := <-s.idle:
+	if l, ok := s.idle.Take(); ok {
 		return l, nil
-	default:
 	}
 	life, hangUp := context.WithCancel(s.life)
 	stop := context.AfterFunc(ctx, hangUp)

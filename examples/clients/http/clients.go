@@ -76,16 +76,15 @@ func get(ctx context.Context, client *http.Client, url string) error {
 }
 
 func openSockets(client *http.Client, address string) trial.Session {
-	s := &sockets{client: client, url: "wss://" + address + "/ws", idle: make(chan socket, 8)}
+	s := &sockets{client: client, url: "wss://" + address + "/ws", idle: trial.NewSpares(socket.alive, socket.hangUp)}
 	return trial.Session{Request: s.request}
 }
 
-// sockets keeps WebSockets open, one for each request that is under way at a
-// time.
+// sockets keeps WebSockets open.
 type sockets struct {
 	client *http.Client
 	url    string
-	idle   chan socket
+	idle   trial.Spares[socket]
 }
 
 type socket struct {
@@ -93,38 +92,29 @@ type socket struct {
 	under *hale.Conn // or nil
 }
 
+// alive reports that the WebSocket is not dead, as far as is known without
+// asking.
+func (ws socket) alive() bool { return ws.under == nil || ws.under.Err() == nil }
+
+func (ws socket) hangUp() { ws.CloseNow() }
+
 func (s *sockets) request(ctx context.Context) error {
 	ws, err := s.take(ctx)
 	if err != nil {
 		return err
 	}
-	if err := ws.exchange(ctx, "ping"); err != nil {
-		ws.CloseNow()
-		return err
-	}
-	select {
-	case s.idle <- ws:
-	default: // more than are kept
-		ws.CloseNow()
-	}
-	return nil
+	err = ws.exchange(ctx, "ping")
+	s.idle.Put(ws, err)
+	return err
 }
 
-// take returns a WebSocket that nobody uses and that is not dead, as far as
-// is known without asking.
+// take returns a WebSocket that nobody uses, or a new one.
 func (s *sockets) take(ctx context.Context) (socket, error) {
-	for {
-		select {
-		case ws := <-s.idle:
-			if ws.under == nil || ws.under.Err() == nil {
-				return ws, nil
-			}
-			ws.CloseNow()
-		default:
-			ws, under, err := DialWebSocket(ctx, s.url, s.client)
-			return socket{ws, under}, err
-		}
+	if ws, ok := s.idle.Take(); ok {
+		return ws, nil
 	}
+	ws, under, err := DialWebSocket(ctx, s.url, s.client)
+	return socket{ws, under}, err
 }
 
 func (ws socket) exchange(ctx context.Context, text string) error {

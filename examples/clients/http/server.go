@@ -5,6 +5,7 @@ package httphale
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -16,6 +17,21 @@ import (
 
 	"example.com/hale/internal/lab/service"
 )
+
+// certificate is the server's, new in every process.
+var certificate = sync.OnceValues(service.Certificate)
+
+// trusting is a client's configuration that trusts the server's certificate
+// and no other.
+func trusting() (*tls.Config, error) {
+	cert, err := certificate()
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Leaf)
+	return &tls.Config{RootCAs: roots}, nil
+}
 
 // Server starts an HTTPS server in this process, for HTTP/1.1 and HTTP/2. It
 // answers / with "ok", and echoes messages on a WebSocket at /ws.
