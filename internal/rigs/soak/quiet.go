@@ -14,13 +14,13 @@ var errStuck = errors.New("there are requests that do not end")
 // rest is a quiet moment: nobody asks, and the pool shows all that it has.
 func (s *soaking) rest(when string) error {
 	if !s.hush() {
-		s.ledger.balance()
+		s.account.balance()
 		return errStuck
 	}
 	defer s.load.gate.Unlock()
-	s.weather.rests(true)
-	defer s.weather.rests(false)
-	if err := s.account(); err != nil {
+	s.downtime.rests(true)
+	defer s.downtime.rests(false)
+	if err := s.settle(); err != nil {
 		return err
 	}
 	held := s.acquireAll()

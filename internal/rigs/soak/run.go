@@ -28,8 +28,8 @@ type soaking struct {
 	options
 	line     *timeline.Timeline
 	findings findings
-	ledger   *ledger
-	weather  weather
+	account  *account
+	downtime downtime
 	tally    tally
 	servers  [2]*process
 	name     *nameServer
@@ -52,8 +52,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if o.json {
 		s.line.Out, show = io.Discard, s.printJSON
 	}
-	s.ledger = newLedger(&s.findings)
-	s.tally = tally{options: o, findings: &s.findings, weather: &s.weather, counts: counts{errors: make(map[string]int)}}
+	s.account = newAccount(&s.findings)
+	s.tally = tally{options: o, findings: &s.findings, downtime: &s.downtime, counts: counts{errors: make(map[string]int)}}
 	if !o.json {
 		s.printHead(out)
 	}
@@ -76,7 +76,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 
 // measure starts everything, and ends it.
 func (s *soaking) measure(ctx context.Context) (err error) {
-	if s.servers, err = startAll(s.ledger); err != nil {
+	if s.servers, err = startAll(s.account); err != nil {
 		return err
 	}
 	defer func() {
@@ -94,7 +94,7 @@ func (s *soaking) measure(ctx context.Context) (err error) {
 	if s.pool, err = s.newPool(); err != nil {
 		return err
 	}
-	s.load = load{options: s.options, pool: s.pool, ledger: s.ledger, findings: &s.findings, tally: &s.tally}
+	s.load = load{options: s.options, pool: s.pool, account: s.account, findings: &s.findings, tally: &s.tally}
 	err = s.work(ctx)
 	return errors.Join(err, s.wind(err))
 }
@@ -201,7 +201,7 @@ func (s *soaking) round(ctx context.Context, origin time.Time, r round) error {
 		if sleepUntil(ctx, origin.Add(e.at)) != nil {
 			return nil
 		}
-		do := s.strike
+		do := s.inject
 		if e.heals {
 			do = s.heal
 		}
@@ -235,7 +235,7 @@ func (s *soaking) wind(failed error) error {
 	if failed != nil {
 		return nil
 	}
-	if err := s.account(); err != nil {
+	if err := s.settle(); err != nil {
 		return err
 	}
 	var err error
@@ -247,14 +247,14 @@ func (s *soaking) wind(failed error) error {
 	return nil
 }
 
-// account has the ledger complete and balanced. No request may be under way.
-func (s *soaking) account() error {
+// settle has the account complete and balanced. No request may be under way.
+func (s *soaking) settle() error {
 	for _, p := range s.servers {
 		if err := p.settle(); err != nil {
 			return err
 		}
 	}
-	s.ledger.balance()
+	s.account.balance()
 	return nil
 }
 

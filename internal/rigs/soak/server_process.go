@@ -28,7 +28,7 @@ const (
 type process struct {
 	name    string
 	address string
-	ledger  *ledger
+	account *account
 	*running
 }
 
@@ -48,7 +48,7 @@ func (p *process) start() error {
 		return err
 	}
 	p.running = r.running
-	go r.account(p.name, p.ledger)
+	go r.enter(p.name, p.account)
 	a, err := p.answer()
 	if err != nil {
 		p.kill()
@@ -104,8 +104,8 @@ func closeAll(files ...*os.File) {
 	}
 }
 
-// account enters what the server records, until it ends.
-func (r launched) account(name string, l *ledger) {
+// enter enters what the server records, until it ends.
+func (r launched) enter(name string, a *account) {
 	defer close(r.over)
 	defer r.records.Close()
 	for b := make([]byte, recordSize); ; {
@@ -115,9 +115,9 @@ func (r launched) account(name string, l *ledger) {
 		which := binary.BigEndian.Uint64(b[8:])
 		switch record(binary.BigEndian.Uint64(b)) {
 		case ran:
-			l.run(which, name)
+			a.run(which, name)
 		case garbled:
-			l.findings.add(checkMatched, "%v reached %s mixed with another", number(which), name)
+			a.findings.add(checkMatched, "%v reached %s mixed with another", number(which), name)
 		case marked:
 			r.marks <- struct{}{}
 		}
@@ -146,7 +146,7 @@ func (p *process) answer() (a answer, err error) {
 }
 
 // settle waits until everything that the server has run so far is in the
-// ledger.
+// account.
 func (p *process) settle() error {
 	if _, err := p.order(order{Do: doMark}); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (p *process) settle() error {
 	}
 }
 
-// kill ends the server at once, and waits until its records are in the ledger.
+// kill ends the server at once, and waits until its records are in the account.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	p.wait()
@@ -183,19 +183,19 @@ func (p *process) wait() {
 
 // startAll starts the servers, at one and the same port of their hosts, so
 // that a name can lead to either.
-func startAll(l *ledger) (servers [2]*process, err error) {
+func startAll(a *account) (servers [2]*process, err error) {
 	for range 20 {
-		if servers, err = startAt(l); err == nil {
+		if servers, err = startAt(a); err == nil {
 			return servers, nil
 		}
 	}
 	return servers, err
 }
 
-func startAt(l *ledger) (servers [2]*process, err error) {
+func startAt(a *account) (servers [2]*process, err error) {
 	port := "0"
 	for i := range servers {
-		servers[i] = &process{name: serverNames[i], address: hosts[i] + ":" + port, ledger: l}
+		servers[i] = &process{name: serverNames[i], address: hosts[i] + ":" + port, account: a}
 		if err := servers[i].start(); err != nil {
 			if i > 0 {
 				servers[0].close()

@@ -17,7 +17,7 @@ const stallFrom = 250 * time.Millisecond
 type tally struct {
 	options
 	findings *findings
-	weather  *weather
+	downtime *downtime
 
 	mu      sync.Mutex // guards what follows
 	counts  counts
@@ -64,7 +64,7 @@ func (t *tally) wait(s span) {
 	if took < stallFrom {
 		return
 	}
-	fine := t.weather.longestFine(s)
+	fine := t.downtime.longestUp(s)
 	if limit := t.patience(); fine > limit {
 		t.findings.add(checkStalls, "no good reply for %.2f s, for %.2f s of them the server was well", took.Seconds(), fine.Seconds())
 	}

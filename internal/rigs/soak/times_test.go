@@ -38,7 +38,7 @@ func TestEveryDurationIsInABucketThatHoldsIt(t *testing.T) {
 func TestOnlyTheTimeInWhichAServerWasWellCounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var w weather
+		var w downtime
 		start := time.Now()
 		second := func(n float64) time.Time { return start.Add(time.Duration(n * float64(time.Second))) }
 		for _, event := range []struct {
@@ -60,7 +60,7 @@ func TestOnlyTheTimeInWhichAServerWasWellCounts(t *testing.T) {
 		for _, test := range []struct{ from, to, want float64 }{
 			{0, 5, 5}, {0, 11, 10}, {9, 13, 1}, {10.5, 11.5, 0}, {10.5, 17, 3}, {11, 19.5, 3}, {19, 25, 4}, {29, 40, 1}, {31, 40, 0}, {0, 40, 10},
 		} {
-			if got := w.longestFine(span{second(test.from), second(test.to)}); got.Seconds() != test.want {
+			if got := w.longestUp(span{second(test.from), second(test.to)}); got.Seconds() != test.want {
 				t.Errorf("from %v to %v: %v s, want %v s", test.from, test.to, got.Seconds(), test.want)
 			}
 		}
@@ -70,9 +70,9 @@ func TestOnlyTheTimeInWhichAServerWasWellCounts(t *testing.T) {
 func TestAStallIsAFindingIfTheServerWasWell(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var w weather
+		var w downtime
 		var f findings
-		tally := tally{options: options{within: testWithin}, weather: &w, findings: &f}
+		tally := tally{options: options{within: testWithin}, downtime: &w, findings: &f}
 		limit := tally.patience()
 		start := time.Now()
 		w.fails(0, true)
@@ -82,7 +82,7 @@ func TestAStallIsAFindingIfTheServerWasWell(t *testing.T) {
 		tally.wait(span{start, time.Now()})
 		tally.wait(span{start, start.Add(stallFrom - 1)}) // no stall
 		if len(f.all()) > 0 || tally.stalls.count != 1 || tally.stalls.longest != time.Minute+limit || tally.fine != limit {
-			t.Errorf("%+v, %d stalls, the longest %v, %v of it in fine weather", f.all(), tally.stalls.count, tally.stalls.longest, tally.fine)
+			t.Errorf("%+v, %d stalls, the longest %v, %v of it while the server was well", f.all(), tally.stalls.count, tally.stalls.longest, tally.fine)
 		}
 		time.Sleep(time.Nanosecond)
 		tally.wait(span{start, time.Now()})

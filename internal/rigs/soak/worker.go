@@ -17,7 +17,7 @@ import (
 type load struct {
 	options
 	pool     *pool.Pool[*session]
-	ledger   *ledger
+	account  *account
 	findings *findings
 	tally    *tally
 
@@ -88,14 +88,14 @@ func (w *worker) request() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	f := frame{number: w.ledger.begin(w.id, how == idempotent), size: w.size(), want: w.size()}
+	f := frame{number: w.account.begin(w.id, how == idempotent), size: w.size(), want: w.size()}
 	start := time.Now()
 	if how != impatient && w.waiting.IsZero() {
 		w.waiting = start
 	}
 	o, err := w.send(ctx, how, f)
 	end := time.Now()
-	w.ledger.end(f.number, o)
+	w.account.end(f.number, o)
 	w.tally.asked(end.Sub(start), err, how == impatient)
 	if o == replied && !w.waiting.IsZero() {
 		w.tally.wait(span{w.waiting, end})
@@ -179,7 +179,7 @@ func (w *worker) exchange(ctx context.Context, s *session, f frame) error {
 			w.findings.add(checkDead, "%v got one that had been dead for %.2f s: %v", number(f.number), time.Since(dead.Detected).Seconds(), dead)
 		}
 	}
-	w.ledger.attempt(f.number)
+	w.account.attempt(f.number)
 	end, _ := ctx.Deadline()
 	return s.exchange(end, f)
 }

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// strike makes a fault happen.
-func (s *soaking) strike(f fault) error {
+// inject makes a fault happen.
+func (s *soaking) inject(f fault) error {
 	s.faults[f.kind]++
 	if f.end > f.start {
 		s.active = append(s.active, f)
 	}
 	p, at := s.servers[f.server], time.Now()
 	if f.kind == freeze || f.kind == kill || f.kind == stop {
-		s.weather.fails(f.server, true)
+		s.downtime.fails(f.server, true)
 	}
 	var a answer
 	var err error
@@ -47,7 +47,7 @@ func (s *soaking) strike(f fault) error {
 
 func (s *soaking) move(f fault) {
 	s.name.lead(hosts[f.server])
-	s.weather.leads(f.server)
+	s.downtime.leads(f.server)
 	if f.tell {
 		s.pool.Invalidate("the name has moved")
 	}
@@ -72,7 +72,7 @@ func (s *soaking) heal(f fault) error {
 	if err != nil {
 		return fmt.Errorf("end of %v: %w", f, err)
 	}
-	s.weather.fails(f.server, false) // it can have but one fault at a time
+	s.downtime.fails(f.server, false) // it can have but one fault at a time
 	s.active = slices.DeleteFunc(s.active, func(other fault) bool { return other == f })
 	s.line.Print(time.Now(), "  %s %s is over", f.kind, serverNames[f.server])
 	return nil

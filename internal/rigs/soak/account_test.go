@@ -9,16 +9,16 @@ import (
 
 // A step is something that a history enters for its only request, or for
 // another number.
-type step func(l *ledger, n uint64)
+type step func(a *account, n uint64)
 
 var (
-	attempts step = func(l *ledger, n uint64) { l.attempt(n) }
-	runs     step = func(l *ledger, n uint64) { l.run(n, "A") }
-	replies  step = func(l *ledger, n uint64) { l.end(n, replied) }
-	fails    step = func(l *ledger, n uint64) { l.end(n, failed) }
-	withheld step = func(l *ledger, n uint64) { l.end(n, unsent) }
-	balances step = func(l *ledger, _ uint64) { l.balance() }
-	runsNext step = func(l *ledger, n uint64) { l.run(n+1, "A") }
+	attempts step = func(a *account, n uint64) { a.attempt(n) }
+	runs     step = func(a *account, n uint64) { a.run(n, "A") }
+	replies  step = func(a *account, n uint64) { a.end(n, replied) }
+	fails    step = func(a *account, n uint64) { a.end(n, failed) }
+	withheld step = func(a *account, n uint64) { a.end(n, unsent) }
+	balances step = func(a *account, _ uint64) { a.balance() }
+	runsNext step = func(a *account, n uint64) { a.run(n+1, "A") }
 )
 
 func TestTheLedgerCatchesWhatIsWrongAndNothingElse(t *testing.T) {
@@ -57,10 +57,10 @@ func TestTheLedgerCatchesWhatIsWrongAndNothingElse(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var found findings
-			l := newLedger(&found)
-			n := l.begin(0, test.idempotent)
+			a := newAccount(&found)
+			n := a.begin(0, test.idempotent)
 			for _, step := range append(test.steps, balances, balances) { // nothing is found twice
-				step(l, n)
+				step(a, n)
 			}
 			all := found.all()
 			if test.check == "" {
@@ -77,17 +77,17 @@ func TestTheLedgerCatchesWhatIsWrongAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestTheLedgerForgetsWhatIsSettled(t *testing.T) {
+func TestTheAccountForgetsWhatIsSettled(t *testing.T) {
 	t.Parallel()
-	l := newLedger(new(findings))
+	a := newAccount(new(findings))
 	for range 1000 {
-		n := l.begin(3, false)
-		l.attempt(n)
-		l.run(n, "B")
-		l.end(n, replied)
+		n := a.begin(3, false)
+		a.attempt(n)
+		a.run(n, "B")
+		a.end(n, replied)
 	}
-	if len(l.open) > 0 {
-		t.Errorf("%d requests are kept", len(l.open))
+	if len(a.open) > 0 {
+		t.Errorf("%d requests are kept", len(a.open))
 	}
 }
 
