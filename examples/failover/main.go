@@ -28,25 +28,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"example.com/hale/internal/lab/failover"
 	"example.com/hale/internal/lab/program"
 )
 
-func main() {
-	program.Main("failover", func(ctx context.Context, args []string) error {
-		o, err := parse(args, os.Stdout)
-		if err != nil {
-			return err
-		}
-		if err := program.Isolate(); err != nil {
-			return err
-		}
-		return run(ctx, o, os.Stdout)
-	})
-}
+func main() { program.MainIsolated("failover", parse, run) }
 
 // run puts both pools through it, at once, and prints what hale's pool goes
 // through when it happens, and a table of both at the end. With -json hale's

@@ -21,7 +21,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -32,18 +31,7 @@ import (
 	"example.com/hale/internal/lab/spans"
 )
 
-func main() {
-	program.Main("tracing", func(ctx context.Context, args []string) error {
-		o, err := parse(args, os.Stdout)
-		if err != nil {
-			return err
-		}
-		if err := program.Isolate(); err != nil {
-			return err
-		}
-		return run(ctx, o, os.Stdout)
-	})
-}
+func main() { program.MainIsolated("tracing", parse, run) }
 
 // run lets the outage happen and prints what was recorded of it.
 func run(ctx context.Context, o options, out io.Writer) error {

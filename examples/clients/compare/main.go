@@ -45,15 +45,8 @@ var servers = []comparison.Server{
 }
 
 func main() {
-	program.Main("compare", func(ctx context.Context, args []string) error {
-		o, err := parse(args, os.Stdout)
-		if err != nil {
-			return err
-		}
-		if err := program.Isolate(); err != nil {
-			return err
-		}
-		return run(ctx, o, servers, os.Stdout, os.Stderr)
+	program.MainIsolated("compare", parse, func(ctx context.Context, o options, out io.Writer) error {
+		return run(ctx, o, servers, out, os.Stderr)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,6 +17,26 @@ import (
 // Main runs a program, and ends the process with its exit status.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	os.Exit(Run(name, os.Args[1:], run))
+}
+
+// MainIsolated is [Main] for a program that freezes peers of its own, as
+// [healthtest.Isolate] lets it. parse reads the command line, and run does the
+// rest.
+func MainIsolated[O any](
+	name string,
+	parse func(args []string, out io.Writer) (O, error),
+	run func(ctx context.Context, options O, out io.Writer) error,
+) {
+	Main(name, func(ctx context.Context, args []string) error {
+		o, err := parse(args, os.Stdout)
+		if err == nil {
+			err = Isolate()
+		}
+		if err != nil {
+			return err
+		}
+		return run(ctx, o, os.Stdout)
+	})
 }
 
 // Run runs a program under signals, prints its error, and returns its exit

@@ -31,7 +31,6 @@
 package main
 
 import (
-	"context"
 	"os"
 
 	"example.com/hale/internal/lab/program"
@@ -41,16 +40,5 @@ func main() {
 	if address := os.Getenv(serveEnv); address != "" {
 		os.Exit(serve(address))
 	}
-	program.Main("soak", soak)
-}
-
-func soak(ctx context.Context, args []string) error {
-	o, err := parse(args, os.Stdout)
-	if err != nil {
-		return err
-	}
-	if err := program.Isolate(); err != nil {
-		return err
-	}
-	return run(ctx, o, os.Stdout)
+	program.MainIsolated("soak", parse, run)
 }

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		os.Exit(serve(address))
 	}
 	if os.Getenv(commandEnv) != "" {
-		program.Main("soak", soak)
+		program.MainIsolated("soak", parse, run)
 	}
 	testnet.Main(m)
 }
