@@ -1,5 +1,7 @@
 // Quickstart replaces net.Dial by hale.Dial in a program that fetches a page
 // by hand: quickstart host:port.
+//
+//	go run ./examples/quickstart localhost:8080
 package main
 
 import (
