@@ -32,7 +32,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	k := &o.keepAlive
 	fs.DurationVar(&k.Idle, "idle", time.Second, "quiet `time` before the first probe")
 	fs.DurationVar(&k.Interval, "interval", time.Second, "`time` between unanswered probes")
-	fs.IntVar(&k.Count, "count", 3, "unanswered `probes` before the kernel gives up")
+	fs.IntVar(&k.Count, "count", 0, "unanswered `probes` before the kernel gives up (default 3, in scenario slow 2)")
 	fs.DurationVar(&k.UserTimeout, "user-timeout", 0,
 		"longest `time` that sent data may stay unacknowledged (default idle + interval*count)")
 	fs.DurationVar(&k.StallTimeout, "stall-timeout", 0,

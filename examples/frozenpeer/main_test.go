@@ -46,6 +46,7 @@ func TestAllScenariosEndAsPredicted(t *testing.T) {
 		{Scenario: "unacked", Cause: "send_timeout", Errno: "ETIMEDOUT"},
 		{Scenario: "stalled", Cause: "peer_stalled", Errno: "ETIMEDOUT"},
 		{Scenario: "tolerated"},
+		{Scenario: "slow", Cause: "send_timeout", Errno: "ETIMEDOUT"},
 		{Scenario: "reset", Cause: "reset", Errno: "ECONNRESET"},
 		{Scenario: "fin", Cause: "peer_closed"},
 		{Scenario: "stopped"},
@@ -169,6 +170,8 @@ func TestInterruptingEndsEverything(t *testing.T) {
 func TestThePredictionsOfTheSeedExperiments(t *testing.T) {
 	t.Parallel()
 	first := sockopt.KeepAlive{Idle: time.Second, Interval: 3 * time.Second, Count: 10, UserTimeout: 31 * time.Second}
+	paced, short := first, sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 2, UserTimeout: 3 * time.Second}
+	paced.Pace, short.Pace = 2500*time.Millisecond, time.Second
 	limited := first
 	limited.StallTimeout = 31 * time.Second
 	early := sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 3, UserTimeout: time.Second}
@@ -193,6 +196,9 @@ func TestThePredictionsOfTheSeedExperiments(t *testing.T) {
 		{unacknowledged, limited, 0, 31, 31.5, []float64{31, 31.25}, []float64{30.8, 36}},
 		{unacknowledged, first, 5 * time.Second, 30, 31.5, []float64{30.1, 31.42}, []float64{29.8, 36}},
 		{unacknowledged, first, 0, 31, 31.5, []float64{31, 31.42}, []float64{30.8, 36}},
+		{shut, paced, 0, 28.5, 31, []float64{28.4, 30.5, 31.2}, []float64{-1, 28.3, 36}},
+		{shut, short, 0, 2, 3.5, []float64{2.5, 3.41, 3.6}, []float64{-0.1, 1.8, 4.2}},
+		{shut, first, 0, 0, 526.125, []float64{250}, []float64{-1, 600}},
 		{atOnce, first, 0, 0, 0.1, []float64{0, 0.3}, []float64{0.32, 4}},
 		{never, first, 0, 0, 35.075, nil, []float64{0, 31, 35}},
 		{sinceLastSign, first, 0, 31, 33, []float64{30.9, 31.8}, []float64{30}},
@@ -229,7 +235,7 @@ func noticedAfter(seconds float64) peer.Outcome {
 func TestBadUsageIsOneClearLine(t *testing.T) {
 	t.Parallel()
 	programtest.BadUsage(t, parse,
-		[2]string{"-scenario nap", `-scenario "nap": not one of idle, unacked, stalled, tolerated, reset, fin, stopped, all`},
+		[2]string{"-scenario nap", `-scenario "nap": not one of idle, unacked, stalled, tolerated, slow, reset, fin, stopped, all`},
 		[2]string{"-idle 40000s", "Idle 40000s: above 32767s"},
 		[2]string{"-interval 40000s", "Interval 40000s: above 32767s"},
 		[2]string{"-count 128", "Count 128: above 127"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"example.com/hale"
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/peer"
+	"example.com/hale/internal/lab/program"
 	"example.com/hale/internal/lab/timeline"
 	"example.com/hale/internal/lab/wait"
 	"example.com/hale/sockopt"
@@ -58,6 +60,7 @@ type measurement struct {
 // dial makes the connection that is measured.
 func (m *measurement) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := hale.Dialer{KeepAlive: m.options.keepAlive, Observer: m.observer()}
+	d.KeepAlive.Count = cmp.Or(d.KeepAlive.Count, m.count)
 	if m.stall != nil {
 		d.KeepAlive.StallTimeout = m.stall(d.KeepAlive)
 	}
@@ -108,7 +111,24 @@ func (m *measurement) beside(ctx context.Context, p *peer.Process) error {
 	if err := wait.Sleep(ctx, m.options.freezeAfter); err != nil {
 		return err
 	}
+	if err := m.readSlowly(ctx, l, plain); err != nil {
+		return err
+	}
 	return m.compare(ctx, l, plain)
+}
+
+// readSlowly has both peers do that, in a scenario that begins with it. A
+// connection that does not live through it ends before anything has happened,
+// which no prediction allows for.
+func (m *measurement) readSlowly(ctx context.Context, l, plain *peer.Link) error {
+	if !m.slow {
+		return nil
+	}
+	d := slowFor(m.report)
+	m.line.Print(time.Now(), "the peer takes what comes, and then reads slowly for %.2f s", d.Seconds())
+	return program.Together(ctx,
+		func(ctx context.Context) error { return l.ReadSlowly(ctx, d) },
+		func(ctx context.Context) error { return plain.ReadSlowly(ctx, d) })
 }
 
 // grace is how much longer than hale's connection the plain one is watched.

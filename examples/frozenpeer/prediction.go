@@ -35,19 +35,54 @@ func window(r sockopt.Report, quiet time.Duration) prediction {
 // first), or at the first window probe, after 0.2 s.
 const clockStart = 500 * time.Millisecond
 
+// longestSilence is what hale's watch allows a peer that owes an answer.
+func longestSilence(r sockopt.Report) time.Duration {
+	r.Got.UserTimeout = 0
+	_, latest := r.Window()
+	return max(r.Asked.UserTimeout, latest)
+}
+
 // unacknowledged is for a silent peer with data on its way to it, which hale's
 // watch ends, or a timeout of the kernel's if that comes first. The watch counts
 // the silence before as well, up to the idle time.
 func unacknowledged(r sockopt.Report, quiet time.Duration) prediction {
-	unlimited := r
-	unlimited.Got.UserTimeout = 0
-	_, latest := unlimited.Window()
-	silence := max(r.Asked.UserTimeout, latest)
+	silence := longestSilence(r)
 	p := prediction{min: silence - min(quiet, r.Got.Idle, silence/2), max: silence + clockStart}
 	if t := r.Got.UserTimeout; t > 0 {
 		p.min, p.max = min(p.min, t), min(p.max, t+clockStart)
 	}
 	return p
+}
+
+// slowFor is for how long a peer reads slowly: had it vanished instead, that
+// would have been noticed.
+func slowFor(r sockopt.Report) time.Duration { return prediction{max: longestSilence(r)}.latest() }
+
+// shut is for a peer that vanishes after its window had been shut: slow reading
+// opens that by less than a segment. The kernel asks again at its Pace, and the
+// silence counts from the last answer. The watch wants several askings to be
+// unanswered, for which a silence of less than five seconds is too short.
+// Without a Pace (before Linux 6.15) the pauses have doubled, up to the time of
+// the slow reading, and go on to.
+func shut(r sockopt.Report, _ time.Duration) prediction {
+	silence := longestSilence(r)
+	if r.Got.Pace <= 0 {
+		return prediction{max: (1 + 2 + 4 + 8) * slowFor(r)}
+	}
+	asked := askings(silence)*r.Got.Pace + answered
+	return prediction{min: silence - min(r.Got.Pace, silence/2), max: max(silence, asked)}
+}
+
+// answered is how long the watch waits for the answer to the last asking, and
+// then until its next look.
+const answered = 500 * time.Millisecond
+
+// askings is how many have to be unanswered before a shut window is given up.
+func askings(silence time.Duration) time.Duration {
+	if silence < 4*time.Second {
+		return 3
+	}
+	return 4
 }
 
 // stalled is for a peer that does not read.

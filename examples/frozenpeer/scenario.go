@@ -17,6 +17,8 @@ type scenario struct {
 	name      string
 	fate      string                                // what happens, to follow "the peer"
 	elsewhere bool                                  // the peer is a process of its own
+	slow      bool                                  // before, the peer reads slowly
+	count     int                                   // the Count, if no flag says which; 0 is the default
 	stall     func(sockopt.KeepAlive) time.Duration // the StallTimeout for what the flags say; nil is as they say
 	happen    func(*peer.Link) error
 	predict   predictFunc
@@ -38,8 +40,12 @@ var scenarios = []scenario{{
 	why: "it waits as long as the peer's kernel answers",
 }, {
 	name: "tolerated", fate: "lives and stops reading, and no StallTimeout ends that",
-	happen: stall, predict: stalled, stall: func(sockopt.KeepAlive) time.Duration { return -1 },
+	happen: stall, predict: stalled, stall: unlimited,
 	why: "it waits as long as the peer's kernel answers",
+}, {
+	name: "slow", fate: "is frozen, after it had lived and read 10 KB/s for longer than a death may take",
+	happen: freeze, predict: shut, cause: health.SendTimeout, stall: unlimited, slow: true, count: 2,
+	why: "its kernel goes on asking whether the window is still shut, for about 15 minutes",
 }, {
 	name: "reset", fate: "sends RST",
 	happen: reset, predict: atOnce, cause: health.Reset,
@@ -60,6 +66,9 @@ func limited(k sockopt.KeepAlive) time.Duration {
 	}
 	return latest
 }
+
+// unlimited has a stall last for ever, whatever the flags say.
+func unlimited(sockopt.KeepAlive) time.Duration { return -1 }
 
 func names() string {
 	var list []string

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/hale/internal/lab/service"
+	"example.com/hale/internal/lab/wait"
 )
 
 // Greeting is the 4 bytes that a peer sends first.
@@ -86,6 +87,31 @@ func (l *Link) Fill() {
 			_, err = l.Client.Write(b)
 		}
 	})
+}
+
+const (
+	grown  = 8 << 20  // bytes after which socket buffers have grown
+	slowly = 10 << 10 // bytes a second
+	pieces = 100      // that those are read in
+)
+
+// ReadSlowly fills the link too, while the peer takes what comes until the
+// buffers have grown, and then reads 10 KB/s for d.
+func (l *Link) ReadSlowly(ctx context.Context, d time.Duration) error {
+	l.Fill()
+	if _, err := io.CopyN(io.Discard, l.Peer, grown); err != nil {
+		return err
+	}
+	b := make([]byte, slowly/pieces)
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if _, err := io.ReadFull(l.Peer, b); err != nil {
+			return err
+		}
+		if err := wait.Sleep(ctx, time.Second/pieces); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Wait returns how the Read ended, counted from start. It ends it at the
