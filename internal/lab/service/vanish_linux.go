@@ -23,8 +23,10 @@ import (
 const settle = 20 * time.Millisecond
 
 // Vanish makes the server's machine disappear: its sockets drop every segment,
-// nothing is acknowledged, nothing answers a dial. What it has sent and nobody
-// has acknowledged, it goes on sending. See [healthtest.Freeze].
+// nothing is acknowledged, nothing answers a dial. It is mute as well, unlike
+// what [healthtest.Freeze] leaves: before, all that it has sent is acknowledged,
+// or it would send that again and again, each time a sign of life. Only what its
+// program says later, unasked, is still sent.
 // It needs the rights of Freeze, and over another process those of ptrace
 // (pidfd_getfd(2)): root has both.
 func (s *Server) Vanish() error {
@@ -33,13 +35,43 @@ func (s *Server) Vanish() error {
 	if err := s.each(listeners, deafen); err != nil {
 		return err
 	}
-	for frozen := -1; ; time.Sleep(settle) {
+	if err := s.all(refuse); err != nil {
+		return err
+	}
+	if err := s.acknowledged(); err != nil {
+		return err
+	}
+	return s.all(silence)
+}
+
+// all calls f for the connections, until there is none that it has missed.
+func (s *Server) all(f func(socket) error) error {
+	for before := -1; ; time.Sleep(settle) {
 		count := 0
-		err := s.each(connections, func(c socket) error { count++; return silence(c) })
-		if err != nil || count == frozen {
+		err := s.each(connections, func(c socket) error { count++; return f(c) })
+		if err != nil || count == before {
 			return err
 		}
-		frozen = count
+		before = count
+	}
+}
+
+// lastWords is how long the acknowledgements are waited for, which Linux puts
+// off for up to 200 ms (TCP_DELACK_MAX). A client that does not read sends none.
+const lastWords = time.Second
+
+// acknowledged waits until nothing that was sent is on its way.
+func (s *Server) acknowledged() error {
+	for end := time.Now().Add(lastWords); ; time.Sleep(settle) {
+		pending := 0
+		err := s.each(connections, func(c socket) error {
+			n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
+			pending += n
+			return os.NewSyscallError("ioctl SIOCOUTQ", err)
+		})
+		if err != nil || pending == 0 || time.Now().After(end) {
+			return err
+		}
 	}
 }
 
@@ -177,10 +209,32 @@ func deafen(s socket) error {
 	return err
 }
 
+// Where things are in a TCP header, RFC 9293 section 3.1.
 const (
-	flagsAt = 13   // in a TCP header, RFC 9293 section 3.1
-	synRst  = 0x06 // the flags SYN and RST
+	lengthAt = 12   // of the header, in the upper four bits, in words
+	flagsAt  = 13   // of which
+	synRst   = 0x06 // are SYN and RST
 )
+
+const (
+	pass = math.MaxUint32 // the whole segment
+	drop = 0              // all of it
+)
+
+// refuse makes a connection drop what carries data: it gets no more requests,
+// and still learns what is acknowledged.
+func refuse(s socket) error {
+	return s.filter([]unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: lengthAt},
+		{Code: unix.BPF_ALU | unix.BPF_RSH | unix.BPF_K, K: 4},
+		{Code: unix.BPF_ALU | unix.BPF_LSH | unix.BPF_K, K: 2}, // in bytes
+		{Code: unix.BPF_MISC | unix.BPF_TAX},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_LEN},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_X, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: pass},
+		{Code: unix.BPF_RET | unix.BPF_K, K: drop},
+	})
+}
 
 // silence makes a connection drop everything but SYN and RST. Those two end
 // the frozen remains of a connection that its client has given up. (To a SYN
@@ -188,12 +242,15 @@ const (
 // an RST.) In the end the client uses the port again, and its SYN would not get
 // to the listener as long as something is left there.
 func silence(s socket) error {
-	filter := []unix.SockFilter{
+	return s.filter([]unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flagsAt},
 		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: synRst, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: math.MaxUint32}, // the whole segment
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0},              // none of it
-	}
+		{Code: unix.BPF_RET | unix.BPF_K, K: pass},
+		{Code: unix.BPF_RET | unix.BPF_K, K: drop},
+	})
+}
+
+func (s socket) filter(filter []unix.SockFilter) error {
 	program := &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	err := unix.SetsockoptSockFprog(int(s.fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, program)
 	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER", err)

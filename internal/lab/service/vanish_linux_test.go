@@ -1,14 +1,42 @@
 package service
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"example.com/hale/health"
 	"example.com/hale/internal/rawconn"
 )
+
+// What nobody has acknowledged would be sent again, and be a sign of life.
+func TestAVanishedServerIsMute(t *testing.T) {
+	t.Parallel()
+	s := serveEcho(t)
+	c := dial(t, s)
+	for range 20 { // in the end, acknowledgements are put off
+		if err := echo(c, 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Vanish(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Return()
+	const quiet = 800 * time.Millisecond
+	time.Sleep(quiet)
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := health.Inspect(raw)
+	if err != nil || info.Silence() < quiet {
+		t.Errorf("the server was heard %v ago, %v", info.Silence(), err)
+	}
+}
 
 // The kernel gives a dead connection's port to a new one at times.
 func TestAReplacedServerCanBeDialledFromThePortOfADeadConnection(t *testing.T) {
@@ -27,6 +55,10 @@ func TestAReplacedServerCanBeDialledFromThePortOfADeadConnection(t *testing.T) {
 	}
 	d := net.Dialer{LocalAddr: old.LocalAddr(), Timeout: 10 * time.Second}
 	c, err := d.Dial("tcp", s.Addr)
+	for errors.Is(err, unix.EADDRINUSE) { // a child that is being started, or another Vanish, holds the old one
+		time.Sleep(settle)
+		c, err = d.Dial("tcp", s.Addr)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

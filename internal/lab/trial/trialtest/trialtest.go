@@ -55,9 +55,8 @@ func Serve(t testing.TB, start func(context.Context) (*service.Server, error)) *
 }
 
 // Vanish makes the server vanish when it has nothing to send any more. Unlike a
-// machine that is gone, a vanished server goes on sending what is not
-// acknowledged, which Linux puts off for up to 200 ms (TCP_DELACK_MAX), and what
-// its program still has to say; to an idle connection that is a sign of life.
+// machine that is gone, a vanished server goes on sending what its program still
+// has to say, which is a sign of life.
 func Vanish(t testing.TB, s *service.Server) {
 	t.Helper()
 	time.Sleep(300 * time.Millisecond)
