@@ -28,13 +28,13 @@ func (p *Pool[T]) passes(ctx context.Context, s *slot[T], mayCheck *bool) bool {
 		return false
 	case !p.needsCheck(s):
 		return true
-	case p.config.Check == nil:
+	case s.check == nil:
 		s.doubt.Store(false)
 		return true
 	case !*mayCheck:
 		// One check has failed this caller already. Those that are left are
 		// checked beside each other, and it waits like everybody.
-		p.background(s, p.config.Check, ReasonSuspect)
+		p.background(s, s.check, ReasonSuspect)
 		return false
 	}
 	*mayCheck = false
@@ -71,7 +71,7 @@ func (p *Pool[T]) checkFor(ctx context.Context, s *slot[T]) bool {
 	defer leave()
 	passed := make(chan bool)
 	p.wg.Go(func() {
-		ok := p.probe(s, p.config.Check, ReasonSuspect)
+		ok := p.probe(s, s.check, ReasonSuspect)
 		select {
 		case passed <- ok:
 		case <-waiting.Done():
@@ -124,6 +124,10 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 		s.checked = true
 		return true
 	}
+	if err == errUnanswered { // the connection's own watch judges that
+		p.putAside(s)
+		return false
+	}
 	p.discard(s, why, p.deathOf(s, why, err, waited(ctx, start)))
 	return false
 }
@@ -132,6 +136,42 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 // process that was awake.
 func waited(ctx context.Context, start time.Time) time.Duration {
 	return max(0, time.Since(start)-awake.Missed(ctx))
+}
+
+// pinger is a connection that can ask the kernel at its other end, as a hale.Conn
+// can on Linux.
+type pinger interface {
+	Info() (health.Info, error)
+	Ping(ctx context.Context) (time.Duration, error)
+}
+
+// justHeard is for how long a peer that was heard need not be asked; a kernel
+// could not be made to ask it sooner.
+const justHeard = time.Second
+
+// errUnanswered is a ping that had no answer within CheckTimeout.
+var errUnanswered = errors.New("pool: the peer's kernel does not answer")
+
+// checkOf returns what tells whether a connection in doubt still works: Check, or
+// else a ping of the peer's kernel, or nil.
+func (p *Pool[T]) checkOf(conn net.Conn) func(context.Context, T) error {
+	ping, ok := netconn.Find[pinger](conn)
+	if p.config.Check != nil || !ok {
+		return p.config.Check
+	}
+	return func(ctx context.Context, _ T) error {
+		if info, err := ping.Info(); err == nil && info.Silence() < justHeard {
+			return nil
+		}
+		_, err := ping.Ping(ctx)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			return nil // it cannot be asked
+		case err != nil && ctx.Err() != nil:
+			return errUnanswered
+		}
+		return err
+	}
 }
 
 // check names the function of the Config whose failure the reason is.

@@ -60,7 +60,9 @@ type Config[T any] struct {
 	Close func(T) error
 
 	// Check asks the endpoint whether a connection that nobody uses still
-	// works, as by a ping. Nil asks only the kernel. ctx ends after
+	// works, as by a ping. Nil asks the kernel at the other end, by the
+	// connection's method Ping, which a hale.Conn has and which works on Linux;
+	// where there is none, only what this kernel knows counts. ctx ends after
 	// CheckTimeout, and calls on the connection fail from then on; afterwards
 	// it has no deadline. ctx has no Deadline to be copied into the connection:
 	// that would pass while this process stands still (stopped, paused with its
@@ -99,7 +101,7 @@ type Config[T any] struct {
 	// and a thirty-second of CheckTimeout does not count, nor is it part of the
 	// Silence of a death. 0 is DefaultCheckTimeout.
 	CheckTimeout time.Duration
-	CheckAfter   time.Duration // idle time after which Acquire calls Check first, and waits for it at most half of its own time; 0 is never
+	CheckAfter   time.Duration // idle time after which Acquire calls Check first (see there for nil), and waits for it at most half of its own time; 0 is never
 	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; at most 64 at a time; 0 is never
 
 	// Backoff makes the pauses between attempts to reconnect, and before the
@@ -209,8 +211,6 @@ func (c Config[T]) contradiction() error {
 		return configError("LifetimeJitter", c.LifetimeJitter, "must be at most 1, the whole lifetime")
 	case c.MaxConnLifetime > 0 && c.MaxConnIdleTime > c.MaxConnLifetime:
 		return configError("MaxConnIdleTime", c.MaxConnIdleTime, "above MaxConnLifetime, "+c.MaxConnLifetime.String())
-	case c.CheckAfter > 0 && c.Check == nil:
-		return configError("CheckAfter", c.CheckAfter, "set, but Check is nil")
 	case c.Heartbeat > 0 && c.Check == nil:
 		return configError("Heartbeat", c.Heartbeat, "set, but Check is nil")
 	}

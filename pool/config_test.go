@@ -30,7 +30,6 @@ func TestAConfigThatContradictsItselfIsAnErrorThatNamesFieldAndValue(t *testing.
 		"LifetimeJitter 1.5":                func(c C) { c.LifetimeJitter = 1.5 },
 		"LifetimeJitter NaN":                func(c C) { c.LifetimeJitter = math.NaN() },
 		"MaxConnIdleTime 2h0m0s: above MaxConnLifetime, 1h0m0s": func(c C) { c.MaxConnIdleTime, c.MaxConnLifetime = 2*time.Hour, time.Hour },
-		"CheckAfter 1s: set, but Check is nil":                  func(c C) { c.CheckAfter = time.Second },
 		"Heartbeat 1s: set, but Check is nil":                   func(c C) { c.Heartbeat = time.Second },
 		"MaxConnLifetime -1s":                                   func(c C) { c.MaxConnLifetime = -time.Second },
 		"MaxConnIdleTime -1s":                                   func(c C) { c.MaxConnIdleTime = -time.Second },

@@ -182,6 +182,7 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	}
 	s.vital, _ = netconn.Find[vital](conn)
 	s.meter = meterOf(conn)
+	s.check = p.checkOf(conn)
 	encrypted := s.encrypted(conn)
 	if !encrypted && !p.config.KeepUnread {
 		s.peek.at(conn)

@@ -90,8 +90,8 @@ func (p *Pool[T]) consider(s *slot[T]) {
 		p.putAside(s)
 	case s.late():
 		p.discard(s, ReasonUnread, nil)
-	case p.config.Check != nil && (s.doubt.Load() || p.queued.Load() > 0 && p.needsCheck(s)):
-		p.background(s, p.config.Check, ReasonSuspect)
+	case s.check != nil && (s.doubt.Load() || p.queued.Load() > 0 && p.needsCheck(s)):
+		p.background(s, s.check, ReasonSuspect)
 	default:
 		s.doubt.Store(false)
 		p.offer(s, unused)

@@ -25,8 +25,9 @@ type slot[T any] struct {
 	res    *puddle.Resource[*slot[T]]
 	value  T
 	conn   net.Conn
-	vital  vital          // nil if the connection does not tell of itself
-	meter  *netconn.Meter // of the connection
+	vital  vital                          // nil if the connection does not tell of itself
+	meter  *netconn.Meter                 // of the connection
+	check  func(context.Context, T) error // nil if nobody can tell whether it works
 	opened time.Time
 	expiry time.Time // zero is never
 	epoch  uint64    // of the pool when the dial began

@@ -12,8 +12,9 @@ import (
 	"example.com/hale/internal/netconn"
 )
 
-// ErrNoKeepAlive says that a peer cannot be asked because keepalive is off.
-var ErrNoKeepAlive = errors.New("deathwatch: keepalive is off")
+// ErrNoKeepAlive says that a peer cannot be asked because keepalive is off. It
+// matches [errors.ErrUnsupported].
+var ErrNoKeepAlive = fmt.Errorf("deathwatch: keepalive is off: %w", errors.ErrUnsupported)
 
 // Ping asks the kernel at the other end of c whether it is there, and returns
 // how long the answer took. It sends not a byte of the application's and works
