@@ -87,39 +87,25 @@ type DroppedInfo struct {
 	Open       time.Duration // from the end of the handshake until it was found
 }
 
-func (o *Observer) dialStart(ctx context.Context, info DialStartInfo) context.Context {
+// noHooks stands for a nil Observer.
+var noHooks Observer
+
+func (o *Observer) set() *Observer {
 	if o == nil {
-		return ctx
+		return &noHooks
 	}
-	return hooks.Thread(ctx, o.DialStart, info)
+	return o
+}
+
+func (o *Observer) dialStart(ctx context.Context, info DialStartInfo) context.Context {
+	return hooks.Thread(ctx, o.set().DialStart, info)
 }
 
 func (o *Observer) dialDone(ctx context.Context, info DialDoneInfo) {
-	if o != nil && o.DialDone != nil {
-		o.DialDone(ctx, info)
-	}
+	hooks.CallWithContext(ctx, o.set().DialDone, info)
 }
 
-func (o *Observer) suspect(info SuspectInfo) {
-	if o != nil && o.Suspect != nil {
-		o.Suspect(info)
-	}
-}
-
-func (o *Observer) recovered(info RecoveredInfo) {
-	if o != nil && o.Recovered != nil {
-		o.Recovered(info)
-	}
-}
-
-func (o *Observer) dead(info DeadInfo) {
-	if o != nil && o.Dead != nil {
-		o.Dead(info)
-	}
-}
-
-func (o *Observer) closed(info ClosedInfo) {
-	if o != nil && o.Closed != nil {
-		o.Closed(info)
-	}
-}
+func (o *Observer) suspect(info SuspectInfo)     { hooks.Call(o.set().Suspect, info) }
+func (o *Observer) recovered(info RecoveredInfo) { hooks.Call(o.set().Recovered, info) }
+func (o *Observer) dead(info DeadInfo)           { hooks.Call(o.set().Dead, info) }
+func (o *Observer) closed(info ClosedInfo)       { hooks.Call(o.set().Closed, info) }

@@ -6,21 +6,9 @@ import "example.com/hale/internal/hooks"
 // context that one DialStart returns is what the next one gets. Those that are
 // nil are skipped, and a hook that none of them has stays nil; of nobody it is
 // nil. It reads their fields once.
-func Tee(observers ...*Observer) *Observer {
-	var all *Observer
-	for _, o := range observers {
-		all = both(all, o)
-	}
-	return all
-}
+func Tee(observers ...*Observer) *Observer { return hooks.Tee(observers, join) }
 
-func both(a, b *Observer) *Observer {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	}
+func join(a, b *Observer) *Observer {
 	return &Observer{
 		DialStart: hooks.Threads(a.DialStart, b.DialStart),
 		DialDone:  hooks.WithContext(a.DialDone, b.DialDone),

@@ -127,84 +127,45 @@ type HeartbeatInfo struct {
 	Err      error
 }
 
-func (o *Observer) acquireStart(ctx context.Context, info AcquireStartInfo) context.Context {
+// noHooks stands for a nil Observer.
+var noHooks Observer
+
+func (o *Observer) set() *Observer {
 	if o == nil {
-		return ctx
+		return &noHooks
 	}
-	return hooks.Thread(ctx, o.AcquireStart, info)
+	return o
 }
 
-func (o *Observer) reconnectStart(ctx context.Context, info ReconnectStartInfo) context.Context {
-	if o == nil {
-		return ctx
-	}
-	return hooks.Thread(ctx, o.ReconnectStart, info)
+func (o *Observer) acquireStart(ctx context.Context, info AcquireStartInfo) context.Context {
+	return hooks.Thread(ctx, o.set().AcquireStart, info)
 }
 
 func (o *Observer) acquireDone(ctx context.Context, info AcquireDoneInfo) {
-	if o != nil && o.AcquireDone != nil {
-		o.AcquireDone(ctx, info)
-	}
+	hooks.CallWithContext(ctx, o.set().AcquireDone, info)
+}
+
+func (o *Observer) reconnectStart(ctx context.Context, info ReconnectStartInfo) context.Context {
+	return hooks.Thread(ctx, o.set().ReconnectStart, info)
 }
 
 func (o *Observer) reconnectDone(ctx context.Context, info ReconnectDoneInfo) {
-	if o != nil && o.ReconnectDone != nil {
-		o.ReconnectDone(ctx, info)
-	}
+	hooks.CallWithContext(ctx, o.set().ReconnectDone, info)
 }
 
-func (o *Observer) closed() {
-	if o != nil && o.Closed != nil {
-		o.Closed()
-	}
-}
+func (o *Observer) release()                     { hooks.CallBare(o.set().Release) }
+func (o *Observer) evict(info EvictInfo)         { hooks.Call(o.set().Evict, info) }
+func (o *Observer) outageBegin(info Outage)      { hooks.Call(o.set().OutageBegin, info) }
+func (o *Observer) outageEnd(info Outage)        { hooks.Call(o.set().OutageEnd, info) }
+func (o *Observer) refill(info RefillInfo)       { hooks.Call(o.set().Refill, info) }
+func (o *Observer) leak(info LeakInfo)           { hooks.Call(o.set().Leak, info) }
+func (o *Observer) heartbeat(info HeartbeatInfo) { hooks.Call(o.set().Heartbeat, info) }
+func (o *Observer) closed()                      { hooks.CallBare(o.set().Closed) }
 
-// wantsWaits reports whether anybody asks who waits.
+// wantsWaits reports whether the Observer asks for the callers that wait.
 func (o *Observer) wantsWaits() bool {
-	return o != nil && (o.AcquireStart != nil || o.AcquireDone != nil)
+	return o.set().AcquireStart != nil || o.set().AcquireDone != nil
 }
 
-// wantsHolder reports whether anybody asks who holds a connection.
-func (o *Observer) wantsHolder() bool { return o != nil && (o.Evict != nil || o.Leak != nil) }
-
-func (o *Observer) release() {
-	if o != nil && o.Release != nil {
-		o.Release()
-	}
-}
-
-func (o *Observer) evict(info EvictInfo) {
-	if o != nil && o.Evict != nil {
-		o.Evict(info)
-	}
-}
-
-func (o *Observer) outageBegin(info Outage) {
-	if o != nil && o.OutageBegin != nil {
-		o.OutageBegin(info)
-	}
-}
-
-func (o *Observer) outageEnd(info Outage) {
-	if o != nil && o.OutageEnd != nil {
-		o.OutageEnd(info)
-	}
-}
-
-func (o *Observer) refill(info RefillInfo) {
-	if o != nil && o.Refill != nil {
-		o.Refill(info)
-	}
-}
-
-func (o *Observer) leak(info LeakInfo) {
-	if o != nil && o.Leak != nil {
-		o.Leak(info)
-	}
-}
-
-func (o *Observer) heartbeat(info HeartbeatInfo) {
-	if o != nil && o.Heartbeat != nil {
-		o.Heartbeat(info)
-	}
-}
+// wantsHolder reports whether the Observer asks for the holder of a connection.
+func (o *Observer) wantsHolder() bool { return o.set().Evict != nil || o.set().Leak != nil }

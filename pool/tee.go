@@ -7,21 +7,9 @@ import "example.com/hale/internal/hooks"
 // gets. Those that are nil are skipped, and a hook that none of them has stays
 // nil, for a pool saves itself the work then; of nobody it is nil. It reads
 // their fields once.
-func Tee(observers ...*Observer) *Observer {
-	var all *Observer
-	for _, o := range observers {
-		all = both(all, o)
-	}
-	return all
-}
+func Tee(observers ...*Observer) *Observer { return hooks.Tee(observers, join) }
 
-func both(a, b *Observer) *Observer {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	}
+func join(a, b *Observer) *Observer {
 	return &Observer{
 		AcquireStart:   hooks.Threads(a.AcquireStart, b.AcquireStart),
 		AcquireDone:    hooks.WithContext(a.AcquireDone, b.AcquireDone),

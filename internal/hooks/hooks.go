@@ -1,9 +1,44 @@
 // Package hooks calls and joins the functions of which an Observer is made. Any
-// of them may be nil, which is a hook that nobody has; what is joined of nothing
-// but those is nil as well.
+// of them may be nil and is then not called; what is joined of nothing but those
+// is nil as well.
 package hooks
 
 import "context"
+
+// Tee joins observers in their order, skips those that are nil, and is nil if
+// all of them are. join makes one of two.
+func Tee[O any](observers []*O, join func(a, b *O) *O) (all *O) {
+	for _, o := range observers {
+		switch {
+		case all == nil:
+			all = o
+		case o != nil:
+			all = join(all, o)
+		}
+	}
+	return all
+}
+
+// Call calls a hook.
+func Call[T any](hook func(T), info T) {
+	if hook != nil {
+		hook(info)
+	}
+}
+
+// CallWithContext calls a hook.
+func CallWithContext[T any](ctx context.Context, hook func(context.Context, T), info T) {
+	if hook != nil {
+		hook(ctx, info)
+	}
+}
+
+// CallBare calls a hook.
+func CallBare(hook func()) {
+	if hook != nil {
+		hook()
+	}
+}
 
 // Thread calls a hook that may change ctx, and returns what it made of it. A
 // nil hook, and one that returns nil, leaves ctx as it is.
