@@ -53,7 +53,7 @@ func secondly(t *testing.T) sockopt.KeepAlive {
 	t.Helper()
 	probe, _ := connect(t, new(Dialer))
 	k := sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 3, UserTimeout: -1}
-	if probe.Report().Path == sockopt.PathIoctl {
+	if probe.Report().Path == "ioctl" {
 		k.Count = probe.Report().Effective.Count
 	}
 	return k
@@ -63,7 +63,7 @@ func secondly(t *testing.T) sockopt.KeepAlive {
 func expect(r sockopt.Report) (earliest, latest time.Duration) {
 	_, latest = r.Window()
 	earliest = latest
-	if r.Path == sockopt.PathIoctl {
+	if r.Path == "ioctl" {
 		earliest = r.Effective.Idle + hostCount*r.Effective.Interval
 	}
 	return earliest - 100*time.Millisecond, latest + late

@@ -19,7 +19,7 @@ func (p *PoolTelemetry) acquireStart(ctx context.Context, info pool.AcquireStart
 		o.waiters = max(o.waiters, info.Waiting)
 	}
 	p.mu.Unlock()
-	ctx, span := p.t.tracers[SpanAcquire].Start(ctx, "acquire "+p.name,
+	ctx, span := p.t.tracers[spanAcquire].Start(ctx, "acquire "+p.name,
 		trace.WithAttributes(p.labels.base...), trace.WithAttributes(keyAcquireWaiting.Int(info.Waiting)))
 	return context.WithValue(ctx, acquireKey{p}, span)
 }

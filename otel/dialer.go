@@ -44,7 +44,7 @@ func (d *dials) start(ctx context.Context, info hale.DialStartInfo) context.Cont
 	if transport, ok := transportOf(info.Network); ok {
 		attrs = append(attrs, transport)
 	}
-	ctx, span := d.t.tracers[SpanConnect].Start(ctx, "connect "+info.Address,
+	ctx, span := d.t.tracers[spanConnect].Start(ctx, "connect "+info.Address,
 		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
 	if span.IsRecording() {
 		if plan, err := sockopt.Current().Plan(info.KeepAlive); err == nil {
@@ -91,7 +91,7 @@ func (d *dials) done(ctx context.Context, info hale.DialDoneInfo) {
 
 // connected says what a new connection is.
 func connected(peer net.Addr, report sockopt.Report) []attribute.KeyValue {
-	attrs := append(peerAttributes(peer), keyPath.String(string(report.Path)))
+	attrs := append(peerAttributes(peer), keyPath.String(report.Path))
 	attrs = append(attrs, keepAliveAttributes(keyGot, report.Got)...)
 	attrs = append(attrs, windowAttributes(report.Window())...)
 	var refused []string

@@ -121,7 +121,7 @@ func TestDialsOfOtherNetworks(t *testing.T) {
 func TestRefusedOptionsAreListed(t *testing.T) {
 	t.Parallel()
 	report := sockopt.Report{
-		Path: sockopt.PathMixed,
+		Path: "options+ioctl",
 		Got:  sockopt.KeepAlive{Idle: time.Second, Interval: -1, Count: -1, UserTimeout: -1, StallTimeout: -1, Pace: -1},
 	}
 	report.Options[3] = sockopt.OptionReport{Field: sockopt.FieldCount, Name: "TCP_KEEPCNT", Err: syscall.EINVAL}

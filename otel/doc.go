@@ -112,7 +112,7 @@
 //	hale.suspects, hale.recoveries     counters
 //	hale.acquire.duration              histogram  error.type if it failed; only of those that waited
 //	hale.acquires                      counter    hale.acquire.waited: all that got a connection
-//	hale.connection.count              gauge      hale.connection.state: idle, used, aside
+//	hale.connection.count              gauge      hale.connection.state: idle, used, quarantined
 //	hale.connection.limit              gauge
 //	hale.connection.pending_acquires   gauge
 //	hale.outage.active                 gauge      1 while the endpoint cannot be reached

@@ -65,14 +65,14 @@ func (p *PoolTelemetry) startCounters() {
 // gauges returns what reads the pool, and into what.
 func (p *PoolTelemetry) gauges(from interface{ Stats() pool.Stats }) (metric.Callback, []metric.Observable) {
 	i, base := p.t.instruments, p.labels.base
-	idle, used, aside := newSet(base, keyConnState.String("idle")), newSet(base, keyConnState.String("used")), newSet(base, keyConnState.String("aside"))
+	idle, used, quarantined := newSet(base, keyConnState.String("idle")), newSet(base, keyConnState.String("used")), newSet(base, keyConnState.String("quarantined"))
 	hits, waits := newSet(base, keyAcquireWaited.Bool(false)), newSet(base, keyAcquireWaited.Bool(true))
 	plain := p.labels.plain
 	observe := func(_ context.Context, o metric.Observer) error {
 		st := from.Stats()
 		o.ObserveInt64(i.connections, int64(st.Idle), idle.observe...)
 		o.ObserveInt64(i.connections, int64(st.InUse), used.observe...)
-		o.ObserveInt64(i.connections, int64(st.Aside), aside.observe...)
+		o.ObserveInt64(i.connections, int64(st.Quarantined), quarantined.observe...)
 		o.ObserveInt64(i.limit, int64(st.MaxConns), plain.observe...)
 		o.ObserveInt64(i.pendingAcquires, int64(st.Waiting), plain.observe...)
 		o.ObserveInt64(i.outageActive, oneIf(st.Down), plain.observe...)
@@ -105,10 +105,10 @@ func newDBLabels(base []attribute.KeyValue, name string) dbLabels {
 	return dbLabels{newSet(named), newSet(named, semconv.DBClientConnectionStateIdle), newSet(named, semconv.DBClientConnectionStateUsed)}
 }
 
-// observe counts connections that were put aside as idle: the conventions know
+// observe counts connections that are quarantined as idle: the conventions know
 // two states.
 func (l *dbLabels) observe(o metric.Observer, db dbInstruments, st pool.Stats) {
-	o.ObserveInt64(db.connections, int64(st.Idle+st.Aside), l.idle.observe...)
+	o.ObserveInt64(db.connections, int64(st.Idle+st.Quarantined), l.idle.observe...)
 	o.ObserveInt64(db.connections, int64(st.InUse), l.used.observe...)
 	o.ObserveInt64(db.idleMax, int64(st.MaxConns), l.plain.observe...)
 	o.ObserveInt64(db.max, int64(st.MaxConns), l.plain.observe...)

@@ -186,7 +186,7 @@ func TestTheNumbersOfAnOutage(t *testing.T) {
 			{"hale.recoveries", "", 1, 0},
 			{"hale.connection.count", "hale.connection.state=idle hale.pool.name=orders", 2, 0},
 			{"hale.connection.count", "hale.connection.state=used hale.pool.name=orders", 0, 0},
-			{"hale.connection.count", "hale.connection.state=aside hale.pool.name=orders", 0, 0},
+			{"hale.connection.count", "hale.connection.state=quarantined hale.pool.name=orders", 0, 0},
 			{"hale.connection.limit", "hale.pool.name=orders", 2, 0},
 			{"hale.connection.pending_acquires", "hale.pool.name=orders", 0, 0},
 			{"hale.outage.active", "hale.pool.name=orders", 0, 0},

@@ -1,6 +1,10 @@
 package otelhale
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
@@ -17,21 +21,19 @@ type config struct {
 	attributes  []attribute.KeyValue
 	peerAddress bool
 	db          bool
-	off         [spanKinds]bool
+	off         [len(spanNames)]bool
+	err         error // of an option
 }
 
-// A SpanKind is one of the kinds of spans that this package makes.
-type SpanKind uint8
-
-// The kinds of spans, by their names.
+// The kinds of spans, as indices of spanNames.
 const (
-	SpanConnect SpanKind = iota
-	SpanOutage
-	SpanReconnect
-	SpanAcquire
-
-	spanKinds // how many there are
+	spanConnect = iota
+	spanOutage
+	spanReconnect
+	spanAcquire
 )
+
+var spanNames = [...]string{spanConnect: "connect", spanOutage: "outage", spanReconnect: "reconnect", spanAcquire: "acquire"}
 
 // WithTracerProvider sets the provider of spans; nil is the global one.
 func WithTracerProvider(p trace.TracerProvider) Option { return func(c *config) { c.tracers = p } }
@@ -58,14 +60,19 @@ func WithPeerAddress() Option { return func(c *config) { c.peerAddress = true } 
 // conventions have for database clients as well.
 func WithDBClientMetrics() Option { return func(c *config) { c.db = true } }
 
-// WithoutSpans leaves spans out, by kind; their children hang on their parents
-// then, and what has no parent is a root. Metrics stay.
-func WithoutSpans(kinds ...SpanKind) Option {
+// WithoutSpans leaves spans out. Names are the first words of their names,
+// "connect", "outage", "reconnect" and "acquire"; any other is an error of [New].
+// The children of a span that is left out become those of its parent, or roots
+// if it has none. Metrics stay.
+func WithoutSpans(names ...string) Option {
 	return func(c *config) {
-		for _, k := range kinds {
-			if k < spanKinds {
-				c.off[k] = true
+		for _, name := range names {
+			kind := slices.Index(spanNames[:], name)
+			if kind < 0 {
+				c.err = errors.Join(c.err, fmt.Errorf("otelhale: WithoutSpans: no span is named %q", name))
+				continue
 			}
+			c.off[kind] = true
 		}
 	}
 }

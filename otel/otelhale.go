@@ -16,17 +16,16 @@ import (
 	"example.com/hale"
 )
 
-// ScopeName is the name of the instrumentation scope of all that this package
-// records, and Version its version.
+// The instrumentation scope of all that this package records.
 const (
-	ScopeName = "example.com/hale/otel"
-	Version   = "0.1.0"
+	scopeName = "example.com/hale/otel"
+	version   = "0.1.0"
 )
 
 // Telemetry gives observers for dialers and pools. It is safe for concurrent
 // use.
 type Telemetry struct {
-	tracers     [spanKinds]trace.Tracer
+	tracers     [len(spanNames)]trace.Tracer
 	logger      log.Logger // nil for span events
 	instruments *instruments
 	base        []attribute.KeyValue
@@ -38,11 +37,15 @@ type Telemetry struct {
 }
 
 // New resolves the providers, the global ones unless options say otherwise,
-// and makes the instruments. The error is a meter's.
+// and makes the instruments. The error is a meter's, or names a span that
+// [WithoutSpans] does not know.
 func New(opts ...Option) (*Telemetry, error) {
 	c := config{}
 	for _, o := range opts {
 		o(&c)
+	}
+	if c.err != nil {
+		return nil, c.err
 	}
 	if c.tracers == nil {
 		c.tracers = otel.GetTracerProvider()
@@ -51,18 +54,18 @@ func New(opts ...Option) (*Telemetry, error) {
 		c.meters = otel.GetMeterProvider()
 	}
 	t := &Telemetry{base: c.attributes, peerAddress: c.peerAddress, db: c.db, pools: make(map[string]struct{})}
-	tracer := c.tracers.Tracer(ScopeName, trace.WithInstrumentationVersion(Version), trace.WithSchemaURL(semconv.SchemaURL))
+	tracer := c.tracers.Tracer(scopeName, trace.WithInstrumentationVersion(version), trace.WithSchemaURL(semconv.SchemaURL))
 	for kind := range t.tracers {
 		t.tracers[kind] = tracer
 		if c.off[kind] {
 			// Passes the parent on, so that children have somewhere to hang.
-			t.tracers[kind] = noop.NewTracerProvider().Tracer(ScopeName)
+			t.tracers[kind] = noop.NewTracerProvider().Tracer(scopeName)
 		}
 	}
 	if c.loggers != nil {
-		t.logger = c.loggers.Logger(ScopeName, log.WithInstrumentationVersion(Version), log.WithSchemaURL(semconv.SchemaURL))
+		t.logger = c.loggers.Logger(scopeName, log.WithInstrumentationVersion(version), log.WithSchemaURL(semconv.SchemaURL))
 	}
-	meter := c.meters.Meter(ScopeName, metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(semconv.SchemaURL))
+	meter := c.meters.Meter(scopeName, metric.WithInstrumentationVersion(version), metric.WithSchemaURL(semconv.SchemaURL))
 	var err error
 	t.instruments, err = newInstruments(meter, c.db)
 	if err != nil {

@@ -36,7 +36,7 @@ func TestTheScopeHasNameVersionAndSchema(t *testing.T) {
 		r := record(t)
 		outageThatHeals(t, r, health.KeepAliveTimeout)
 		scope := r.one("outage orders").InstrumentationScope
-		if scope.Name != "example.com/hale/otel" || scope.Version != Version || scope.SchemaURL != semconv.SchemaURL {
+		if scope.Name != "example.com/hale/otel" || scope.Version != version || scope.SchemaURL != semconv.SchemaURL {
 			t.Errorf("spans: %+v", scope)
 		}
 		var all metricdata.ResourceMetrics
@@ -107,7 +107,7 @@ func TestAttributesAreOnEverything(t *testing.T) {
 		r := record(t, WithAttributes(attribute.String("team", "blue")), WithDBClientMetrics())
 		everything(t, r)
 		for _, s := range r.spans.GetSpans() {
-			if s.InstrumentationScope.Name == ScopeName {
+			if s.InstrumentationScope.Name == scopeName {
 				has(t, s.Name, s.Attributes, map[string]any{"team": "blue"})
 			}
 		}
@@ -158,7 +158,7 @@ func TestEventsCanGoToTheLog(t *testing.T) {
 				name = "reconnect"
 			}
 			got = append(got, name+" "+rec.EventName())
-			if rec.Severity() != log.SeverityWarn || rec.InstrumentationScope().Name != ScopeName || rec.InstrumentationScope().SchemaURL != semconv.SchemaURL {
+			if rec.Severity() != log.SeverityWarn || rec.InstrumentationScope().Name != scopeName || rec.InstrumentationScope().SchemaURL != semconv.SchemaURL {
 				t.Errorf("%+v", rec)
 			}
 			if rec.EventName() == "hale.detected" && !rec.Timestamp().Equal(death.Detected) {
@@ -259,7 +259,7 @@ func TestAttributesAreDocumented(t *testing.T) {
 			check(s.Name, s.Attributes)
 			for _, e := range s.Events {
 				check(e.Name, e.Attributes)
-				if s.InstrumentationScope.Name == ScopeName && !strings.Contains(doc, e.Name) {
+				if s.InstrumentationScope.Name == scopeName && !strings.Contains(doc, e.Name) {
 					t.Errorf("%s is not in the package's documentation", e.Name)
 				}
 			}

@@ -75,7 +75,7 @@ func (p *PoolTelemetry) startOutage(info pool.Outage) *outage {
 	attrs := append(p.serverAttributes(), keyOutageID.Int64(int64(info.ID)))
 	attrs = append(attrs, o.detection(info)...)
 	attrs = append(attrs, deathAttributes(info.Death)...)
-	o.ctx, o.span = p.t.tracers[SpanOutage].Start(context.Background(), "outage "+p.name, trace.WithNewRoot(),
+	o.ctx, o.span = p.t.tracers[spanOutage].Start(context.Background(), "outage "+p.name, trace.WithNewRoot(),
 		trace.WithTimestamp(info.Began), trace.WithAttributes(p.labels.base...), trace.WithAttributes(attrs...))
 	return o
 }

@@ -393,19 +393,26 @@ func TestDeathsThatNothingExplainsAreBounded(t *testing.T) {
 	}
 }
 
-func TestSpanKindsCanBeLeftOut(t *testing.T) {
+func TestASpanThatDoesNotExistCannotBeLeftOut(t *testing.T) {
+	_, err := New(WithoutSpans("outage", "acquires"))
+	if want := `otelhale: WithoutSpans: no span is named "acquires"`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestSpansCanBeLeftOut(t *testing.T) {
 	all := []string{"outage orders", "reconnect orders", "acquire orders", "connect " + address}
 	for _, c := range []struct {
-		off  []SpanKind
+		off  []string
 		want []string
 	}{
 		{nil, all},
-		{[]SpanKind{SpanOutage}, all[1:]},
-		{[]SpanKind{SpanReconnect}, []string{all[0], all[2], all[3]}},
-		{[]SpanKind{SpanAcquire}, []string{all[0], all[1], all[3]}},
-		{[]SpanKind{SpanConnect}, all[:3]},
-		{[]SpanKind{SpanConnect, SpanOutage, SpanReconnect, SpanAcquire, 200}, nil},
-		{[]SpanKind{SpanOutage, SpanReconnect}, all[2:]},
+		{[]string{"outage"}, all[1:]},
+		{[]string{"reconnect"}, []string{all[0], all[2], all[3]}},
+		{[]string{"acquire"}, []string{all[0], all[1], all[3]}},
+		{[]string{"connect"}, all[:3]},
+		{spanNames[:], nil},
+		{[]string{"outage", "reconnect"}, all[2:]},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := record(t, WithoutSpans(c.off...))
@@ -422,7 +429,7 @@ func TestSpanKindsCanBeLeftOut(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("without %v (-want +got):\n%s", c.off, diff)
 			}
-			if slices.Equal(c.off, []SpanKind{SpanReconnect}) {
+			if slices.Equal(c.off, []string{"reconnect"}) {
 				found := slices.ContainsFunc(r.all("connect "+address), func(s tracetest.SpanStub) bool { return parents[s.Parent.SpanID()] == "outage orders" })
 				if !found {
 					t.Error("the attempts do not hang on the outage")

@@ -13,7 +13,7 @@ func TestTheVersionIsTheChangelogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	newest := regexp.MustCompile(`(?m)^## (\S+)`).FindSubmatch(changelog)
-	if newest == nil || string(newest[1]) != Version {
-		t.Errorf("Version is %q, the changelog's newest heading %q", Version, newest)
+	if newest == nil || string(newest[1]) != version {
+		t.Errorf("version is %q, the changelog's newest heading %q", version, newest)
 	}
 }

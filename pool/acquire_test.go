@@ -302,7 +302,7 @@ func TestASuspectConnectionWaitsAsideUntilItRecovers(t *testing.T) {
 			t.Error("got a suspect one")
 		}
 		synctest.Wait()
-		if st := p.Stats(); st.Aside != 1 || st.Idle != 0 || st.InUse != 1 || st.Conns != 2 {
+		if st := p.Stats(); st.Quarantined != 1 || st.Idle != 0 || st.InUse != 1 || st.Conns != 2 {
 			t.Errorf("%+v", st)
 		}
 		first.suspect.Store(false)
@@ -328,7 +328,7 @@ func TestASuspectConnectionThatDiesIsReplaced(t *testing.T) {
 		got := make(chan Conn[*fakeConn])
 		go func() { got <- acquire(t, p) }()
 		synctest.Wait()
-		if st := p.Stats(); st.Aside != 1 || st.Waiting != 1 {
+		if st := p.Stats(); st.Quarantined != 1 || st.Waiting != 1 {
 			t.Errorf("%+v", st)
 		}
 		first.kill(health.KeepAliveTimeout)
@@ -337,7 +337,7 @@ func TestASuspectConnectionThatDiesIsReplaced(t *testing.T) {
 			t.Error("got the dead one")
 		}
 		c.Release()
-		if st := p.Stats(); st.Aside != 0 || st.Idle != 1 {
+		if st := p.Stats(); st.Quarantined != 0 || st.Idle != 1 {
 			t.Errorf("%+v", st)
 		}
 	})

@@ -11,18 +11,13 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// The defaults of a [Config].
+// The defaults of a [Config], whose comments have their values.
 const (
-	DefaultMaxDials    = 4
-	DefaultDialTimeout = 10 * time.Second
-	// DefaultCheckTimeout is short because a caller may be waiting.
-	DefaultCheckTimeout = time.Second
-	// DefaultLifetimeJitter spreads the ends of connections that were made
-	// together over a tenth of their lifetime.
-	DefaultLifetimeJitter = 0.1
-	// DefaultStableAfter is how long all has to be well before the pauses between
-	// reconnects begin from the shortest again.
-	DefaultStableAfter = 10 * time.Second
+	defaultMaxDials       = 4
+	defaultDialTimeout    = 10 * time.Second
+	defaultCheckTimeout   = time.Second // short, because a caller may be waiting
+	defaultLifetimeJitter = 0.1
+	defaultStableAfter    = 10 * time.Second
 )
 
 // Config says what is pooled and how. Dial and MaxConns are required;
@@ -45,21 +40,21 @@ type Config[T any] struct {
 	// Open makes a T of a new connection: logs in, wraps. DialTimeout bounds
 	// Dial and Open together: ctx ends then, and so do calls on conn, whose
 	// deadline it is meanwhile. If Open fails, the pool closes the connection.
-	// It may be nil if T is net.Conn. A conn that does not count what goes wrong
-	// on it, as a hale.Conn does, comes in something that does; NetConn of that
-	// returns what Dial did.
+	// It may be nil if T is net.Conn. A connection other than a *hale.Conn is
+	// wrapped to count its errors; the wrapper's NetConn method returns the
+	// original.
 	Open func(ctx context.Context, conn net.Conn) (T, error)
 
 	// Close ends a T in good order and closes its connection. Nil closes the
 	// connection. One that is known to be dead is closed before Close is called:
-	// nobody is there to say goodbye to, and what T keeps besides it can be
-	// freed. It is not called for what Shutdown aborts, which is still in
-	// somebody's hands. It may be slow: it runs on a goroutine of its own and
-	// holds up nobody but Shutdown, and the connection that it closes is not
-	// one of MaxConns any more.
+	// the peer cannot hear a farewell, but what T keeps besides the connection
+	// can be freed. Close is not called for what Shutdown aborts, which a caller
+	// still uses. It may be slow: it runs on a goroutine of its own, only
+	// Shutdown waits for it, and the connection that it closes is not one of
+	// MaxConns any more.
 	Close func(T) error
 
-	// Check asks the endpoint whether a connection that nobody uses still
+	// Check asks the endpoint whether a connection that no caller uses still
 	// works, as by a ping. Nil asks the kernel at the other end, by the
 	// connection's method Ping, which a hale.Conn has and which works on Linux;
 	// where there is none, only what this kernel knows counts. ctx ends after
@@ -82,26 +77,26 @@ type Config[T any] struct {
 	MaxConns     int // the most connections at a time, those being dialled included; required, at most 2^31-1
 	MinConns     int // how many to keep, idle or in use; 0 opens them on demand
 	MinIdleConns int // how many to keep idle beyond those in use, within MaxConns
-	MaxWaiters   int // the most callers, beyond MaxConns that hold or wait for one each, that may wait; 0 is no limit
-	MaxDials     int // the most dials at a time; 0 is DefaultMaxDials
+	MaxWaiters   int // how many callers may queue once all MaxConns are taken or being dialled; 0 is no limit
+	MaxDials     int // the most dials at a time; 0 is 4
 
 	MaxConnLifetime time.Duration // 0 is for ever
-	LifetimeJitter  float64       // part of MaxConnLifetime, 0 to 1, by which it is shortened at random; 0 is DefaultLifetimeJitter, negative is none
+	LifetimeJitter  float64       // part of MaxConnLifetime, 0 to 1, by which it is shortened at random; 0 is 0.1, negative is none
 	MaxConnIdleTime time.Duration // 0 is for ever; connections that MinConns or MinIdleConns needs are kept
 
-	// DialTimeout is for Dial and Open together; 0 is DefaultDialTimeout. It is
+	// DialTimeout is for Dial and Open together; 0 is 10 s. It is
 	// ctx's Deadline, which a net.Dialer divides among the addresses of a name,
 	// and so passes while this process stands still. A dial that fails by a
 	// timeout and meanwhile missed more than an eighth of DialTimeout, and a
 	// tenth of a second, is made again at once with all of the time: once, and
-	// the failure of the first is neither counted nor told anybody.
+	// the failure of the first is neither counted nor told to the Observer.
 	DialTimeout time.Duration
 	// CheckTimeout is for one Check or Reset, of time that this process is awake
 	// to see: a standstill of its own that is longer than a tenth of a second
 	// and a thirty-second of CheckTimeout does not count, nor is it part of the
-	// Silence of a death. 0 is DefaultCheckTimeout.
+	// Silence of a death. 0 is 1 s.
 	CheckTimeout time.Duration
-	CheckAfter   time.Duration // idle time after which Acquire calls Check first (see there for nil), and waits for it at most half of its own time; 0 is never
+	CheckAfter   time.Duration // idle time after which Acquire calls Check first (see there for nil); it waits for Check at most half of the time left in its ctx; 0 is never
 	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; at most 64 at a time; 0 is never
 
 	// Backoff makes the pauses between attempts to reconnect, and before the
@@ -114,7 +109,7 @@ type Config[T any] struct {
 	// succeeds after one that failed, before the pauses begin from the shortest
 	// again. A connection that dies younger than that is not replaced in the
 	// background before a pause; callers that wait are dialled for at once. 0 is
-	// DefaultStableAfter.
+	// 10 s.
 	StableAfter time.Duration
 
 	// FailFast makes Acquire return an error that matches [ErrUnavailable] at
@@ -122,13 +117,12 @@ type Config[T any] struct {
 	FailFast bool
 
 	// KeepUnread allows unread bytes on a connection that is released: set it
-	// for protocols in which the peer speaks unasked, such as HTTP/2 and with
-	// it gRPC. Otherwise such a
-	// connection is discarded, so that a late reply cannot reach the next
+	// for protocols in which the peer speaks unasked, such as HTTP/2 and
+	// with it gRPC. Otherwise such a connection is closed, so that a late reply cannot reach the next
 	// caller. It cannot be known under TLS, nor on systems other than Unix; set
 	// it too if Open puts TLS on the connection inside of a T that is no
-	// net.Conn, for then there may be unread records. Whoever abandons a
-	// request has to Close the connection: a reply that arrives only after the
+	// net.Conn, for then there may be unread records. A caller who abandons
+	// a request has to Close the connection: a reply that arrives only after the
 	// release is seen at the latest a second later, but not before.
 	KeepUnread bool
 
@@ -136,7 +130,7 @@ type Config[T any] struct {
 	// told who holds it; 0 is never. It costs a stack trace for each Acquire.
 	LeakAfter time.Duration
 
-	// Observer is told what happens; nil is nobody.
+	// Observer is told what happens; it may be nil.
 	Observer *Observer
 }
 
@@ -145,11 +139,11 @@ func (c Config[T]) withDefaults() (Config[T], error) {
 	if err := c.validate(); err != nil {
 		return c, err
 	}
-	c.MaxDials = cmp.Or(c.MaxDials, DefaultMaxDials)
-	c.DialTimeout = cmp.Or(c.DialTimeout, DefaultDialTimeout)
-	c.CheckTimeout = cmp.Or(c.CheckTimeout, DefaultCheckTimeout)
-	c.StableAfter = cmp.Or(c.StableAfter, DefaultStableAfter)
-	c.LifetimeJitter = max(0, cmp.Or(c.LifetimeJitter, DefaultLifetimeJitter))
+	c.MaxDials = cmp.Or(c.MaxDials, defaultMaxDials)
+	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
+	c.CheckTimeout = cmp.Or(c.CheckTimeout, defaultCheckTimeout)
+	c.StableAfter = cmp.Or(c.StableAfter, defaultStableAfter)
+	c.LifetimeJitter = max(0, cmp.Or(c.LifetimeJitter, defaultLifetimeJitter))
 	if c.Backoff == nil {
 		c.Backoff = defaultBackoff
 	}

@@ -65,8 +65,8 @@ func TestZeroIsTheDocumentedDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.MaxDials != DefaultMaxDials || c.DialTimeout != DefaultDialTimeout || c.CheckTimeout != DefaultCheckTimeout ||
-		c.StableAfter != DefaultStableAfter || c.LifetimeJitter != DefaultLifetimeJitter || c.Backoff == nil {
+	if c.MaxDials != defaultMaxDials || c.DialTimeout != defaultDialTimeout || c.CheckTimeout != defaultCheckTimeout ||
+		c.StableAfter != defaultStableAfter || c.LifetimeJitter != defaultLifetimeJitter || c.Backoff == nil {
 		t.Errorf("%+v", c)
 	}
 	c.LifetimeJitter = -1

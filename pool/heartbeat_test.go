@@ -316,7 +316,7 @@ func TestASuspectConnectionIsNotProbedButPutAside(t *testing.T) {
 		e.all()[0].suspect.Store(true)
 		time.Sleep(roundEvery / 5) // a heartbeat comes due, and no round
 		synctest.Wait()
-		if n, st := len(g.entered), p.Stats(); n != 0 || st.Aside != 1 {
+		if n, st := len(g.entered), p.Stats(); n != 0 || st.Quarantined != 1 {
 			t.Errorf("%d probes, %+v", n, st)
 		}
 		e.all()[0].suspect.Store(false)

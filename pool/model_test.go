@@ -480,7 +480,7 @@ func (m *model) mustServe() {
 		synctest.Wait()
 		st = m.p.Stats()
 	}
-	if st.Down || st.Waiting != 0 || st.InUse != 0 || st.Aside != 0 || st.Conns < m.config.MinConns || st.Conns > m.config.MaxConns {
+	if st.Down || st.Waiting != 0 || st.InUse != 0 || st.Quarantined != 0 || st.Conns < m.config.MinConns || st.Conns > m.config.MaxConns {
 		m.t.Errorf("with all well: %+v", st)
 	}
 	if _, open, _ := m.e.counts(); m.config.Close == nil && open != st.Conns {
@@ -507,7 +507,7 @@ func (m *model) mustEnd(r *rand.Rand) {
 	}
 	maxDials := m.config.MaxDials
 	if maxDials == 0 {
-		maxDials = DefaultMaxDials
+		maxDials = defaultMaxDials
 	}
 	if m.e.mostDial > maxDials {
 		m.t.Errorf("%d dials of %d at a time", m.e.mostDial, maxDials)

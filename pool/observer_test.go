@@ -154,7 +154,7 @@ func TestStatsAddUp(t *testing.T) {
 		go func() { acquire(t, p).Release() }()
 		synctest.Wait()
 		st := p.Stats()
-		if st.MaxConns != 3 || st.Conns != 3 || st.InUse != 1 || st.Idle+st.Aside != 2 || st.Acquires != 9 || st.Dials != 3 || st.Down {
+		if st.MaxConns != 3 || st.Conns != 3 || st.InUse != 1 || st.Idle+st.Quarantined != 2 || st.Acquires != 9 || st.Dials != 3 || st.Down {
 			t.Errorf("%+v", st)
 		}
 		a.Close()

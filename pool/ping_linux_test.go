@@ -66,7 +66,7 @@ func TestAConnectionWhosePeerDoesNotAnswerIsNotHandedOut(t *testing.T) {
 	if took := time.Since(start); took > 4*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if st := p.Stats(); len(st.Deaths) != 0 || st.Outages != 0 || st.Aside != 1 {
+	if st := p.Stats(); len(st.Deaths) != 0 || st.Outages != 0 || st.Quarantined != 1 {
 		t.Errorf("%+v", st)
 	}
 	thaw()

@@ -155,7 +155,7 @@ func TestOneDialsWhileTheEndpointIsDownAndAllWaitForHim(t *testing.T) {
 		time.Sleep(time.Minute)
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if e.mostDial > DefaultMaxDials || e.mostDial < 2 || e.mostOpen > 8 {
+		if e.mostDial > defaultMaxDials || e.mostDial < 2 || e.mostOpen > 8 {
 			t.Errorf("%d dials at a time, %d open", e.mostDial, e.mostOpen)
 		}
 	})

@@ -175,7 +175,7 @@ func TestWithoutACheckTheKernelIsAskedAboutSiblings(t *testing.T) {
 		a.Value().kill(health.KeepAliveTimeout)
 		a.Release()
 		synctest.Wait()
-		if st := p.Stats(); st.Aside != 1 {
+		if st := p.Stats(); st.Quarantined != 1 {
 			t.Errorf("%+v", st)
 		}
 		time.Sleep(time.Minute)
@@ -187,7 +187,7 @@ func TestWithoutACheckTheKernelIsAskedAboutSiblings(t *testing.T) {
 		mu.Unlock()
 		time.Sleep(asideEvery)
 		synctest.Wait()
-		if st := p.Stats(); st.Aside != 0 {
+		if st := p.Stats(); st.Quarantined != 0 {
 			t.Errorf("%+v", st)
 		}
 		for range 2 {
@@ -293,7 +293,7 @@ func TestInvalidatePartsWithEveryConnectionOfBefore(t *testing.T) {
 				t.Errorf("%d is still open", c.id)
 			}
 		}
-		if st := p.Stats(); st.Idle != 3 || st.InvalidFrom != 1 || st.Recycled[ReasonInvalid] != 3 {
+		if st := p.Stats(); st.Idle != 3 || st.Invalidations != 1 || st.Recycled[ReasonInvalid] != 3 {
 			t.Errorf("%+v", st)
 		}
 		if details["invalid failover"] != 3 {

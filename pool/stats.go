@@ -9,28 +9,28 @@ import (
 
 // Stats is what a pool has done and what it holds. Counts are since New.
 type Stats struct {
-	MaxConns int
-	Conns    int // open, idle or in use
-	Idle     int
-	InUse    int
-	Dialing  int
-	Aside    int // suspect, and kept from everybody
-	Waiting  int // callers in Acquire that wait
+	MaxConns    int
+	Conns       int // open, idle or in use
+	Idle        int
+	InUse       int
+	Dialing     int
+	Quarantined int // suspect; no caller gets them until they are well again
+	Waiting     int // callers in Acquire that wait
 
-	Acquires    int64         // that got a connection
-	Waits       int64         // of them, those that waited
-	WaitTime    time.Duration // of all callers, those that got none included
-	Dials       int64
-	DialErrors  int64
-	DialTime    time.Duration // of those that succeeded
-	Retries     int64         // of Do
-	Deaths      map[health.Cause]int64
-	Recycled    map[Reason]int64
-	Outages     int64         // that have ended
-	OutageTime  time.Duration // of those, from the silence on
-	Silence     time.Duration // of all deaths, from the peer's last sign of life
-	InvalidFrom uint64        // how often Invalidate was called
-	Down        bool          // the endpoint cannot be reached
+	Acquires      int64         // that got a connection
+	Waits         int64         // of them, those that waited
+	WaitTime      time.Duration // of all callers, those that got none included
+	Dials         int64
+	DialErrors    int64
+	DialTime      time.Duration // of those that succeeded
+	Retries       int64         // of Do
+	Deaths        map[health.Cause]int64
+	Recycled      map[Reason]int64
+	Outages       int64         // that have ended
+	OutageTime    time.Duration // of those, from the silence on
+	Silence       time.Duration // of all deaths, from the peer's last sign of life
+	Invalidations uint64        // how often Invalidate was called
+	Down          bool          // the endpoint cannot be reached
 }
 
 // stats is what is counted. Its user holds the pool's mutex.
@@ -88,7 +88,7 @@ func (p *Pool[T]) Stats() Stats {
 		Dials: p.stats.dials, DialErrors: p.stats.dialErrors, DialTime: p.stats.dialTime, Retries: p.stats.retries,
 		Deaths: maps.Clone(p.stats.deaths), Recycled: maps.Clone(p.stats.recycled),
 		Outages: p.stats.outages, OutageTime: p.stats.outageTime, Silence: p.stats.silence,
-		InvalidFrom: p.epoch.Load() &^ shut, Down: p.down,
+		Invalidations: p.epoch.Load() &^ shut, Down: p.down,
 	}
 	for s := range p.filled {
 		if s.held() {
@@ -97,9 +97,9 @@ func (p *Pool[T]) Stats() Stats {
 	}
 	for _, s := range p.aside {
 		if !s.unfit.Load() {
-			st.Aside++
+			st.Quarantined++
 		}
 	}
-	st.Idle = st.Conns - st.InUse - st.Aside
+	st.Idle = st.Conns - st.InUse - st.Quarantined
 	return st
 }

@@ -49,7 +49,7 @@ func (p Plan) Apply(c syscall.RawConn) (Report, error) {
 	if p.Platform.GOOS != runtime.GOOS {
 		return Report{}, fmt.Errorf("sockopt: a plan for %q cannot be applied on %s", p.Platform.GOOS, runtime.GOOS)
 	}
-	if p.Path == PathNone {
+	if p.Path == pathNone {
 		return p.apply(descriptor(0)), nil // no operation, so no descriptor
 	}
 	var r Report
@@ -74,7 +74,7 @@ func (p Plan) Apply(c syscall.RawConn) (Report, error) {
 // options, and [net.ErrClosed] on a closed connection.
 func Get(c syscall.RawConn) (KeepAlive, error) {
 	sys := current().system()
-	if sys.path == PathNone {
+	if sys.path == pathNone {
 		return KeepAlive{}, fmt.Errorf("sockopt: reading keepalive on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 	}
 	var k KeepAlive

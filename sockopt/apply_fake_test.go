@@ -77,19 +77,19 @@ func TestWindowsFallsBackToTheIoctlWhateverTheVersionClaims(t *testing.T) {
 		claims    Platform
 		asked     KeepAlive
 		missing   []string
-		path      Path
+		path      string
 		ioctl     string // the last, "" for none
 		interval  time.Duration
 		count     int
 		countHeld bool
 	}{
-		{"nothing is missing", newest, asked, nil, PathOptions, "", 3 * second, 2, true},
-		{"no times", newest, asked, []string{"TCP_KEEPIDLE", "TCP_KEEPINTVL"}, PathMixed, "{1, 1000 ms, 3000 ms}", 3 * second, 2, true},
-		{"no interval", newest, asked, []string{"TCP_KEEPINTVL"}, PathMixed, "{1, 1000 ms, 3000 ms}", 3 * second, 2, true},
-		{"none of the three", newest, asked, []string{"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"}, PathIoctl, "{1, 1000 ms, 600 ms}", 600 * time.Millisecond, 10, false},
-		{"no count", newest, asked, []string{"TCP_KEEPCNT"}, PathIoctl, "{1, 1000 ms, 600 ms}", 600 * time.Millisecond, 10, false},
-		{"no count after all", mixed, asked, []string{"TCP_KEEPCNT"}, PathIoctl, "{1, 1000 ms, 600 ms}", 600 * time.Millisecond, 10, false},
-		{"no count, which the system has anyway", newest, KeepAlive{Idle: second, Interval: 3 * second, Count: 10}, []string{"TCP_KEEPCNT"}, PathIoctl, "{1, 1000 ms, 3000 ms}", 3 * second, 10, true},
+		{"nothing is missing", newest, asked, nil, pathOptions, "", 3 * second, 2, true},
+		{"no times", newest, asked, []string{"TCP_KEEPIDLE", "TCP_KEEPINTVL"}, pathMixed, "{1, 1000 ms, 3000 ms}", 3 * second, 2, true},
+		{"no interval", newest, asked, []string{"TCP_KEEPINTVL"}, pathMixed, "{1, 1000 ms, 3000 ms}", 3 * second, 2, true},
+		{"none of the three", newest, asked, []string{"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"}, pathIoctl, "{1, 1000 ms, 600 ms}", 600 * time.Millisecond, 10, false},
+		{"no count", newest, asked, []string{"TCP_KEEPCNT"}, pathIoctl, "{1, 1000 ms, 600 ms}", 600 * time.Millisecond, 10, false},
+		{"no count after all", mixed, asked, []string{"TCP_KEEPCNT"}, pathIoctl, "{1, 1000 ms, 600 ms}", 600 * time.Millisecond, 10, false},
+		{"no count, which the system has anyway", newest, KeepAlive{Idle: second, Interval: 3 * second, Count: 10}, []string{"TCP_KEEPCNT"}, pathIoctl, "{1, 1000 ms, 3000 ms}", 3 * second, 10, true},
 	} {
 		f := &fake{missing: test.missing}
 		r := planFor(t, test.claims, test.asked).apply(f)

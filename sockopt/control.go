@@ -38,7 +38,7 @@ func Control(k KeepAlive) func(network, address string, c syscall.RawConn) error
 // controlOn plans once; package net calls the function once for each address,
 // and concurrently.
 func controlOn(p Platform, k KeepAlive) func(network, address string, c syscall.RawConn) error {
-	if p.system().path == PathNone {
+	if p.system().path == pathNone {
 		return nil
 	}
 	plan, err := p.PlanUnwatched(k)

@@ -38,7 +38,7 @@ func (r Report) held() KeepAlive {
 // fields that the kernel does not hold as asked.
 func (r Report) LogValue() slog.Value {
 	const got = "hale.keepalive.got."
-	line := logline.Line{}.Text("hale.path", string(r.Path)).Flag(got+"enabled", !r.Got.Disabled)
+	line := logline.Line{}.Text("hale.path", r.Path).Flag(got+"enabled", !r.Got.Disabled)
 	for _, d := range []struct {
 		name  string
 		value time.Duration

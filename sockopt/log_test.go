@@ -15,7 +15,7 @@ func TestAReportCanBePrintedAndLogged(t *testing.T) {
 	hookstest.PrintOne(t, Report{})
 	hookstest.PrintOne(t, hookstest.Filled(reflect.TypeFor[Report](), errors.New("refused")).Interface().(Report))
 	report := Report{
-		Path:      PathOptions,
+		Path:      pathOptions,
 		Effective: KeepAlive{Idle: 13 * time.Second, Interval: 4 * time.Second, Count: 3, UserTimeout: 25 * time.Second},
 		Got:       KeepAlive{Idle: 13 * time.Second, Interval: -1, Count: 3, UserTimeout: -1},
 	}

@@ -6,15 +6,13 @@ import (
 	"time"
 )
 
-// Path says by which kind of call a platform takes the values.
-type Path string
-
+// The values of [Plan.Path].
 const (
-	PathOptions Path = "options"       // one socket option per value
-	PathMixed   Path = "options+ioctl" // Windows builds 15063 to 16298: times by SIO_KEEPALIVE_VALS, count by option
-	PathIoctl   Path = "ioctl"         // older Windows: SIO_KEEPALIVE_VALS, and a fixed count
-	PathSwitch  Path = "on/off"        // OpenBSD: keepalive on or off, the values are the system's
-	PathNone    Path = "none"          // plan9, js, wasip1 and systems unknown to this package: nothing can be set
+	pathOptions = "options"
+	pathMixed   = "options+ioctl"
+	pathIoctl   = "ioctl"
+	pathSwitch  = "on/off"
+	pathNone    = "none"
 )
 
 const (

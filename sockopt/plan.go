@@ -22,8 +22,13 @@ type Plan struct {
 	// numbers are the promise.
 	Asked KeepAlive
 
-	// Path is the kind of calls.
-	Path Path
+	// Path is the kind of calls: "options", one socket option per value;
+	// "options+ioctl", Windows builds 15063 to 16298, times by
+	// SIO_KEEPALIVE_VALS and the count by option; "ioctl", older Windows,
+	// SIO_KEEPALIVE_VALS and a fixed count; "on/off", OpenBSD, keepalive on or
+	// off with the system's values; "none", plan9, js, wasip1 and systems unknown
+	// to this package, where nothing can be set.
+	Path string
 
 	// Ops are the calls in their order, one for each field that was asked for
 	// and that the platform has.
@@ -34,7 +39,7 @@ type Plan struct {
 	// send before a verdict of its own; on Linux that is up to TCP_USER_TIMEOUT,
 	// on older Windows it is 10. On Linux and FreeBSD, where one option bounds
 	// unacknowledged data and a stall, UserTimeout and StallTimeout are equal.
-	// Where nothing can be set at all ([PathNone]) it is Disabled, since hale
+	// Where nothing can be set at all (Path is "none") it is Disabled, since hale
 	// then turns nothing on. Its Within is zero.
 	Effective KeepAlive
 
@@ -428,7 +433,7 @@ func (s *system) has(f Field) bool {
 }
 
 // pairs reports whether one ioctl takes both times.
-func (s *system) pairs() bool { return s.path == PathIoctl || s.path == PathMixed }
+func (s *system) pairs() bool { return s.path == pathIoctl || s.path == pathMixed }
 
 // fill puts the documented defaults in the place of -1.
 func (s *system) fill(k KeepAlive) KeepAlive {

@@ -111,67 +111,67 @@ func TestEverySystemGetsItsOwnCallsInOrder(t *testing.T) {
 	}
 	for _, test := range []struct {
 		platform sockopt.Platform
-		path     sockopt.Path
+		path     string
 		calls    []string
 		fields   []string // of Unsupported, in order
 	}{
-		{on("linux"), sockopt.PathOptions, linux, nil},
-		{on("linux", 3, 2), sockopt.PathOptions, linux, nil},
-		{on("android"), sockopt.PathOptions, linux, nil},
-		{on("darwin", 23, 1), sockopt.PathOptions, darwin, []string{"user_timeout"}},
-		{on("ios"), sockopt.PathOptions, darwin, []string{"user_timeout"}},
-		{on("freebsd"), sockopt.PathOptions, append(slices.Clone(freebsd), "setsockopt(IPPROTO_TCP 6, TCP_MAXUNACKTIME 0x44, 90 s)"), nil},
-		{on("freebsd", 14), sockopt.PathOptions, append(slices.Clone(freebsd), "setsockopt(IPPROTO_TCP 6, TCP_MAXUNACKTIME 0x44, 90 s)"), nil},
-		{on("freebsd", 13, 2), sockopt.PathOptions, freebsd, []string{"user_timeout"}},
-		{on("netbsd"), sockopt.PathOptions, []string{
+		{on("linux"), "options", linux, nil},
+		{on("linux", 3, 2), "options", linux, nil},
+		{on("android"), "options", linux, nil},
+		{on("darwin", 23, 1), "options", darwin, []string{"user_timeout"}},
+		{on("ios"), "options", darwin, []string{"user_timeout"}},
+		{on("freebsd"), "options", append(slices.Clone(freebsd), "setsockopt(IPPROTO_TCP 6, TCP_MAXUNACKTIME 0x44, 90 s)"), nil},
+		{on("freebsd", 14), "options", append(slices.Clone(freebsd), "setsockopt(IPPROTO_TCP 6, TCP_MAXUNACKTIME 0x44, 90 s)"), nil},
+		{on("freebsd", 13, 2), "options", freebsd, []string{"user_timeout"}},
+		{on("netbsd"), "options", []string{
 			onBSD,
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPIDLE 3, 30 s)",
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPINTVL 5, 20 s)",
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPCNT 6, 4)",
 		}, []string{"idle", "interval", "user_timeout"}},
-		{on("openbsd"), sockopt.PathSwitch, []string{onBSD}, []string{"idle", "interval", "count", "user_timeout"}},
-		{on("dragonfly"), sockopt.PathOptions, freebsd, []string{"user_timeout"}},
-		{on("dragonfly", 6, 4), sockopt.PathOptions, freebsd, []string{"user_timeout"}},
-		{on("dragonfly", 5, 8), sockopt.PathOptions, freebsd, []string{"user_timeout"}},
-		{on("dragonfly", 5, 6, 3), sockopt.PathOptions, dragonflyMS, []string{"user_timeout"}},
-		{on("solaris"), sockopt.PathOptions, solaris, []string{"user_timeout"}},
-		{on("solaris", 11, 4, 42), sockopt.PathOptions, solaris, []string{"user_timeout"}},
-		{on("solaris", 11, 3), sockopt.PathOptions, []string{
+		{on("openbsd"), "on/off", []string{onBSD}, []string{"idle", "interval", "count", "user_timeout"}},
+		{on("dragonfly"), "options", freebsd, []string{"user_timeout"}},
+		{on("dragonfly", 6, 4), "options", freebsd, []string{"user_timeout"}},
+		{on("dragonfly", 5, 8), "options", freebsd, []string{"user_timeout"}},
+		{on("dragonfly", 5, 6, 3), "options", dragonflyMS, []string{"user_timeout"}},
+		{on("solaris"), "options", solaris, []string{"user_timeout"}},
+		{on("solaris", 11, 4, 42), "options", solaris, []string{"user_timeout"}},
+		{on("solaris", 11, 3), "options", []string{
 			onBSD,
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPALIVE_THRESHOLD 22, 30000 ms)",
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPALIVE_ABORT_THRESHOLD 23, 80000 ms)",
 			"setsockopt(IPPROTO_TCP 6, TCP_ABORT_THRESHOLD 17, 90000 ms)",
 		}, []string{"count", "user_timeout"}},
-		{on("illumos"), sockopt.PathOptions, []string{
+		{on("illumos"), "options", []string{
 			onBSD,
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPIDLE 34, 30 s)",
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPINTVL 36, 20 s)",
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPCNT 35, 4)",
 			"setsockopt(IPPROTO_TCP 6, TCP_ABORT_THRESHOLD 17, 90000 ms)",
 		}, []string{"user_timeout"}},
-		{on("aix"), sockopt.PathOptions, []string{
+		{on("aix"), "options", []string{
 			onBSD,
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPIDLE 17, 30 s)",
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPINTVL 18, 20 s)",
 			"setsockopt(IPPROTO_TCP 6, TCP_KEEPCNT 19, 4)",
 		}, []string{"idle", "interval", "user_timeout"}},
-		{on("windows"), sockopt.PathOptions, windows, []string{"user_timeout"}},
-		{on("windows", 10, 0, 22631), sockopt.PathOptions, windows, []string{"user_timeout"}},
-		{on("windows", 10, 0, 16299), sockopt.PathOptions, windows, []string{"user_timeout"}},
-		{on("windows", 10, 0, 16298), sockopt.PathMixed, windowsMixed, []string{"user_timeout"}},
-		{on("windows", 10, 0, 15063), sockopt.PathMixed, windowsMixed, []string{"user_timeout"}},
-		{on("windows", 10, 0, 15062), sockopt.PathIoctl, windowsIoctl, []string{"count", "user_timeout"}},
-		{on("windows", 6, 3, 17763), sockopt.PathIoctl, windowsIoctl, []string{"count", "user_timeout"}},
-		{on("windows", 6, 0, 6000), sockopt.PathIoctl, windowsIoctl, []string{"count", "user_timeout"}},
-		{on("windows", 5, 1, 2600), sockopt.PathIoctl, []string{
+		{on("windows"), "options", windows, []string{"user_timeout"}},
+		{on("windows", 10, 0, 22631), "options", windows, []string{"user_timeout"}},
+		{on("windows", 10, 0, 16299), "options", windows, []string{"user_timeout"}},
+		{on("windows", 10, 0, 16298), "options+ioctl", windowsMixed, []string{"user_timeout"}},
+		{on("windows", 10, 0, 15063), "options+ioctl", windowsMixed, []string{"user_timeout"}},
+		{on("windows", 10, 0, 15062), "ioctl", windowsIoctl, []string{"count", "user_timeout"}},
+		{on("windows", 6, 3, 17763), "ioctl", windowsIoctl, []string{"count", "user_timeout"}},
+		{on("windows", 6, 0, 6000), "ioctl", windowsIoctl, []string{"count", "user_timeout"}},
+		{on("windows", 5, 1, 2600), "ioctl", []string{
 			onBSD,
 			"WSAIoctl(SIO_KEEPALIVE_VALS 0x98000004, {1, 30000 ms, 16000 ms})",
 		}, []string{"count", "user_timeout"}},
-		{on("plan9"), sockopt.PathNone, nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
-		{on("js"), sockopt.PathNone, nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
-		{on("wasip1"), sockopt.PathNone, nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
-		{on("beos", 5), sockopt.PathNone, nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
-		{on(""), sockopt.PathNone, nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
+		{on("plan9"), "none", nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
+		{on("js"), "none", nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
+		{on("wasip1"), "none", nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
+		{on("beos", 5), "none", nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
+		{on(""), "none", nil, []string{"keepalive", "idle", "interval", "count", "user_timeout"}},
 	} {
 		plan := unwatched(t, test.platform, whole)
 		if plan.Path != test.path {
@@ -575,7 +575,7 @@ func TestLimitsAreAcceptedAndOneMoreOrLessIsNot(t *testing.T) {
 func TestValuesLeftAloneAreNotTouched(t *testing.T) {
 	for _, name := range sockopt.Names() {
 		plan := mustPlan(t, on(name), sockopt.KeepAlive{Idle: -1, Interval: -1, Count: -1, UserTimeout: -1})
-		if plan.Path == sockopt.PathNone {
+		if plan.Path == "none" {
 			continue
 		}
 		if len(plan.Ops) != 1 || plan.Ops[0].Field != sockopt.FieldKeepAlive || len(plan.Unsupported) != 0 {
@@ -587,7 +587,7 @@ func TestValuesLeftAloneAreNotTouched(t *testing.T) {
 func TestDisabledSwitchesOffAndNothingElse(t *testing.T) {
 	for _, name := range sockopt.Names() {
 		plan := mustPlan(t, on(name), sockopt.KeepAlive{Disabled: true})
-		if plan.Path == sockopt.PathNone {
+		if plan.Path == "none" {
 			if len(plan.Unsupported) != 0 {
 				t.Errorf("%s: %q, but off is what it is", name, plan.Unsupported)
 			}

@@ -13,7 +13,7 @@ type Report struct {
 	// Platform and Path are those of the plan, unless Apply had to fall back
 	// to an older way. Watched is the plan's.
 	Platform Platform
-	Path     Path
+	Path     string
 	Watched  bool
 
 	// Asked is [Plan.Asked]: what was asked for, with defaults filled in. Its

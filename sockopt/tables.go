@@ -10,7 +10,7 @@ import (
 type system struct {
 	goos string
 	from version // the first version that this is true of
-	path Path
+	path string
 	rows []row // in the order of the calls
 
 	// fixedCount is the number of probes of a system that takes no other. The
@@ -88,13 +88,13 @@ func vals(f Field) row {
 // Of several entries for one GOOS the newest comes first.
 var systems = [...]system{
 	{
-		goos: "linux", from: version{6, 15, 0}, path: PathOptions, userTimeoutDecides: true, sharedRemark: linuxShared, watched: true,
+		goos: "linux", from: version{6, 15, 0}, path: pathOptions, userTimeoutDecides: true, sharedRemark: linuxShared, watched: true,
 		rows: append(linuxRows[:len(linuxRows):len(linuxRows)],
 			tcp(FieldPace, "TCP_RTO_MAX_MS", 44, ms, int64(minPace/ms), int64(maxPace/ms))),
 		defaults: linuxDefaults,
 	},
 	{
-		goos: "linux", path: PathOptions, userTimeoutDecides: true, sharedRemark: linuxShared, watched: true,
+		goos: "linux", path: pathOptions, userTimeoutDecides: true, sharedRemark: linuxShared, watched: true,
 		rows: linuxRows, defaults: linuxDefaults,
 		remarks: map[Field]string{
 			FieldPace: "linux before 6.15 has no bound for the pause between retransmissions; the watch still ends a silence, but a peer that vanishes with its window shut is asked again only after up to two minutes",
@@ -102,7 +102,7 @@ var systems = [...]system{
 	},
 	{
 		// xnu bsd/netinet/tcp_usrreq.c: times are kept as 32-bit milliseconds.
-		goos: "darwin", path: PathOptions,
+		goos: "darwin", path: pathOptions,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPALIVE", 0x10, sec, 1, math.MaxUint32/1000),
@@ -118,7 +118,7 @@ var systems = [...]system{
 		},
 	},
 	{
-		goos: "windows", from: version{10, 0, 16299}, path: PathOptions,
+		goos: "windows", from: version{10, 0, 16299}, path: pathOptions,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPIDLE", 3, sec, 1, maxInt),
@@ -130,7 +130,7 @@ var systems = [...]system{
 		remarks:  map[Field]string{FieldUserTimeout: windowsRemark},
 	},
 	{
-		goos: "windows", from: version{10, 0, 15063}, path: PathMixed,
+		goos: "windows", from: version{10, 0, 15063}, path: pathMixed,
 		rows: []row{
 			onBSD,
 			vals(FieldIdle),
@@ -142,33 +142,33 @@ var systems = [...]system{
 		remarks:  map[Field]string{FieldUserTimeout: windowsRemark},
 	},
 	{
-		goos: "windows", from: version{6, 0, 0}, path: PathIoctl, fixedCount: 10,
+		goos: "windows", from: version{6, 0, 0}, path: pathIoctl, fixedCount: 10,
 		rows:     []row{onBSD, vals(FieldIdle), vals(FieldInterval), windowsBound},
 		defaults: windowsDefaults,
 		remarks:  map[Field]string{FieldUserTimeout: windowsRemark},
 	},
 	{
 		// Before Vista.
-		goos: "windows", path: PathIoctl, fixedCount: 5,
+		goos: "windows", path: pathIoctl, fixedCount: 5,
 		rows:     []row{onBSD, vals(FieldIdle), vals(FieldInterval)},
 		defaults: KeepAlive{Idle: 7200 * sec, Interval: 1 * sec, Count: 5},
 	},
 	{
-		goos: "freebsd", from: version{14, 0, 0}, path: PathOptions,
+		goos: "freebsd", from: version{14, 0, 0}, path: pathOptions,
 		rows: append(freebsdKeep[:len(freebsdKeep):len(freebsdKeep)],
 			tcp(FieldStallTimeout, "TCP_MAXUNACKTIME", 0x44, sec, 1, math.MaxUint32/1000)),
 		sharedRemark: "no option of its own, because TCP_MAXUNACKTIME ends a live peer that does not read, too; keepalive ends a silent one, even with data in flight",
 		defaults:     freebsdDefaults,
 	},
 	{
-		goos: "freebsd", path: PathOptions, rows: freebsdKeep, defaults: freebsdDefaults,
+		goos: "freebsd", path: pathOptions, rows: freebsdKeep, defaults: freebsdDefaults,
 		remarks: map[Field]string{
 			FieldUserTimeout:  oldFreeBSD,
 			FieldStallTimeout: oldFreeBSD,
 		},
 	},
 	{
-		goos: "netbsd", path: PathOptions,
+		goos: "netbsd", path: pathOptions,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPIDLE", 3, sec, 1, maxInt),
@@ -181,14 +181,14 @@ var systems = [...]system{
 		},
 	},
 	{
-		goos: "openbsd", path: PathSwitch, rows: []row{onBSD},
+		goos: "openbsd", path: pathSwitch, rows: []row{onBSD},
 		remarks: map[Field]string{
 			FieldIdle:     "no such socket option; sysctl net.inet.tcp.keepidle holds for every connection",
 			FieldInterval: "no such socket option; sysctl net.inet.tcp.keepintvl holds for every connection",
 		},
 	},
 	{
-		goos: "dragonfly", from: version{5, 8, 0}, path: PathOptions,
+		goos: "dragonfly", from: version{5, 8, 0}, path: pathOptions,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPIDLE", 0x100, sec, 1, maxInt/1000),
@@ -199,7 +199,7 @@ var systems = [...]system{
 	{
 		// The same options in milliseconds; less than a tick of 1/100 s is
 		// EINVAL.
-		goos: "dragonfly", path: PathOptions,
+		goos: "dragonfly", path: pathOptions,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPIDLE", 0x100, ms, 10, maxInt),
@@ -208,7 +208,7 @@ var systems = [...]system{
 		},
 	},
 	{
-		goos: "solaris", from: version{11, 4, 0}, path: PathOptions,
+		goos: "solaris", from: version{11, 4, 0}, path: pathOptions,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPIDLE", 0x1d, sec, 10, tenDays),
@@ -220,7 +220,7 @@ var systems = [...]system{
 		remarks:  map[Field]string{FieldUserTimeout: solarisRemark},
 	},
 	{
-		goos: "solaris", path: PathOptions, fixedCount: 1,
+		goos: "solaris", path: pathOptions, fixedCount: 1,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPALIVE_THRESHOLD", 0x16, ms, 10*1000, tenDays*1000),
@@ -237,7 +237,7 @@ var systems = [...]system{
 		// uts/common/inet/tcp: an interval outside of the retransmission
 		// timeout's bounds, 400 ms and 60 s, is EINVAL. The interval has to
 		// come before the count, which would infer one.
-		goos: "illumos", path: PathOptions,
+		goos: "illumos", path: pathOptions,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPIDLE", 0x22, sec, 10, tenDays),
@@ -249,7 +249,7 @@ var systems = [...]system{
 		remarks:  map[Field]string{FieldUserTimeout: solarisRemark},
 	},
 	{
-		goos: "aix", path: PathOptions,
+		goos: "aix", path: pathOptions,
 		rows: []row{
 			onBSD,
 			tcp(FieldIdle, "TCP_KEEPIDLE", 0x11, sec, 1, maxInt),
@@ -262,17 +262,17 @@ var systems = [...]system{
 		},
 	},
 	{
-		goos: "plan9", path: PathNone,
+		goos: "plan9", path: pathNone,
 		remarks: map[Field]string{
 			FieldKeepAlive: "plan9 takes it through a ctl file, which is package net's alone: use net.TCPConn's SetKeepAlive",
 		},
 	},
-	{goos: "js", path: PathNone, remarks: fakeNet},
-	{goos: "wasip1", path: PathNone, remarks: fakeNet},
+	{goos: "js", path: pathNone, remarks: fakeNet},
+	{goos: "wasip1", path: pathNone, remarks: fakeNet},
 }
 
 // noSystem stands for every GOOS that is not in the table.
-var noSystem = system{path: PathNone}
+var noSystem = system{path: pathNone}
 
 // Pieces that several systems share.
 var (

@@ -11,15 +11,15 @@ import (
 
 // document is the JSON form of a plan. Times are in seconds.
 type document struct {
-	GOOS        string       `json:"goos"`
-	Version     [3]uint32    `json:"version"`
-	Path        sockopt.Path `json:"path"`
-	Asked       values       `json:"asked"`
-	Operations  []operation  `json:"operations"`
-	Effective   values       `json:"effective"`
-	Window      interval     `json:"window"`
-	Unsupported []string     `json:"unsupported"`
-	Held        *held        `json:"held,omitempty"` // on this machine only
+	GOOS        string      `json:"goos"`
+	Version     [3]uint32   `json:"version"`
+	Path        string      `json:"path"`
+	Asked       values      `json:"asked"`
+	Operations  []operation `json:"operations"`
+	Effective   values      `json:"effective"`
+	Window      interval    `json:"window"`
+	Unsupported []string    `json:"unsupported"`
+	Held        *held       `json:"held,omitempty"` // on this machine only
 }
 
 // values has null where the system's own value stands or is not readable.
