@@ -15,14 +15,14 @@ import (
 )
 
 // A Conn is a TCP connection that knows when and why it died. It embeds the
-// *[net.TCPConn] and behaves as that does, with one difference: the first
-// error that ends the connection is kept, as a *[health.DeadError], and every
-// later call returns it. The kernel itself tells it once only, to whoever
-// comes first, and gives others a bare io.EOF or EPIPE.
+// *[net.TCPConn] and behaves as that does, with one difference: the first error
+// that ends the connection is kept, as a *[health.DeadError], and every later
+// call returns it. The kernel itself tells it once only, to the first call that
+// touches the socket, and gives later calls a bare io.EOF or EPIPE.
 //
 // A Conn is watched from its making to its Close (package deathwatch), so it
-// also learns of a death that nobody's call has met: Done is closed and Err
-// is set within a moment of the peer being given up.
+// also learns of a death while no call is under way: Done is closed and Err is
+// set within a moment of the peer being given up.
 //
 // Deadline errors are net's own, io.EOF from a peer that closed in good order
 // is exactly io.EOF, and data that arrived before the death can still be read.

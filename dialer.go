@@ -51,7 +51,7 @@ type Dialer struct {
 	// the connection is made, and its Report says what is missing.
 	Strict bool
 
-	// Observer is told about the dials and their connections; nil is nobody.
+	// Observer is told about the dials and their connections; it may be nil.
 	Observer *Observer
 }
 

@@ -2,8 +2,8 @@
 //
 // A [Dialer] (or a [ListenConfig]) sets keepalive and the bound for
 // unacknowledged data as one budget, reads back what the operating system
-// really took, and gives a [*Conn]: a net.Conn that says why it died, to
-// everybody who asks and for as long as they ask.
+// really took, and gives a [*Conn]: a net.Conn that says why it died, to every
+// caller and as often as it is asked.
 //
 // Replace
 //

@@ -29,7 +29,7 @@ type ListenConfig struct {
 	KeepAlive sockopt.KeepAlive
 
 	// Observer is told about the deaths and the closing of accepted
-	// connections; nil is nobody.
+	// connections; it may be nil.
 	Observer *Observer
 }
 

@@ -11,7 +11,7 @@ import (
 //
 //	Debug  a dial that succeeded, a connection that was closed
 //	Info   a suspect peer that has answered after all
-//	Warn   a dial that failed, a suspect peer, a death, a connection that nobody closed
+//	Warn   a dial that failed, a suspect peer, a death, a connection that was never closed
 //
 // Their attributes have the names and units (seconds) of package otel's. A nil
 // logger is [slog.Default] as it is now.

@@ -33,7 +33,7 @@ type Observer struct {
 	// Recovered is called when a suspect peer has answered after all.
 	Recovered func(RecoveredInfo)
 	// Dead is called exactly once for a connection that dies before it is
-	// closed, whoever noticed it.
+	// closed, whether the watch or a call noticed it.
 	Dead func(DeadInfo)
 	// Closed is called exactly once, when Close is called for the first time.
 	Closed func(ClosedInfo)
@@ -81,7 +81,7 @@ type ClosedInfo struct {
 	Open time.Duration     // from the end of the handshake until now
 }
 
-// DroppedInfo is a connection that nobody closed.
+// DroppedInfo is a connection that was collected as garbage without a Close.
 type DroppedInfo struct {
 	RemoteAddr net.Addr
 	Open       time.Duration // from the end of the handshake until it was found

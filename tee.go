@@ -4,8 +4,8 @@ import "example.com/hale/internal/hooks"
 
 // Tee returns an Observer that calls the hooks of observers in their order. The
 // context that one DialStart returns is what the next one gets. Those that are
-// nil are skipped, and a hook that none of them has stays nil; of nobody it is
-// nil. It reads their fields once.
+// nil are skipped, and a hook that none of them has stays nil; of no observers
+// it is nil. It reads their fields once.
 func Tee(observers ...*Observer) *Observer { return hooks.Tee(observers, join) }
 
 func join(a, b *Observer) *Observer {

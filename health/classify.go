@@ -16,8 +16,8 @@ import (
 // A bare error cannot tell everything: ETIMEDOUT is what the kernel says of
 // unanswered keepalive probes and of unacknowledged data alike (Classify takes
 // the first for a read and the second for a write), and io.EOF and EPIPE also
-// follow a death whose error somebody else was given. [Diagnose] asks the
-// kernel and is exact.
+// follow a death whose error another call was given. [Diagnose] asks the kernel
+// and is exact.
 func Classify(err error) Cause {
 	var dead *DeadError
 	switch {

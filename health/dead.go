@@ -11,8 +11,8 @@ import (
 )
 
 // A DeadError says that a connection is dead, why, and since when. It is
-// immutable once returned, and one connection returns the same *DeadError to
-// everybody who asks.
+// immutable once returned, and one connection returns the same *DeadError from
+// every call.
 //
 // It is a [net.Error] whose Timeout is false: a kernel that gave a peer up is
 // not a deadline that passed, and code that keeps a connection after a timeout
@@ -24,9 +24,8 @@ type DeadError struct {
 	Silence  time.Duration // how long nothing had come from the peer; 0 where the kernel does not tell
 	Detected time.Time     // when the death was noticed here
 
-	// Unanswered is the part of Silence in which the peer has certainly owed
-	// an answer: it was there for no more than the rest. It is 0 where that is
-	// not known.
+	// Unanswered is how long the peer has left a probe or data unanswered, at
+	// the least. It is part of Silence, and 0 where it is not known.
 	Unanswered time.Duration
 
 	// Peer is the address of the other end, nil where it is not known.

@@ -14,9 +14,9 @@ import (
 // error that the connection survived, a local Close.
 //
 // On Linux it asks the kernel and is exact even where the error is not: a
-// death's error is delivered once, to whoever touches the socket first, and
-// all others get a bare io.EOF or EPIPE. Elsewhere the error decides alone.
-// Call it before c is closed.
+// death's error is delivered once, to the first call that touches the socket,
+// and later calls get a bare io.EOF or EPIPE. Elsewhere the error decides
+// alone. Call it before c is closed.
 func Diagnose(c net.Conn, err error) *DeadError { return diagnose(c, err) }
 
 func diagnose(c any, err error) *DeadError {

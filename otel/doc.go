@@ -1,6 +1,6 @@
-// Package otelhale records in OpenTelemetry what connections and pools of
-// hale go through: which peer died, when it really went silent, how long
-// nobody knew, why, what it cost, and when it was healed.
+// Package otelhale records in OpenTelemetry what connections and pools of hale
+// go through: which peer died, when it really went silent, how long that went
+// unnoticed, why, what it cost, and when it was healed.
 //
 //	telemetry, err := otelhale.New()
 //	...
@@ -25,12 +25,13 @@
 // root for a connection that the pool opens unasked.
 //
 // "outage {pool}" is a trace of its own: the time from the peer's last sign of
-// life (not from its detection) until the pool was whole again. It has links
-// to the spans that were using the connections which died. It is exported when
-// it ends; until then the metrics tell. Its status is Error, healed or not:
-// hale.outage.healed tells which. Its start is what was known when it was
-// noticed. The detection, counted from there, may come earlier than
-// hale.window.earliest, which counts from the victim's own last sign of life.
+// life (not from its detection) until the pool was whole again. It has links to
+// the spans that were using the connections which died. It is exported when it
+// ends; until then the metrics tell. Its status is Error, healed or not:
+// hale.outage.healed tells which. Its start is fixed at detection and not
+// revised. hale.window.earliest counts from the last sign of life of the
+// connection that died, and the start may be later than that, if another
+// connection was heard last; hale.detection.duration is then shorter than that.
 //
 // "reconnect {pool}" inside it goes from the first attempt to the first that
 // succeeds, with one connect per attempt and a hale.reconnect.attempt event
@@ -46,12 +47,12 @@
 //
 // hale.detected is the moment in which a death became known, on the outage and
 // on the span of the request that was using the connection, if that still
-// records. hale.lost, on the outage, is one connection that died.
-// hale.suspect and hale.recovered, on the outage, are a peer that leaves
-// something unanswered, and answers after all; doubts that are settled without
-// an outage are only counted. An outage tells of a hundred at most; its
-// attributes have the numbers. With [WithLoggerProvider] all of them are log
-// records of the same names, correlated with the same spans.
+// records. hale.lost, on the outage, is one connection that died. hale.suspect
+// and hale.recovered, on the outage, are a peer that leaves something
+// unanswered, and answers after all; those that lead to no outage are only
+// counted. An outage tells of a hundred at most; its attributes have the
+// numbers. With [WithLoggerProvider] all of them are log records of the same
+// names, correlated with the same spans.
 //
 // # Attributes
 //
@@ -66,9 +67,9 @@
 //	hale.keepalive.asked.*        connect: enabled, idle, interval, user_timeout, stall_timeout, pace (seconds), count
 //	hale.keepalive.got.*          connect: the same, as the kernel holds it
 //	hale.refused                  connect: the options that the kernel does not hold as asked
-//	hale.window.earliest          connect, outage: the earliest time after a death that it can be noticed, predicted, seconds
-//	hale.window.latest            connect, outage: the latest
-//	hale.detection.duration       outage: how long nobody knew, seconds
+//	hale.window.earliest          connect, outage: earliest possible detection after the death, predicted, seconds
+//	hale.window.latest            connect, outage: latest possible detection after the death, predicted, seconds
+//	hale.detection.duration       outage: from its start to its detection, seconds
 //	hale.outage.id                outage, acquire: counts the outages of the pool
 //	hale.outage.lost              outage: connections lost to it
 //	hale.outage.waiters           outage: most callers that waited at a time
@@ -82,7 +83,7 @@
 //	hale.reconnect.duration       event: of it, seconds
 //	hale.acquire.wait             acquire: seconds
 //	hale.acquire.waiting          acquire: how many waited when it began
-//	hale.connection.in_use        event: whether somebody was using the connection that died
+//	hale.connection.in_use        event: whether a caller was using the connection that died
 //	hale.probes                   event: keepalive probes that are unanswered
 //	hale.retransmits              event: retransmissions that are unanswered
 //	hale.link                     link: "victim", "outage"
@@ -91,8 +92,8 @@
 // keepalive_timeout, send_timeout, peer_stalled, reset, peer_closed,
 // unreachable, heartbeat_failed, local_closed. hale.close.reason is from that
 // of [pool.Reasons]: dead and suspect, which come with a cause, and fault,
-// unread, lifetime, idle_time, invalid, closed, hijacked, shutdown. A connection in no
-// pool that nobody closed is dropped.
+// unread, lifetime, idle_time, invalid, closed, hijacked, shutdown. A
+// connection in no pool that was never closed is dropped.
 //
 // error.type is from a closed list: the causes of [health.Cause], and
 // canceled, timeout, dns, connection_refused, address_not_available,

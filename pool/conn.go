@@ -37,8 +37,8 @@ func (c Conn[T]) Untouched() bool {
 // died, a read or write on it failed (see Config.Reset), or it has unread
 // bytes. Its deadlines stay as they are. Release never blocks on the network.
 //
-// It cannot know of a reply that is still under way: whoever has sent a request
-// and does not wait for the reply calls Close.
+// It cannot know of a reply that is still under way: a caller who has sent a
+// request and does not wait for the reply calls Close.
 func (c Conn[T]) Release() {
 	if c.end() {
 		c.pool.putBack(c.slot, c.slot.faulty())

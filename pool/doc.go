@@ -8,11 +8,11 @@
 // it at once:
 //
 //   - a connection that dies is closed and replaced within milliseconds, idle
-//     or in use, and whoever acquires next gets another;
-//   - a death by silence casts doubt on the other connections to the same
-//     address: they are checked before anybody gets them;
+//     or in use, and the next Acquire gets another;
+//   - a death by silence makes the other connections to the same address
+//     suspect: they are checked before a caller gets them;
 //   - while the endpoint is down, one dial at a time tries to reach it, with
-//     growing and jittered pauses, and everybody waits for its result;
+//     growing and jittered pauses, and all callers wait for its result;
 //   - a request is sent again only if not a byte of the first attempt can have
 //     left, or if the caller says that it is idempotent.
 //

@@ -36,7 +36,7 @@ type Observer struct {
 	// ReconnectDone gets the same.
 	ReconnectStart func(ctx context.Context, info ReconnectStartInfo) context.Context
 	ReconnectDone  func(ctx context.Context, info ReconnectDoneInfo)
-	// Refill is called when connections are opened that nobody waits for.
+	// Refill is called when connections are opened that no caller waits for.
 	Refill func(RefillInfo)
 	// Leak is called once for a connection that is held for LeakAfter.
 	Leak func(LeakInfo)
@@ -66,7 +66,7 @@ type Reason string
 // The reasons; the list is closed.
 const (
 	ReasonDead     Reason = "dead"      // it died; EvictInfo.Err says why
-	ReasonSuspect  Reason = "suspect"   // in doubt, and the check did not clear it
+	ReasonSuspect  Reason = "suspect"   // suspect, and the check did not pass
 	ReasonFault    Reason = "fault"     // a read or write failed during its use
 	ReasonUnread   Reason = "unread"    // released with unread bytes
 	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
@@ -90,9 +90,9 @@ type EvictInfo struct {
 	Reason Reason
 	Err    *health.DeadError // for ReasonDead and ReasonSuspect; else nil
 	Conn   net.Conn          // what Dial returned; it may be closed already
-	InUse  bool              // somebody holds it still
+	InUse  bool              // a caller holds it still
 	Age    time.Duration
-	// Context is the one that Acquire was called with, if somebody holds it.
+	// Context is the one that Acquire was called with, if a caller holds it.
 	Context context.Context
 	Detail  string // what Invalidate was told
 }

@@ -13,7 +13,7 @@ type Outage struct {
 	Began    time.Time         // the endpoint's last sign of life: the silence that led to it, not only its detection
 	Detected time.Time         // when the pool took notice
 	Ended    time.Time         // when the pool was whole again, or closed; zero before
-	Healed   bool              // the pool was whole again: a dial had succeeded, and nobody waited or was in doubt
+	Healed   bool              // the pool was whole again: a dial had succeeded, no caller waited, no connection was suspect
 	Death    *health.DeadError // the first death of it; nil if there was none, or none yet
 	Dial     error             // the last dial's error, or nil
 	Attempts int               // dials that failed, and the one that succeeded after them

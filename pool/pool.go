@@ -106,11 +106,11 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 	return p, nil
 }
 
-// Acquire returns a connection that nobody else has and that nothing speaks
-// against: the kernel has not given it up, no probe is unanswered, it is not
-// too old and not invalidated. If there is none, Acquire waits for one to be
-// released or dialled, in turn, until ctx ends; a dial that its caller leaves
-// goes on, for the next one.
+// Acquire returns a connection that no other caller has and that is well as far
+// as is known: the kernel has not given it up, no probe is unanswered, it is
+// not too old and not invalidated. If there is none, Acquire waits for one to
+// be released or dialled, in turn, until ctx ends; a dial goes on for the next
+// caller if the one that it was started for has left.
 //
 // The error matches ctx.Err() if ctx ended, [ErrUnavailable] if the endpoint
 // was down then (or is, with FailFast), [ErrTooManyWaiters], or [ErrClosed];

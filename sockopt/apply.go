@@ -67,8 +67,8 @@ func (p Plan) Apply(c syscall.RawConn) (Report, error) {
 // it. A value that it does not give, or that no option exists for, is -1: the
 // times where SIO_KEEPALIVE_VALS set them, the user timeout and the pace of an
 // MPTCP socket. A zero UserTimeout or StallTimeout means that there is none; on
-// Linux and FreeBSD, where one option is both, they are equal. Values that
-// nobody set are the system's.
+// Linux and FreeBSD, where one option is both, they are equal. Values that no
+// call has set are the system's.
 //
 // The error matches [errors.ErrUnsupported] on systems without socket
 // options, and [net.ErrClosed] on a closed connection.

@@ -1,13 +1,14 @@
-// Package sockopt decides which socket options make the operating system
-// notice a dead peer within a given time, sets them, and reads them back.
+// Package sockopt makes the operating system notice a dead peer within a given
+// time. You want [Within]: a [KeepAlive] made from that time alone, for a
+// hale.Dialer or, by [Control], for any other dialer or listener.
 //
-// What most programs want is [Within]: a [KeepAlive] made from a single
-// duration. [Platform.Plan] turns it into a [Plan] for a connection that hale
+// The rest is for programs that decide or show which socket options are set.
+// [Platform.Plan] turns a KeepAlive into a [Plan] for a connection that hale
 // watches: plain data that lists the system calls, the values the kernel will
-// really act by, and what the platform cannot do. A plan makes no system call, so
-// any platform can be planned for anywhere. [Plan.Apply] carries it out on a
-// connection that stands and returns a [Report] of asked against held, option by
-// option.
+// really act by, and what the platform cannot do. A plan makes no system call,
+// so any platform can be planned for anywhere. [Plan.Apply] carries it out on a
+// connection that stands and returns a [Report] of asked against held, option
+// by option.
 //
 // [Platform.PlanUnwatched] is for sockets that only the kernel looks after, and
 // [Control] does all of that as a hook of any [net.Dialer] or [net.ListenConfig].

@@ -22,11 +22,11 @@ const leaveAlone = -1
 // In every numeric field but Within zero means the default, and -1 leaves the
 // operating system's value alone. Any other negative number is an error of
 // [Platform.Plan], and so is one that the platform does not accept; nothing is
-// clamped. (One exception: a default, which nobody asked for, is raised to the
-// platform's smallest value, and the Plan says so.) The defaults of Idle,
-// Interval and Count are those of Within(Within), and of Within([DefaultWithin])
-// if Within is zero. Durations are rounded up to the platform's unit, a whole
-// second on most: 1ns becomes 1s.
+// clamped. (One exception: a default, which the KeepAlive does not name, is
+// raised to the platform's smallest value, and the Plan says so.) The defaults
+// of Idle, Interval and Count are those of Within(Within), and of
+// Within([DefaultWithin]) if Within is zero. Durations are rounded up to the
+// platform's unit, a whole second on most: 1ns becomes 1s.
 //
 // A KeepAlive is a plain value and comparable with ==.
 //
@@ -86,9 +86,9 @@ type KeepAlive struct {
 	//
 	// It is TCP_USER_TIMEOUT on Linux and Android, in milliseconds,
 	// TCP_MAXUNACKTIME on FreeBSD 14 and PERSIST_TIMEOUT on Darwin, in seconds;
-	// the other systems have no such option. On Linux it also replaces Count,
-	// whichever is longer: the kernel gives an idle connection up at the first
-	// of the ticks Idle+n*Interval, n >= 1, that is not before it.
+	// the other systems have no such option. On Linux it also replaces Count
+	// for an idle connection, which ends at the first probe time at or after
+	// StallTimeout, whatever Count says.
 	StallTimeout time.Duration
 
 	// Pace is the longest pause between two retransmissions, and between two
@@ -99,9 +99,10 @@ type KeepAlive struct {
 	// while nothing answers. 1 s to 120 s, rounded up to
 	// tenths of a second, whole numbers of any kernel's ticks.
 	//
-	// Zero means the least pace with which the kernel does not give up before the promise, given [Platform.Retries2]; where there
-	// is none, and on systems without the option, the system's pace stays, and a
-	// kernel that refuses it (MPTCP) is no failure.
+	// Zero means the shortest pace with which the kernel does not give up
+	// before the promised time, given [Platform.Retries2]; where there is none,
+	// and on systems without the option, the system's pace stays, and a kernel
+	// that refuses it (MPTCP) is no failure.
 	Pace time.Duration
 }
 

@@ -49,8 +49,8 @@ type Op struct {
 	// Unit is time.Second, time.Millisecond, or zero for a plain number.
 	Unit time.Duration
 
-	// Optional: nobody asked for this value, the plan chose it, and a kernel
-	// that refuses it does less well but as asked.
+	// Optional: the KeepAlive does not ask for this value, the plan chose it,
+	// and a kernel that refuses it does less well but as asked.
 	Optional bool
 }
 

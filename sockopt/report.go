@@ -45,7 +45,7 @@ type OptionReport struct {
 	// is what it held afterwards, -1 if that could not be read.
 	Asked, Got int64
 
-	// Optional is [Op.Optional]: nobody asked for the value, and an Err is no
+	// Optional is [Op.Optional]: the plan chose the value, and an Err is no
 	// failure of [Report.Err].
 	Optional bool
 

@@ -47,17 +47,21 @@ const (
 // peer's silence ends keepalive's clock and starts the user timeout's: d then
 // counts from that write.
 //
-// The rule: d less half a second (the retransmission that starts the user
-// timeout's clock), of that eight ninths (a Linux timer is late by up to an
-// eighth of its wait), in whole seconds, at least 2. Half of it, at most
-// 60 s, is Idle; the rest is divided into three probes (fewer below 5 s) at
-// equal intervals of whole seconds, or into more where three would be more than
-// 60 s apart; UserTimeout is the sum. Every value grows with d or stays.
-// Within(30s) is 13s, 4s, 3 and 25s.
+// The rule, in whole seconds, rounded down:
 //
-// For a kernel alone, below 2.75 s the floor of two seconds applies, and a late kernel may need
-// up to an eighth and the retransmission more than d. Above 2 h 24 min it gives
-// something shorter, since Count ends at 127.
+//	budget      = (d - 0.5 s) * 8/9, at least 2 s
+//	Idle        = budget / 2, at most 60 s
+//	Interval    = (budget - Idle) / Count, at most 60 s
+//	Count       = 3, fewer below 5 s, more where Interval would be above 60 s
+//	UserTimeout = Idle + Interval*Count
+//
+// Half a second is for the retransmission that starts the user timeout's clock,
+// 8/9 for Linux' timers, which are late by up to an eighth of their wait. Every
+// value grows with d or stays. Within(30s) is 13s, 4s, 3 and 25s.
+//
+// For a kernel alone, below 2.75 s the floor of two seconds applies, and a late
+// kernel may need up to an eighth and the retransmission more than d. Above
+// 2 h 24 min it gives something shorter, since Count ends at 127.
 //
 // A d below [MinWithin], zero and negative ones too, gives a KeepAlive that
 // every [Platform.Plan], and so every dial with it, refuses with a

@@ -1,11 +1,11 @@
 // Package deathwatch watches connections: it tells that one has died although
-// nobody reads or writes, and early that one might.
+// no call reads or writes, and early that one might.
 //
-// A connection of package hale is watched from its making to its close;
-// [Watch] is for any other. [Supervise], and the types with it, are what
-// hale.Conn is made with, and for nobody else but those who make connections
-// of their own: it also ends the silence of a peer within a time, which the
-// kernel alone cannot.
+// A connection of package hale is watched from its making to its close; [Watch]
+// is for any other. [Supervise], and the types with it, are what hale.Conn is
+// made with, and only for programs that make a connection type of their own:
+// Supervise also ends the silence of a peer within a time, which the kernel
+// alone cannot. Nothing else is exported.
 //
 // # How it decides
 //

@@ -83,8 +83,8 @@ type Supervision struct {
 }
 
 // Stop ends the watch. It does not wait for a call to the Subject that is under
-// way, may be called more than once and by anybody, and is for a connection
-// that is about to be closed as well.
+// way, may be called more than once and on any goroutine, and is for a
+// connection that is about to be closed as well.
 func (c *Supervision) Stop() { unwatch(c) }
 
 // Refresh has the watch ask for the Limits again, after the connection's

@@ -15,7 +15,7 @@ import (
 var ErrWatched = errors.New("deathwatch: connection is watched already")
 
 // Watch calls dead when c dies, within a moment of the kernel giving it up,
-// although nobody reads or writes. If the peer closes its side in good order,
+// although no call reads or writes. If the peer closes its side in good order,
 // which is no death, dead is called with [health.PeerClosed] first, and again
 // if a death follows. A watched connection costs nothing on its data path.
 //
@@ -29,9 +29,10 @@ var ErrWatched = errors.New("deathwatch: connection is watched already")
 // may get a bare io.EOF after the watch has been told the cause.
 //
 // Once stop has returned, dead is not running and will not be called (unless
-// stop was called by dead). stop may be called more than once, by anybody;
-// call it before c is closed, or else the watch ends at its own next look,
-// within minutes. The watch keeps c from being collected as garbage until then.
+// stop was called by dead). stop may be called more than once, on any
+// goroutine; call it before c is closed, or else the watch ends at its own next
+// look, within minutes. The watch keeps c from being collected as garbage until
+// then.
 //
 // On Linux the kernel tells (epoll(7), EPOLLRDHUP). Elsewhere the connection
 // is looked at every second, by [health.Check].

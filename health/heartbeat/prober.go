@@ -20,7 +20,7 @@ const (
 )
 
 // A Prober asks peers, by a probe of the application's own, whether they still
-// serve. It is for connections that nobody is using at the moment, such as the
+// serve. It is for connections that are not in use at the moment, such as the
 // idle ones of a pool; while a connection is in use, its own traffic tells.
 //
 // One Prober serves any number of connections, with one goroutine for all
@@ -48,11 +48,11 @@ type Prober struct {
 	// thirty-second of Timeout does not count. Zero is 5 s, or Interval if that
 	// is shorter. Start refuses what is negative or more than 2^62 ns.
 	Timeout time.Duration
-	// Failures is how many failed probes in a row are tolerated. With zero,
-	// the first one is a death. Anything else needs a probe that can tell the
-	// late answer to an earlier one from its own, and an owner who can; most
-	// protocols have no way to. (A [crypto/tls.Conn] cannot be written to
-	// after a write has timed out.) Start refuses what is negative.
+	// Failures is how many failed probes in a row are tolerated. With zero, the
+	// first one is a death. Use more than zero only if replies carry IDs, by
+	// which the probe and the owner tell a late reply to an earlier probe from
+	// their own. (A [crypto/tls.Conn] cannot be written to after a write has
+	// timed out.) Start refuses what is negative.
 	Failures int
 	// Probe asks the peer at the other end of c, the connection that Start
 	// was given, and returns nil if it is well. It must return when ctx is
@@ -96,7 +96,7 @@ type Prober struct {
 // concurrently, and should close c, which a Prober never does: whatever a
 // failed probe has left half said is on it. The Pulse stays locked until dead
 // has returned, so that an owner who waits in Lock finds c closed. dead must
-// not call Lock, nor wait for somebody who does; it may call Stop.
+// not call Lock, nor wait for a goroutine that does; it may call Stop.
 //
 // For a probe, c's read and write deadlines are cleared; when its time is over
 // they are set to one in the past. Afterwards those of a hale.Conn, also under

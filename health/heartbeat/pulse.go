@@ -37,20 +37,20 @@ var _ sync.Locker = (*Pulse)(nil)
 
 // Lock takes the connection for its owner. It waits for a probe that is under
 // way, which takes no longer than Timeout, and for the call of dead that may
-// follow; no probe runs until Unlock. If nobody has the connection, it costs an
+// follow; no probe runs until Unlock. If the connection is free, it costs an
 // atomic operation.
 func (p *Pulse) Lock() { p.lock.lock() }
 
 // TryLock is Lock without waiting. It reports whether the connection was free.
 func (p *Pulse) TryLock() bool { return p.lock.tryLock() }
 
-// Unlock gives the connection back. The interval to the next probe begins
-// anew. It panics if nobody has the connection.
+// Unlock gives the connection back. The interval to the next probe begins anew.
+// It panics if the Pulse is not locked.
 func (p *Pulse) Unlock() { p.release() }
 
 // UnlockUnused gives a connection back on which nothing was heard from the
 // peer: the interval goes on as if it had not been locked, and a probe that
-// came due meanwhile is made at once. It panics if nobody has the connection.
+// came due meanwhile is made at once. It panics if the Pulse is not locked.
 func (p *Pulse) UnlockUnused() {
 	p.lock.unlock(p.lock.before)
 	if p.missed.Load() && p.missed.Swap(false) {
