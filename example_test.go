@@ -9,8 +9,11 @@ import (
 	"net"
 	"os"
 	"slices"
+	"time"
 
 	"example.com/hale"
+	"example.com/hale/health"
+	"example.com/hale/sockopt"
 )
 
 // greeter accepts one connection, says hello, and closes it.
@@ -27,6 +30,79 @@ func greeter() (addr string) {
 		}
 	}()
 	return l.Addr().String()
+}
+
+// hangUp accepts one connection, reads a request, and answers with a reset.
+func hangUp() (addr string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		defer l.Close()
+		if c, err := l.Accept(); err == nil {
+			_, _ = c.Read(make([]byte, 1))
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func ExampleDialer() {
+	dialer := &hale.Dialer{KeepAlive: sockopt.Within(10 * time.Second)}
+	conn, err := dialer.DialContext(context.Background(), "tcp", greeter())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	text, err := io.ReadAll(conn)
+	fmt.Println(string(text), err)
+	fmt.Println("a peer that vanishes is noticed within", conn.(*hale.Conn).Report().Asked.Within)
+	// Output:
+	// hello <nil>
+	// a peer that vanishes is noticed within 10s
+}
+
+// A connection says why it died, to every call.
+func ExampleConn() {
+	conn, err := hale.Dial("tcp", hangUp())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "a request")
+
+	c, _ := hale.From(conn) // finds it under TLS, too
+	<-c.Done()              // nothing has to read for that
+	fmt.Println(health.Classify(c.Err()))
+	_, err = c.Read(make([]byte, 1))
+	fmt.Println(err == c.Err())
+	// Output:
+	// reset
+	// true
+}
+
+// A server that notices when its clients are gone.
+func ExampleListenConfig() {
+	config := &hale.ListenConfig{KeepAlive: sockopt.Within(time.Minute)}
+	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Println(conn.(*hale.Conn).State())
+	// Output: alive
 }
 
 // Two observers of one dialer, each of which knows only what it needs.

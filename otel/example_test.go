@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"net"
 
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
 	"example.com/hale"
 	otelhale "example.com/hale/otel"
 	"example.com/hale/pool"
@@ -58,4 +62,44 @@ func ExampleTelemetry_Dialer() {
 	_, err = dialer.DialContext(context.Background(), "tcp", "orders.example:not-a-port")
 	fmt.Println(err != nil)
 	// Output: true
+}
+
+// Providers of one's own, an attribute on everything, and no span for an Acquire
+// that waits.
+func ExampleOption() {
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	telemetry, err := otelhale.New(
+		otelhale.WithTracerProvider(provider),
+		otelhale.WithAttributes(attribute.String("region", "eu")),
+		otelhale.WithoutSpans("acquire"),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	dialer := &hale.Dialer{Observer: telemetry.Dialer()}
+	_, _ = dialer.Dial("tcp", "[::1]:not-a-port")
+	fmt.Println(spans.GetSpans()[0].Name)
+	// Output: connect [::1]:not-a-port
+}
+
+// Observers of one's own are called beside those that record.
+func ExamplePoolTelemetry() {
+	telemetry, err := otelhale.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	orders, err := telemetry.Pool("orders")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer orders.Close() // a pool does that when it is closed
+	observer := pool.Tee(orders.Observer(), &pool.Observer{
+		OutageEnd: func(o pool.Outage) { fmt.Println(orders.Name(), "healed:", o.Healed) },
+	})
+	observer.OutageEnd(pool.Outage{ID: 1, Healed: true}) // as the pool does
+	// Output: orders healed: true
 }

@@ -78,6 +78,34 @@ func ExampleNew() {
 	// Output: pool: Dial nil: a pool needs a way to connect
 }
 
+// A pool of a client of one's own, with at least one connection open, whose
+// server is asked every minute whether it still serves.
+func ExampleConfig() {
+	addr, stop := echo()
+	defer stop()
+	dialer := hale.Dialer{KeepAlive: sockopt.Within(10 * time.Second)}
+	p, err := pool.New(pool.Config[*client]{
+		Dial: func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) },
+		Open: func(_ context.Context, conn net.Conn) (*client, error) {
+			return &client{conn: conn, in: bufio.NewReader(conn)}, nil
+		},
+		Close: func(c *client) error { return c.conn.Close() },
+		Check: func(_ context.Context, c *client) error {
+			_, err := c.ask("ping")
+			return err
+		},
+		MaxConns:  8,
+		MinConns:  1,
+		Heartbeat: time.Minute,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	fmt.Println(p.Stats().MaxConns)
+	// Output: 8
+}
+
 func ExamplePool_Do() {
 	addr, stop := echo()
 	defer stop()

@@ -1,7 +1,9 @@
 package sockopt_test
 
 import (
+	"errors"
 	"fmt"
+	"log"
 	"net"
 	"time"
 
@@ -96,4 +98,108 @@ func ExampleControl() {
 	fmt.Println(held.Idle, held.Interval, held.Count, err)
 	// Output:
 	// 4s 1s 3 <nil>
+}
+
+// What would be set on another system.
+func ExamplePlan() {
+	plan, err := sockopt.Platform{GOOS: "darwin"}.Plan(sockopt.Within(30 * time.Second))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, op := range plan.Ops {
+		fmt.Println(op)
+	}
+	earliest, latest := plan.Window()
+	fmt.Println("an idle connection is given up after", earliest, "to", latest)
+	// Output:
+	// setsockopt(SOL_SOCKET 0xffff, SO_KEEPALIVE 8, 1)
+	// setsockopt(IPPROTO_TCP 6, TCP_KEEPALIVE 16, 13 s)
+	// setsockopt(IPPROTO_TCP 6, TCP_KEEPINTVL 0x101, 4 s)
+	// setsockopt(IPPROTO_TCP 6, TCP_KEEPCNT 0x102, 3)
+	// setsockopt(IPPROTO_TCP 6, TCP_RXT_CONNDROPTIME 0x80, 25 s)
+	// an idle connection is given up after 12s to 25s
+}
+
+// The option that sets the idle time, on each of two systems.
+func ExampleOp() {
+	for _, goos := range []string{"linux", "darwin"} {
+		plan, err := sockopt.Platform{GOOS: goos}.Plan(sockopt.Within(30 * time.Second))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, op := range plan.Ops {
+			if op.Field == sockopt.FieldIdle {
+				fmt.Println(goos, op.Name, op.Value)
+			}
+		}
+	}
+	// Output:
+	// linux TCP_KEEPIDLE 13
+	// darwin TCP_KEEPALIVE 13
+}
+
+// One value of a report, by field.
+func ExampleField() {
+	report := applied(sockopt.Within(30 * time.Second))
+	for _, option := range report.Options {
+		if option.Field == sockopt.FieldKeepAlive {
+			fmt.Println(option.Field, "is", option.Got)
+		}
+	}
+	// Output: keepalive is 1
+}
+
+// What became of one option.
+func ExampleOptionReport() {
+	report := applied(sockopt.Within(30 * time.Second))
+	fmt.Println(report.Options[0])
+	// Output: SO_KEEPALIVE (keepalive): asked 1, got 1: set
+}
+
+// What became of a plan on a real connection.
+func ExampleReport() {
+	report := applied(sockopt.Within(30 * time.Second))
+	fmt.Println("asked for:", report.Asked.Within)
+	fmt.Println("keepalive is on:", !report.Got.Disabled)
+	// Output:
+	// asked for: 30s
+	// keepalive is on: true
+}
+
+// A value that the platform does not accept.
+func ExampleRangeError() {
+	_, err := sockopt.Platform{GOOS: "linux"}.Plan(sockopt.KeepAlive{Count: 1000})
+	if wrong, ok := errors.AsType[*sockopt.RangeError](err); ok {
+		fmt.Println(wrong.Field, "is", wrong.Value+",", wrong.Limit)
+	}
+	// Output: Count is 1000, above 127, the largest that linux accepts
+}
+
+// applied plans for this platform and applies the plan to a connection.
+func applied(k sockopt.KeepAlive) sockopt.Report {
+	plan, err := sockopt.Current().Plan(k)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := plan.Apply(raw)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return report
 }

@@ -57,3 +57,24 @@ func ExampleProber() {
 	// the kernel took it: <nil>
 	// the heartbeat says: heartbeat_failed
 }
+
+// The owner of a connection locks its Pulse for every use, and does not wait for
+// a probe if there is something else to do.
+func ExamplePulse() {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	prober := &heartbeat.Prober{Probe: func(context.Context, net.Conn) error { return nil }}
+	pulse, err := prober.Start(near, func(*health.DeadError) { near.Close() })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pulse.Stop()
+
+	fmt.Println("free:", pulse.TryLock())
+	fmt.Println("free:", pulse.TryLock())
+	pulse.Unlock() // the next probe is one Interval away
+	// Output:
+	// free: true
+	// free: false
+}
