@@ -69,8 +69,8 @@ func (c Cause) String() string {
 }
 
 // Silent reports whether the cause is that nothing came back from the peer.
-// Such a death speaks for the other connections to the same address; a reset
-// or an orderly close speaks for itself alone.
+// After such a death the other connections to the same address are suspect; a
+// reset or an orderly close says nothing about them.
 func (c Cause) Silent() bool {
 	switch c {
 	case KeepAliveTimeout, SendTimeout, Unreachable, HeartbeatFailed:

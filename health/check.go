@@ -17,10 +17,11 @@ type keeper interface {
 }
 
 // Check takes one look at c's socket, without blocking and without consuming
-// data: nil if nothing speaks against the connection, a *[DeadError] if it has
-// died or the peer has closed it, and another error if it cannot be looked at
-// ([errors.ErrUnsupported] for a connection without a socket). It finds the
-// socket under wrappers that have a NetConn method, as [crypto/tls.Conn] has.
+// data: nil if there is no sign of trouble about the connection, a *[DeadError]
+// if it has died or the peer has closed it, and another error if it cannot be
+// looked at ([errors.ErrUnsupported] for a connection without a socket). It
+// finds the socket under wrappers that have a NetConn method, as
+// [crypto/tls.Conn] has.
 //
 // Unread data is no sign of trouble (under TLS it may be a protocol record),
 // and it hides a close that comes behind it. A peer that vanished is found

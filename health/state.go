@@ -4,7 +4,7 @@ package health
 type State uint8
 
 const (
-	// Alive: nothing speaks against the connection.
+	// Alive: there is no sign of trouble.
 	Alive State = iota
 	// Suspect: a keepalive probe is unanswered, or sent data has been
 	// unacknowledged for too long; the kernel has not given up yet.

@@ -62,16 +62,15 @@ type Config[T any] struct {
 	// it has no deadline. ctx has no Deadline to be copied into the connection:
 	// that would pass while this process stands still (stopped, paused with its
 	// machine, without a processor) and the reply lies unread, and so would one
-	// that Check sets itself. An error discards the connection as one whose
-	// peer is silent, [health.HeartbeatFailed], unless it is or tells of
-	// another death.
-	// It is called for several connections at a time.
+	// that Check sets itself. After an error the connection is closed as one
+	// whose peer is silent, [health.HeartbeatFailed], unless the error is
+	// another death. Check is called for several connections at a time.
 	Check func(ctx context.Context, value T) error
 
 	// Reset vouches for a connection on which a deadline passed: it is called
 	// after Release, and the connection is kept if it returns nil. ctx and the
-	// connection are as for Check. Nil discards such a connection. It has to get
-	// rid of a reply that is still under way.
+	// connection are as for Check. If Reset is nil, such a connection is closed.
+	// Reset has to get rid of a reply that is still under way.
 	Reset func(ctx context.Context, value T) error
 
 	MaxConns     int // the most connections at a time, those being dialled included; required, at most 2^31-1

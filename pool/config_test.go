@@ -65,8 +65,8 @@ func TestZeroIsTheDocumentedDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.MaxDials != defaultMaxDials || c.DialTimeout != defaultDialTimeout || c.CheckTimeout != defaultCheckTimeout ||
-		c.StableAfter != defaultStableAfter || c.LifetimeJitter != defaultLifetimeJitter || c.Backoff == nil {
+	if c.MaxDials != 4 || c.DialTimeout != 10*time.Second || c.CheckTimeout != time.Second ||
+		c.StableAfter != 10*time.Second || c.LifetimeJitter != 0.1 || c.Backoff == nil {
 		t.Errorf("%+v", c)
 	}
 	c.LifetimeJitter = -1

@@ -24,7 +24,7 @@ func Idempotent(ctx context.Context) context.Context {
 // net.Buffers does: fn must not use it there.)
 //
 // If ctx ends and fn returns an error after it has sent something, a reply may
-// still be under way, and the connection is discarded or reset, as after a
+// still be under way, and the connection is closed or reset, as after a
 // deadline. If fn panics, the connection is closed.
 //
 // The error is Acquire's or fn's, or wraps it; see [SafeToRetry]. fn must not keep the value

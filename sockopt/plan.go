@@ -52,12 +52,12 @@ type Plan struct {
 // pure: it makes no system call, never panics, and plans for any platform on any
 // other.
 //
-// On Linux the watch counts unanswered askings and ends the connection at
-// k.Within. So no user timeout is set, which would end live peers that read
-// slowly; the pace is; and where Within is set, TCP_KEEPCNT is raised to at least
-// 8: the kernel's own count then only stands behind the watch, and a process that
-// stands still does not lose a connection to a few lost packets. Explicit numbers
-// without a Within are set as they are.
+// On Linux the watch counts unanswered probes and retransmissions, and ends the
+// connection at k.Within. So no user timeout is set, which would end live peers
+// that read slowly; the pace is; and where Within is set, TCP_KEEPCNT is raised
+// to at least 8: the kernel's own count then only stands behind the watch, and
+// a process that stands still does not lose a connection to a few lost packets.
+// Explicit numbers without a Within are set as they are.
 //
 // It returns a [*RangeError] for a value that p does not accept, and no error
 // for what p has no option for: that is in [Plan.Unsupported].

@@ -11,8 +11,8 @@
 //
 // The kernel asks the peer: by keepalive probes on an idle connection, by
 // retransmissions while data is in flight, by window probes while the peer
-// takes nothing. It counts the askings since the peer was last heard. The watch
-// looks at that count, seldom while all is well.
+// takes nothing. It counts all of these since the peer was last heard. The
+// watch looks at that count, seldom while all is well.
 //
 // From the first unanswered probe of an idle connection on it has the kernel
 // ask again, at the pace of the path: a few round trips, at least a tenth of a
@@ -22,11 +22,11 @@
 // lost packet, or several, is no death.
 //
 // A silence is a death when it has lasted for Limits.Silence, with several
-// askings that had the time to be answered, while this process was awake to see
-// it: one that was stopped, frozen or paused with its machine asks again when
-// it goes on. The kernel pronounces the death of an idle connection, by a
-// TCP_KEEPCNT of 1; the watch itself ends one with data in flight, which the
-// kernel would go on sending.
+// probes or retransmissions that had the time to be answered, while this
+// process was awake to see it: one that was stopped, frozen or paused with its
+// machine asks again when it goes on. The kernel pronounces the death of an
+// idle connection, by a TCP_KEEPCNT of 1; the watch itself ends one with data
+// in flight, which the kernel would go on sending.
 //
 // A peer whose kernel answers is alive, however little its program reads.
 //

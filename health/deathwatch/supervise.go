@@ -18,9 +18,10 @@ type Subject interface {
 	// Socket returns the same as SyscallConn, made before: it is asked for at
 	// every look.
 	Socket() syscall.RawConn
-	// Limits returns what the connection is to be held to, as its options
-	// stand now. It is called when the watch begins, after [Supervision.Refresh],
-	// at the beginning of every doubt and before a verdict of the watch's own.
+	// Limits returns what the connection is to be held to, as its options stand
+	// now. It is called when the watch begins, after [Supervision.Refresh],
+	// before the watch first has the kernel ask in a silence, and before a
+	// verdict of its own.
 	Limits() Limits
 
 	// PeerClosed: the peer has closed its side. At most once, never after Dead.
