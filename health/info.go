@@ -32,15 +32,6 @@ func (s TCPState) String() string {
 	return fmt.Sprintf("state %d", uint8(s))
 }
 
-// peerClosed reports whether the peer's FIN has arrived.
-func (s TCPState) peerClosed() bool {
-	switch s {
-	case TCPCloseWait, 6, 9, 11: // TIME_WAIT, LAST_ACK, CLOSING
-		return true
-	}
-	return false
-}
-
 // Info is what the kernel knows about a connection at one moment: Linux'
 // TCP_INFO (tcp(7), struct tcp_info) in Go's units. A kernel too old for a
 // field leaves it zero.
