@@ -31,7 +31,7 @@ func TestAFrozenPeerIsSuspectBeforeItIsDead(t *testing.T) {
 		t.Errorf("%v, %v", client.State(), client.Err())
 	}
 	d := seen.next(t, "dead")
-	if after := d.at.Sub(frozen); after < 3900*time.Millisecond || after > 4700*time.Millisecond {
+	if after := d.at.Sub(frozen); after < 3850*time.Millisecond || after > 4700*time.Millisecond {
 		t.Errorf("dead after %v", after)
 	}
 	if d.dead.Cause != health.KeepAliveTimeout || !errors.Is(d.dead, syscall.ETIMEDOUT) || client.State() != health.Dead {
@@ -150,11 +150,11 @@ func TestAWriteIntoTheSilenceDoesNotProlongIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := seen.next(t, "dead")
-	if after := d.at.Sub(frozen); after < 3900*time.Millisecond || after > 4800*time.Millisecond || !s.at.Before(d.at) {
+	if after := d.at.Sub(frozen); after < 3850*time.Millisecond || after > 4800*time.Millisecond || !s.at.Before(d.at) {
 		t.Errorf("dead after %v", after)
 	}
 	if d.dead.Cause != health.SendTimeout || !errors.Is(d.dead, syscall.ETIMEDOUT) ||
-		d.dead.Silence < 4*time.Second || d.dead.Info.Unacked != 8 {
+		d.dead.Silence < 3950*time.Millisecond || d.dead.Info.Unacked != 8 {
 		t.Errorf("%+v", d.dead)
 	}
 	waitDone(t, client)

@@ -22,8 +22,12 @@ const askingCount = 64
 // options are those that the watch changes for a while.
 type options struct {
 	idle, count, userTimeout int32
-	pronounced               bool // the kernel was told to give the peer up
+	pronounced               int // how often the kernel was told to give the peer up
 }
+
+// pronouncedEnough is how often that is tried: the kernel needs a jiffy, unless it
+// is so old that it cannot be told, or this machine is very busy.
+const pronouncedEnough = 3
 
 // keep keeps the options that the socket holds before the watch changes them.
 func (c *Supervision) keep(fd uintptr) {
@@ -65,7 +69,7 @@ func probeNow(socket syscall.RawConn) (undo func(), err error) {
 func (c *Supervision) pronounce(socket syscall.RawConn) error {
 	return rawconn.Control(socket, func(fd uintptr) error {
 		c.keep(fd)
-		c.held.pronounced = true
+		c.held.pronounced++
 		if c.held.userTimeout > 0 { // it takes the count's place
 			setOption(fd, unix.TCP_USER_TIMEOUT, 1)
 		}

@@ -31,6 +31,7 @@ type sample struct {
 	inFlight bool // a segment, or our FIN, was sent since the peer was last heard, and is not acknowledged
 	pending  bool // something is written, or our FIN is due, and not acknowledged, sent or not
 	silence  time.Duration
+	took     time.Duration // from the time of the look until the kernel had answered, at most
 	rtt      time.Duration // smoothed round-trip time
 	rttVar   time.Duration // its mean deviation
 }
@@ -45,7 +46,7 @@ func (s sample) stalled() bool { return s.pending && !s.inFlight }
 // A detector concludes from the samples of one connection whether its peer is
 // gone. Times are on the watch's clock.
 type detector struct {
-	heard   time.Duration // when the peer was last heard
+	heard   time.Duration // when the peer was last heard, at the latest
 	looked  time.Duration // when the last look was
 	planned time.Duration // the pause that was planned then
 	doubt   *doubt        // nil while all is well
@@ -92,14 +93,14 @@ func (d *detector) assess(s sample, l Limits, now time.Duration) assessment {
 // listen takes note of when the peer was last heard, and reports whether that
 // is news.
 func (d *detector) listen(s sample, now time.Duration) (news bool) {
-	heard := now - s.silence
-	if heard <= d.heard+resolution {
+	earliest, latest := now-s.silence, now+s.took-s.silence
+	if earliest <= d.heard+resolution {
 		return false
 	}
 	first := d.heard == -never
-	d.heard, d.before, d.resent = heard, int32(s.timeouts-s.timeoutsSince()), d.current
+	d.heard, d.before, d.resent = latest, int32(s.timeouts-s.timeoutsSince()), d.current
 	if d.doubt != nil {
-		d.doubt = d.doubt.after(heard)
+		d.doubt = d.doubt.after(earliest)
 	}
 	return !first
 }

@@ -115,7 +115,7 @@ func (w *watcher) sample() {
 	woke := w.clock.jumped(now)
 	next := w.collect(w.clock.since(now), woke)
 	for _, c := range w.due {
-		next = min(next, w.examine(c, w.clock.since(now), woke))
+		next = min(next, w.examine(c, woke))
 	}
 	clear(w.due)
 	w.mu.Lock()
@@ -125,7 +125,7 @@ func (w *watcher) sample() {
 
 // examine looks at c, tells its subject what there is to tell, and returns
 // when to look again.
-func (w *watcher) examine(c *Supervision, now time.Duration, woke bool) (next time.Duration) {
+func (w *watcher) examine(c *Supervision, woke bool) (next time.Duration) {
 	if w.at(c.place.slot, c.place.gen) != c { // removed since it was found to be due
 		return never
 	}
@@ -137,7 +137,9 @@ func (w *watcher) examine(c *Supervision, now time.Duration, woke bool) (next ti
 		w.settle(c, s)
 		return never
 	}
+	now := w.clock.plus(0)
 	sample, state, err := w.sampler.sample(s.Socket())
+	sample.took = w.clock.plus(0) - now
 	switch {
 	case err != nil:
 		w.remove(c, s)
@@ -203,7 +205,7 @@ func (c *Supervision) meddledWith(s Subject) bool {
 // end ends a connection whose peer is silent, and reports whether it has. The
 // kernel does it for an idle one, and then there is an event.
 func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
-	if !sample.pending && (c.held == nil || !c.held.pronounced) && c.pronounce(s.Socket()) == nil {
+	if !sample.pending && (c.held == nil || c.held.pronounced < pronouncedEnough) && c.pronounce(s.Socket()) == nil {
 		return false
 	}
 	cause := health.SendTimeout

@@ -72,12 +72,12 @@ func (c *Supervision) Ping(ctx context.Context) (time.Duration, error) {
 
 // awaitAnswer waits until the peer is heard. There is no event to wait for.
 func awaitAnswer(ctx context.Context, c net.Conn, socket syscall.RawConn) (time.Duration, error) {
-	began := time.Now()
 	info, err := health.Inspect(socket)
 	if err != nil {
 		return 0, fmt.Errorf("deathwatch: ping: %w", err)
 	}
-	last := began.Add(-info.Silence())
+	began := time.Now()
+	last := began.Add(-info.Silence()) // at the latest
 	asked := last.Add(time.Second)
 	if asked.Before(began) {
 		asked = began
@@ -90,6 +90,7 @@ func awaitAnswer(ctx context.Context, c net.Conn, socket syscall.RawConn) (time.
 			return 0, ctx.Err()
 		case <-pause.C:
 		}
+		now := time.Now()
 		info, err := health.Inspect(socket)
 		if err == nil && info.State == health.TCPClose {
 			err = net.ErrClosed
@@ -100,7 +101,7 @@ func awaitAnswer(ctx context.Context, c net.Conn, socket syscall.RawConn) (time.
 		if err != nil {
 			return 0, err
 		}
-		if heard := time.Now().Add(-info.Silence()); heard.After(last.Add(resolution)) {
+		if heard := now.Add(-info.Silence()); heard.After(last.Add(resolution)) {
 			return max(heard.Sub(asked), 0), nil
 		}
 		pause.Reset(step)

@@ -343,7 +343,7 @@ func TestWhoIsRemovedWhileDueIsNotTold(t *testing.T) {
 	w.remove(c, n)
 	reset(server)
 	waitFor(t, n.TCPConn, func(i health.Info) bool { return i.State == health.TCPClose })
-	if next := w.examine(c, w.clock.since(time.Now()), false); next != never {
+	if next := w.examine(c, false); next != never {
 		t.Errorf("to be looked at again at %v", next)
 	}
 	n.empty(t)
