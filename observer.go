@@ -25,9 +25,8 @@ type Observer struct {
 	DialStart func(ctx context.Context, info DialStartInfo) context.Context
 	// DialDone is called once for every DialStart.
 	DialDone func(ctx context.Context, info DialDoneInfo)
-	// Suspect is called when the peer has left something unanswered: one
-	// keepalive probe, or data for a quarter of the time it may stay
-	// unacknowledged. Recovered or Dead follows, unless the connection is
+	// Suspect is called when the peer has left something unanswered: two
+	// keepalive probes, or data that was sent three times. Recovered or Dead follows, unless the connection is
 	// closed first. Only Linux and Android tell this.
 	Suspect func(SuspectInfo)
 	// Recovered is called when a suspect peer has answered after all.

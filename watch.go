@@ -114,6 +114,7 @@ func limitsOf(r sockopt.Report) deathwatch.Limits {
 		l.Idle = max(r.Got.Idle, 0)
 	}
 	r.Got.UserTimeout = 0
+	l.Pace = paceOf(r)
 	if asked := r.Asked.UserTimeout; r.Asked.Within > 0 {
 		l.Silence = r.Asked.Within - verdictReserve
 	} else if asked > 0 {
@@ -123,6 +124,15 @@ func limitsOf(r sockopt.Report) deathwatch.Limits {
 		}
 	}
 	return l
+}
+
+// paceOf is the pace that was planned, or else the one that the kernel holds; 0
+// where it has none to be set.
+func paceOf(r sockopt.Report) time.Duration {
+	if r.Got.Pace > 0 && r.Effective.Pace > 0 {
+		return r.Effective.Pace
+	}
+	return max(r.Got.Pace, 0)
 }
 
 // stretch makes l fit options that were set since, by whomever: a silence may

@@ -10,8 +10,8 @@ const (
 	// shortestPause is the least time between two looks at a connection, and
 	// so between two askings of the watch's own.
 	shortestPause = 100 * time.Millisecond
-	// doubtPause is the time between two looks while something is unanswered,
-	// where the budget holds enough of them.
+	// doubtPause is the time between two looks while something is unanswered, if
+	// the budget is not short.
 	doubtPause = 250 * time.Millisecond
 	// longestPause is the longest time between two looks: whoever closes a
 	// connection and never ends its watch is found out then.

@@ -9,7 +9,7 @@ import (
 // seconds.
 type look struct {
 	at, silence      float64
-	until            float64 // the same again every quarter of a second, with the silence going on
+	until            float64 // the same again after each pause, with the silence going on
 	probes, timeouts int
 	inFlight, queued bool // queued: written, and not sent for want of a window
 	want             finding
@@ -76,33 +76,27 @@ func TestWhatALookLeadsTo(t *testing.T) {
 		}},
 		{"one asking after the other unanswered, the fifth answered", short, 0, []look{
 			{at: 2.1, silence: 2.1, probes: 1, want: asks},
-			{at: 2.35, silence: 2.35, probes: 2, want: suspect},
-			{at: 2.6, silence: 2.6, probes: 3, want: suspect},
-			{at: 2.85, silence: 2.85, probes: 4, want: suspect},
-			{at: 3.1, silence: 0.2},
+			{at: 2.2, until: 2.6, silence: 2.2, probes: 2, want: asks},
+			{at: 2.7, until: 2.8, silence: 2.7, probes: 4, want: suspect},
+			{at: 2.9, silence: 0.1},
 		}},
 		{"silence to the end of the budget", within3, 0, []look{
 			{at: 1.1, silence: 1.1, probes: 1, want: asks},
-			{at: 1.35, silence: 1.35, probes: 2, want: suspect},
-			{at: 1.6, silence: 1.6, probes: 3, want: suspect},
-			{at: 1.85, silence: 1.85, probes: 4, want: suspect},
-			{at: 2.1, silence: 2.1, probes: 5, want: suspect},
-			{at: 2.35, silence: 2.35, probes: 6, want: suspect},
-			{at: 2.6, silence: 2.6, probes: 7, want: suspect},
-			{at: 2.8, silence: 2.8, probes: 8, want: gone},
+			{at: 1.2, until: 1.6, silence: 1.2, probes: 3, want: asks},
+			{at: 1.7, until: 2.7, silence: 1.7, probes: 9, want: suspect},
+			{at: 2.8, silence: 2.8, probes: 10, want: gone},
 		}},
 		{"a budget with too few askings in it is longer", within3, 0, []look{
 			{at: 2.7, silence: 2.7, probes: 1, want: asks},
-			{at: 2.95, silence: 2.95, probes: 2, want: suspect},
-			{at: 3.2, silence: 3.2, probes: 3, want: suspect},
-			{at: 3.45, silence: 3.45, probes: 4, want: suspect},
-			{at: 3.7, silence: 3.7, probes: 5, want: suspect},
-			{at: 3.95, silence: 3.95, probes: 6, want: gone},
+			{at: 2.8, until: 3.2, silence: 2.8, probes: 3, want: asks},
+			{at: 3.3, until: 4.0, silence: 3.3, probes: 9, want: suspect},
+			{at: 4.2, silence: 4.2, probes: 14, want: gone},
 		}},
 		{"a process that stood still asks again", within3, 0, []look{
 			{at: 1.1, silence: 1.1, probes: 1, want: asks},
-			{at: 60, silence: 60, probes: 40, want: suspect}, // the kernel went on asking
-			{at: 60.2, silence: 0.1},
+			{at: 60, until: 60.5, silence: 60, probes: 40, want: asks}, // the kernel went on asking
+			{at: 60.6, until: 61.3, silence: 60.6, probes: 45, want: suspect},
+			{at: 61.4, silence: 0.1},
 		}},
 		{"a machine that stood still with a segment in flight", short, 0, []look{
 			{at: 0.5, silence: 0.3, inFlight: true},
@@ -165,9 +159,10 @@ func TestWhatALookLeadsTo(t *testing.T) {
 		}},
 		{"written into the silence of an idle connection", short, 0, []look{
 			{at: 2.1, silence: 2.1, probes: 1, want: asks},
-			{at: 2.35, silence: 2.35, probes: 2, want: suspect},
-			{at: 2.6, until: 3.75, silence: 2.6, probes: 2, timeouts: 1, inFlight: true, want: suspect},
-			{at: 4, silence: 4, probes: 2, timeouts: 2, inFlight: true, want: gone}, // five askings, one of them young
+			{at: 2.2, until: 2.6, silence: 2.2, probes: 2, want: asks},
+			{at: 2.7, silence: 2.7, probes: 3, want: suspect},
+			{at: 2.8, until: 3.8, silence: 2.8, probes: 3, timeouts: 1, inFlight: true, want: suspect},
+			{at: 4, silence: 4, probes: 3, timeouts: 2, inFlight: true, want: gone},
 		}},
 		{"without keepalive the silence of a write alone", Limits{Silence: 4 * time.Second}, 0, []look{
 			{at: 3600, silence: 3600, inFlight: true},
@@ -186,7 +181,7 @@ func TestWhatALookLeadsTo(t *testing.T) {
 			t.Parallel()
 			d := newDetector()
 			for _, l := range test.looks {
-				for began := l.at; l.at <= max(l.until, began); l.at, l.silence = l.at+0.25, l.silence+0.25 {
+				for began := l.at; l.at <= max(l.until, began)+0.001; l.at, l.silence = l.at+d.planned.Seconds(), l.silence+d.planned.Seconds() {
 					a := d.assess(l.sample(test.rtt), test.limits, secs(l.at))
 					if a.ask {
 						d.asked(secs(l.at))

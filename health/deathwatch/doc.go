@@ -15,8 +15,9 @@
 // watch looks at that count, seldom while all is well.
 //
 // From the first unanswered probe of an idle connection on it has the kernel
-// ask again, at the pace of the path: a few round trips, at least a tenth of a
-// second. For that it sets TCP_KEEPIDLE to a second, which makes Linux probe at
+// ask again, about twice a second and no faster than the path answers; every tenth
+// of a second where the budget is short. (A Linux peer answers one probe in half a
+// second, but the probe may be what was lost.) For that it sets TCP_KEEPIDLE to a second, which makes Linux probe at
 // once (tcp_sock_set_keepidle), and TCP_KEEPCNT to 64 so that the probes do not
 // end the connection early. Both are put back when the peer is heard. So one
 // lost packet, or several, is no death.

@@ -3,14 +3,22 @@ package deathwatch
 import "time"
 
 const (
-	// askings is how many a silence should hold.
-	askings = 8
-	// quickAskings follow each other at the pace of the path; those after them
-	// are spread over what is left of the budget.
-	quickAskings = 3
-	// fewestAskings is how many have to be unanswered for a verdict, on any path.
+	// fewestAskings is how many have to be unanswered for a verdict, on any path,
+	// and mostAskings of an idle connection, where there is time for more.
 	fewestAskings = 4
+	mostAskings   = 6
+	// quickAskings follow each other at the pace of the path; those after them
+	// are spread over what is left of the budget, in as many parts as this.
+	quickAskings = 3
+	spread       = 10
 )
+
+// askEvery is the time between two askings: Linux answers no more than one
+// keepalive probe in half a second (tcp_invalid_ratelimit), so that one asked
+// sooner than that after a probe whose answer was lost is in vain. A budget too
+// short for several of those has the peer asked at every look, since the probe
+// itself may have been lost.
+const askEvery = 520 * time.Millisecond
 
 // A doubt is what is remembered of a connection while its peer leaves something
 // unanswered, or somebody wants to know whether it is there.
@@ -47,15 +55,15 @@ func (d *doubt) after(heard time.Duration) *doubt {
 const standstill = time.Second
 
 // wait adds the pause since the last look to the time for which an answer was
-// due. By how much the look came late does not count: this process was not awake
-// to see it. One that stood still has to see the silence anew.
+// due. By how much the look came late does not count, but for a little: this
+// process was not awake to see it. One that stood still has to see the silence anew.
 func (d *doubt) wait(asks int32, pause, late time.Duration) {
 	switch {
 	case asks == 0 || d.asks == 0:
 	case late > standstill:
 		d.due = 0
 	default:
-		d.due += pause + min(late, 0)
+		d.due += pause + min(late, shortestPause)
 	}
 }
 
@@ -98,7 +106,7 @@ func (d *doubt) isSuspect(s sample) bool {
 	case s.inFlight:
 		return n > 2
 	default:
-		return n > 1
+		return n > 1 && d.due >= askEvery // or else the second was in vain
 	}
 }
 
@@ -106,7 +114,7 @@ func (d *doubt) isSuspect(s sample) bool {
 // back for.
 func (d *doubt) isSilent(s sample, l Limits) bool {
 	return l.Silence > 0 && s.silence >= l.Silence-resolution &&
-		d.overdue >= l.verdictAskings(s) && d.due >= l.awake()
+		d.overdue >= l.verdictAskings(s) && d.due >= l.awake(s)
 }
 
 // verdictAskings is how many unanswered askings a verdict needs: as many as the
@@ -119,26 +127,45 @@ func (l Limits) verdictAskings(s sample) int32 {
 	case s.pending || l.Idle == 0:
 		return fewestAskings
 	}
-	room := (l.Silence - l.Idle) / max(s.answerTime(), doubtPause)
-	return int32(min(max(room, fewestAskings), askings-2))
+	room := (l.Silence - l.Idle) / max(s.answerTime(), askEvery/2)
+	return int32(min(max(room, fewestAskings), mostAskings))
 }
 
-// awake is for how long of a silence this process has to have been awake.
-func (l Limits) awake() time.Duration { return max(0, l.Silence-l.Idle) / 4 }
+// awake is for how long of a silence this process has to have been awake: on an
+// idle connection long enough for three askings that can all be answered, if the
+// budget has room for them, so that after a standstill it asks anew.
+func (l Limits) awake(s sample) time.Duration {
+	left := max(0, l.Silence-l.Idle)
+	if s.pending {
+		return min(left/4, max(time.Second, 2*s.answerTime()))
+	}
+	return min(left*4/5, 3*askEvery)
+}
 
 // askPause is the time between two askings.
 func (d *doubt) askPause(s sample, l Limits) time.Duration {
-	pause := max(l.doubtPause(), min(s.answerTime(), 2*s.rtt))
-	if d.asks > quickAskings {
-		pause = max(pause, (l.Silence-l.Idle)/(askings+2))
+	pause := max(l.askEvery(), min(s.answerTime(), 2*s.rtt))
+	if d.asks > quickAskings && !l.isShort() {
+		pause = max(pause, (l.Silence-l.Idle)/spread)
 	}
 	return pause
 }
 
+// isShort: the budget has no room for several askings with their time between.
+func (l Limits) isShort() bool { return l.Silence > 0 && l.Silence-l.Idle < mostAskings*askEvery }
+
+// askEvery is the shortest time between two askings.
+func (l Limits) askEvery() time.Duration {
+	if l.isShort() {
+		return shortestPause
+	}
+	return askEvery
+}
+
 // doubtPause is the time between two looks while something is unanswered.
 func (l Limits) doubtPause() time.Duration {
-	if l.Silence == 0 {
-		return doubtPause
+	if l.isShort() {
+		return shortestPause
 	}
-	return min(max((l.Silence-l.Idle)/askings, shortestPause), doubtPause)
+	return doubtPause
 }

@@ -179,6 +179,7 @@ func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Dura
 	case a.answers:
 		c.restore(s.Socket())
 	}
+	c.keepPace(s.Socket(), sample)
 	switch {
 	case a.suspect && !suspect:
 		s.Suspect(infoOf(s))

@@ -55,6 +55,12 @@ type Limits struct {
 	// Silence is how long a peer may leave unanswered what it was sent or
 	// asked; 0 is for ever. A peer that answers without reading is not silent.
 	Silence time.Duration
+	// Pace is the longest pause between two retransmissions that the promise
+	// needs (TCP_RTO_MAX_MS, Linux 6.15 and newer); 0 leaves it alone. The watch
+	// keeps it at twice the retransmission timeout of the path or more, as that
+	// changes, and while the peer's window is shut short enough for several
+	// window probes within Silence.
+	Pace time.Duration
 }
 
 // Supervise watches the connection that ref leads to, with early warnings. The
@@ -77,6 +83,7 @@ type Supervision struct {
 
 	// The rest belongs to the goroutine that serves the watch.
 	limits   Limits
+	pace     time.Duration // that the watch has set last; 0 if it has not
 	detector detector
 	held     *options // what the socket held before the watch began to ask; nil if it does not
 	finSeen  bool     // the subject knows

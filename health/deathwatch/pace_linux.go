@@ -1,0 +1,40 @@
+//go:build linux && !hale_sweep
+
+package deathwatch
+
+import (
+	"syscall"
+	"time"
+
+	"example.com/hale/internal/rawconn"
+)
+
+// rtoMax is TCP_RTO_MAX_MS, since Linux 6.15: the longest pause between two
+// retransmissions, and between two probes of a shut window.
+const rtoMax = 44
+
+// paceFor is the one that the connection needs: that of the promise, but not so short
+// that a segment is sent again before it can be answered; and while the peer takes
+// nothing, short enough for a verdict within the silence. Whole seconds are enough.
+func (l Limits) paceFor(s sample) time.Duration {
+	pace := l.Pace
+	if s.stalled() && l.Silence > 0 {
+		pace = min(pace, max(l.Silence/(fewestAskings+2), time.Second))
+	}
+	if least := (2*s.answerTime() + time.Second - 1).Truncate(time.Second); pace < least {
+		return least
+	}
+	return pace
+}
+
+// keepPace sets the pace that the connection needs now, unless it has it.
+func (c *Supervision) keepPace(socket syscall.RawConn, s sample) {
+	pace := c.limits.paceFor(s)
+	if c.limits.Pace == 0 || pace == c.pace || s.rtt == 0 {
+		return
+	}
+	c.pace = pace
+	_ = rawconn.Control(socket, func(fd uintptr) error {
+		return setOption(fd, rtoMax, int32(min(pace, 2*time.Minute)/time.Millisecond))
+	})
+}
