@@ -193,7 +193,7 @@ func TestTheDefaultBoundsASilenceAndNoStall(t *testing.T) {
 		}
 		l := limitsOf(r)
 		l.Pace = 0 // not every kernel has it
-		if l != (deathwatch.Limits{Idle: 13 * time.Second, Silence: 29750 * time.Millisecond}) {
+		if l != (deathwatch.Limits{Idle: 13 * time.Second, Silence: 29750 * time.Millisecond, Ask: true}) {
 			t.Errorf("%s: %+v", name, l)
 		}
 	}

@@ -115,6 +115,7 @@ func limitsOf(r sockopt.Report) deathwatch.Limits {
 	}
 	r.Got.UserTimeout = 0
 	l.Pace = paceOf(r)
+	l.Ask = r.Asked.Within > 0 // explicit numbers are the kernel's to act by
 	if asked := r.Asked.UserTimeout; r.Asked.Within > 0 {
 		l.Silence = r.Asked.Within - verdictReserve
 	} else if asked > 0 {

@@ -22,7 +22,8 @@ const askingCount = 64
 // options are those that the watch changes for a while.
 type options struct {
 	idle, count, userTimeout int32
-	pronounced               int // how often the kernel was told to give the peer up
+	set                      int32 // the count that the watch has set
+	pronounced               int   // how often the kernel was told to give the peer up
 }
 
 // pronouncedEnough is how often that is tried: the kernel needs a jiffy, unless it
@@ -42,9 +43,19 @@ func (c *Supervision) keep(fd uintptr) {
 func (c *Supervision) ask(socket syscall.RawConn) {
 	_ = rawconn.Control(socket, func(fd uintptr) error {
 		c.keep(fd)
-		setOption(fd, unix.TCP_KEEPCNT, max(c.held.count, askingCount))
+		c.held.set = c.countWhileAsking()
+		setOption(fd, unix.TCP_KEEPCNT, c.held.set)
 		return setOption(fd, unix.TCP_KEEPIDLE, 1)
 	})
+}
+
+// countWhileAsking leaves the verdict to the kernel where it is the kernel's: the
+// probe that is asked for comes on top of its own.
+func (c *Supervision) countWhileAsking() int32 {
+	if !c.limits.Ask {
+		return min(c.held.count+1, 127)
+	}
+	return max(c.held.count, askingCount)
 }
 
 // probeNow asks on a connection that is not under watch. undo puts the idle time
@@ -73,7 +84,8 @@ func (c *Supervision) pronounce(socket syscall.RawConn) error {
 		if c.held.userTimeout > 0 { // it takes the count's place
 			setOption(fd, unix.TCP_USER_TIMEOUT, 1)
 		}
-		setOption(fd, unix.TCP_KEEPCNT, 1)
+		c.held.set = 1
+		setOption(fd, unix.TCP_KEEPCNT, c.held.set)
 		return setOption(fd, unix.TCP_KEEPIDLE, 1)
 	})
 }
@@ -90,7 +102,7 @@ func (c *Supervision) restore(socket syscall.RawConn) {
 		if now.userTimeout == 1 {
 			setOption(fd, unix.TCP_USER_TIMEOUT, held.userTimeout)
 		}
-		if now.count == 1 || now.count == askingCount {
+		if now.count == held.set {
 			setOption(fd, unix.TCP_KEEPCNT, held.count)
 		}
 		if now.idle == 1 {

@@ -80,7 +80,7 @@ func (d *detector) assess(s sample, l Limits, now time.Duration) assessment {
 		if l.Idle == 0 { // it cannot be asked
 			d.doubt.wanted, d.doubt.woke = false, false
 		}
-		d.suspect = d.suspect && !a.answers || d.doubt.woke || d.doubt.isSuspect(s) // until it is heard
+		d.suspect = d.suspect && !a.answers || d.doubt.woke || d.doubt.isSuspect(s, l) // until it is heard
 		a.silent = d.doubt.isSilent(s, l)
 		a.ask = !a.silent && d.shouldAsk(s, l, now)
 	}
@@ -158,8 +158,11 @@ func (d *detector) asked(now time.Duration) { d.doubt.asked = now }
 // shouldAsk: an idle connection has something unanswered, and the last asking
 // has had its time. The kernel itself asks while something is pending.
 func (d *detector) shouldAsk(s sample, l Limits, now time.Duration) bool {
-	if s.pending || l.Idle == 0 || l.Silence == 0 || d.doubt.asks == 0 && !d.doubt.wanted {
+	switch {
+	case s.pending, l.Idle == 0, d.doubt.asks == 0 && !d.doubt.wanted:
 		return false
+	case !l.Ask && (!d.doubt.wanted || d.doubt.asked > -never):
+		return false // more than once would take the verdict from the kernel
 	}
 	return now-max(d.doubt.asked, d.heard) >= d.doubt.askPause(s, l)-resolution
 }

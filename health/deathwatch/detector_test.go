@@ -53,9 +53,9 @@ func (a assessment) finding() finding {
 
 func TestWhatALookLeadsTo(t *testing.T) {
 	t.Parallel()
-	within30 := Limits{Idle: 13 * time.Second, Silence: 29700 * time.Millisecond}
-	within3 := Limits{Idle: time.Second, Silence: 2800 * time.Millisecond}
-	short := Limits{Idle: 2 * time.Second, Silence: 4 * time.Second}
+	within30 := Limits{Idle: 13 * time.Second, Silence: 29700 * time.Millisecond, Ask: true}
+	within3 := Limits{Idle: time.Second, Silence: 2800 * time.Millisecond, Ask: true}
+	short := Limits{Idle: 2 * time.Second, Silence: 4 * time.Second, Ask: true}
 	for _, test := range []struct {
 		name   string
 		limits Limits
@@ -79,6 +79,11 @@ func TestWhatALookLeadsTo(t *testing.T) {
 			{at: 2.2, until: 2.6, silence: 2.2, probes: 2, want: asks},
 			{at: 2.7, until: 2.8, silence: 2.7, probes: 4, want: suspect},
 			{at: 2.9, silence: 0.1},
+		}},
+		{"without asking the kernel decides, and may ask only once", Limits{Idle: time.Second, Silence: 4 * time.Second}, 0, []look{
+			{at: 1.1, until: 1.35, silence: 1.1, probes: 1},
+			{at: 1.65, until: 2, silence: 1.65, probes: 1, want: suspect},
+			{at: 40, silence: 40, probes: 30, want: suspect},
 		}},
 		{"silence to the end of the budget", within3, 0, []look{
 			{at: 1.1, silence: 1.1, probes: 1, want: asks},
@@ -197,7 +202,7 @@ func TestWhatALookLeadsTo(t *testing.T) {
 
 func TestAMachineThatWokeAsksAndDoubtsUntilThePeerIsHeard(t *testing.T) {
 	t.Parallel()
-	l := Limits{Idle: time.Minute, Silence: 90 * time.Second}
+	l := Limits{Idle: time.Minute, Silence: 90 * time.Second, Ask: true}
 	d := newDetector()
 	d.assess(sample{silence: 5 * time.Second}, l, secs(5))
 	d.question(secs(9.9), true)
@@ -215,7 +220,7 @@ func TestAMachineThatWokeAsksAndDoubtsUntilThePeerIsHeard(t *testing.T) {
 
 func TestThePauseFitsWhatIsExpected(t *testing.T) {
 	t.Parallel()
-	within30 := Limits{Idle: 13 * time.Second, Silence: 29700 * time.Millisecond}
+	within30 := Limits{Idle: 13 * time.Second, Silence: 29700 * time.Millisecond, Ask: true}
 	for _, test := range []struct {
 		name   string
 		limits Limits
@@ -228,7 +233,7 @@ func TestThePauseFitsWhatIsExpected(t *testing.T) {
 		{"an answer that is due", within30, sample{silence: 13 * time.Second, probes: 1}, doubtPause},
 		{"the verdict", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 7 * time.Second}, time.Second},
 		{"a verdict just now", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 8 * time.Second}, doubtPause},
-		{"a short budget is looked at more often", Limits{Idle: time.Second, Silence: 1800 * time.Millisecond}, sample{silence: 1100 * time.Millisecond, probes: 1}, shortestPause},
+		{"a short budget is looked at more often", Limits{Idle: time.Second, Silence: 1800 * time.Millisecond, Ask: true}, sample{silence: 1100 * time.Millisecond, probes: 1}, shortestPause},
 	} {
 		d := newDetector()
 		if got := d.assess(test.sample, test.limits, time.Minute).pause; got != test.want {

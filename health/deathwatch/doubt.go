@@ -99,12 +99,14 @@ func (d *doubt) mark(answerTime, now time.Duration) {
 // isSuspect: several askings are unanswered. A window that has just been shut is
 // probed faster than a live peer's kernel answers: once in half a second
 // (tcp_invalid_ratelimit).
-func (d *doubt) isSuspect(s sample) bool {
+func (d *doubt) isSuspect(s sample, l Limits) bool {
 	switch n := d.overdue; {
 	case s.stalled():
 		return n > 2 && s.silence > time.Second
 	case s.inFlight:
 		return n > 2
+	case !l.Ask:
+		return n > 0 && d.due >= askEvery // the kernel may ask only once
 	default:
 		return n > 1 && d.due >= askEvery // or else the second was in vain
 	}
@@ -113,7 +115,7 @@ func (d *doubt) isSuspect(s sample) bool {
 // isSilent: the budget is over, and holds enough askings that nothing has come
 // back for.
 func (d *doubt) isSilent(s sample, l Limits) bool {
-	return l.Silence > 0 && s.silence >= l.Silence-resolution &&
+	return l.Silence > 0 && (s.pending || l.Ask) && s.silence >= l.Silence-resolution &&
 		d.overdue >= l.verdictAskings(s) && d.due >= l.awake(s)
 }
 
@@ -151,8 +153,9 @@ func (d *doubt) askPause(s sample, l Limits) time.Duration {
 	return pause
 }
 
-// isShort: the budget has no room for several askings with their time between.
-func (l Limits) isShort() bool { return l.Silence > 0 && l.Silence-l.Idle < mostAskings*askEvery }
+// isShort: the watch asks, and the budget has no room for several askings with
+// their time between.
+func (l Limits) isShort() bool { return l.Ask && l.Silence-l.Idle < mostAskings*askEvery }
 
 // askEvery is the shortest time between two askings.
 func (l Limits) askEvery() time.Duration {

@@ -229,7 +229,7 @@ func (w *watcher) askSiblings() {
 	w.due = w.everybody(w.due[:0])
 	for _, c := range w.due {
 		s := w.subjectOf(c)
-		if s == nil || c.limits.Idle == 0 {
+		if s == nil || c.limits.Idle == 0 || !c.limits.Ask {
 			continue
 		}
 		if _, lost := w.lost[hostOf(s)]; lost {

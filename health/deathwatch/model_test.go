@@ -196,7 +196,7 @@ func newWorld(seed uint64) *world {
 	budget := pick(2*time.Second, 3*time.Second, 5*time.Second, 10*time.Second, 30*time.Second, time.Minute)
 	return &world{
 		random: r,
-		limits: Limits{Idle: max(time.Second, budget*4/9/time.Second*time.Second), Silence: budget - 200*time.Millisecond},
+		limits: Limits{Idle: max(time.Second, budget*4/9/time.Second*time.Second), Silence: budget - 200*time.Millisecond, Ask: true},
 		rtt:    pick(0, 0, 0, 20*time.Millisecond, 200*time.Millisecond, 2*time.Second),
 		pace:   pick(time.Second, max(time.Second, budget/10)),
 		gone:   never,

@@ -92,7 +92,7 @@ func TestPingsOfAWatchedConnectionLeaveItsOptions(t *testing.T) {
 	t.Parallel()
 	client, _ := testnet.Pair(t)
 	timers{idle: 60, interval: 10, count: 3}.set(t, client)
-	n, s := supervise(t, client, Limits{Idle: time.Minute, Silence: 80 * time.Second})
+	n, s := supervise(t, client, Limits{Idle: time.Minute, Silence: 80 * time.Second, Ask: true})
 	for range 3 {
 		done := make(chan error, 2)
 		for range cap(done) {

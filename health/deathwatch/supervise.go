@@ -55,6 +55,10 @@ type Limits struct {
 	// Silence is how long a peer may leave unanswered what it was sent or
 	// asked; 0 is for ever. A peer that answers without reading is not silent.
 	Silence time.Duration
+	// Ask has the watch ask the peer of an idle connection again in doubt, and
+	// give it up when the silence is over. Without it that is left to the kernel
+	// and the options of the socket.
+	Ask bool
 	// Pace is the longest pause between two retransmissions that the promise
 	// needs (TCP_RTO_MAX_MS, Linux 6.15 and newer); 0 leaves it alone. The watch
 	// keeps it at twice the retransmission timeout of the path or more, as that

@@ -199,7 +199,7 @@ func TestAnIdlePeerIsAskedInDoubtAndGivenUpWhenTheBudgetIsOver(t *testing.T) {
 	t.Parallel()
 	client, server := testnet.Pair(t)
 	timers{idle: 1, interval: 10, count: 2}.set(t, client)
-	limits := Limits{Idle: time.Second, Silence: 2800 * time.Millisecond}
+	limits := Limits{Idle: time.Second, Silence: 2800 * time.Millisecond, Ask: true}
 	n, _ := supervise(t, client, limits)
 	testnet.Freeze(t, server)
 	start := time.Now()
@@ -221,7 +221,7 @@ func TestAPeerThatAnswersAtTheLastMomentLives(t *testing.T) {
 	t.Parallel()
 	client, server := testnet.Pair(t)
 	timers{idle: 1, interval: 7, count: 3}.set(t, client)
-	n, _ := supervise(t, client, Limits{Idle: time.Second, Silence: 4 * time.Second})
+	n, _ := supervise(t, client, Limits{Idle: time.Second, Silence: 4 * time.Second, Ask: true})
 	thaw := testnet.Freeze(t, server)
 	n.next(t, "suspect")
 	waitFor(t, client, func(i health.Info) bool { return i.Silence() > 3300*time.Millisecond })
@@ -251,10 +251,10 @@ func TestOptionsThatOthersSetMeanwhileStayAndCount(t *testing.T) {
 	t.Parallel()
 	client, server := testnet.Pair(t)
 	timers{idle: 1, interval: 1, count: 2}.set(t, client)
-	n, _ := supervise(t, client, Limits{Idle: time.Second, Silence: 3 * time.Second})
+	n, _ := supervise(t, client, Limits{Idle: time.Second, Silence: 3 * time.Second, Ask: true})
 	thaw := testnet.Freeze(t, server)
 	n.next(t, "suspect")
-	n.setLimits(Limits{Idle: 60 * time.Second, Silence: 90 * time.Second})
+	n.setLimits(Limits{Idle: 60 * time.Second, Silence: 90 * time.Second, Ask: true})
 	timers{idle: 60, interval: 10, count: 3}.set(t, client)
 	// An absence: the limits of before would have ended it.
 	time.Sleep(4 * time.Second)
@@ -303,7 +303,7 @@ func TestTheSiblingsOfASilentDeathAreAskedAtOnce(t *testing.T) {
 		timers{idle: 60, interval: 10, count: 3}.set(t, c)
 	}
 	n, _ := supervise(t, lost, Limits{Silence: 2 * time.Second})
-	sibling, _ := supervise(t, other, Limits{Idle: time.Minute, Silence: 90 * time.Second})
+	sibling, _ := supervise(t, other, Limits{Idle: time.Minute, Silence: 90 * time.Second, Ask: true})
 	testnet.Freeze(t, lostPeer)
 	lost.Write([]byte("x"))
 	n.next(t, "suspect")
@@ -403,7 +403,7 @@ func TestAfterASleepIdleConnectionsAreSuspectUntilHeard(t *testing.T) {
 	var notes [3]*notebook
 	for i, c := range []*net.TCPConn{healthy, lost, silenced} {
 		timers{idle, 1, 2, 0}.set(t, c)
-		limits := Limits{Idle: idle * time.Second, Silence: 63 * time.Second}
+		limits := Limits{Idle: idle * time.Second, Silence: 63 * time.Second, Ask: true}
 		if c == silenced {
 			limits.Idle = 0
 		}
@@ -455,7 +455,7 @@ func TestTheWatchKeepsNoConnectionAlive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := &kept{newNotebook(t, c.(*net.TCPConn), Limits{Idle: time.Minute, Silence: 1600 * time.Millisecond})}
+		k := &kept{newNotebook(t, c.(*net.TCPConn), Limits{Idle: time.Minute, Silence: 1600 * time.Millisecond, Ask: true})}
 		if _, err := Supervise(weakRef{weak.Make(k), &dropped}); err != nil {
 			t.Fatal(err)
 		}
