@@ -14,8 +14,8 @@
 //	conn, err := hale.Dial("tcp", address)
 //
 // and a peer that vanishes is noticed within 30 seconds, whether the connection
-// is idle or waits for an acknowledgement, not after minutes or never. (One that
-// had stopped reading before takes longer, since it may read as slowly as it
-// likes: see the KeepAlive of a [Dialer].) Package sockopt decides what is set
-// on which operating system, package health explains deaths.
+// is idle, waits for an acknowledgement, or for a peer that reads slowly, not after
+// minutes or never. (Before Linux 6.15, one that had stopped reading takes longer.)
+// Package sockopt decides what is set on which operating system, package health
+// explains deaths.
 package hale

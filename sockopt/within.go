@@ -37,11 +37,19 @@ const (
 // hale.Conn keeps; the other fields are for kernels that are left alone with it,
 // with Linux' late timers allowed for.
 //
-// What a budget tolerates: the watch asks a peer that leaves something
-// unanswered about four times a second until d is over, so that a peer is not
-// taken for gone because a packet was lost or a path was down for less than d
-// less Idle. A kernel alone asks Count times, and a short d is then one or two
-// lost packets.
+// What a budget tolerates, measured over a minute and a half with packets lost at
+// random, each way: idle and busy connections 2 % at 3 s and 10 % at 5 s; a peer
+// that does not read, which only the kernel probes, and once a second at most, 2 %
+// at 3 s and 10 % from 10 s on. A path that is down for half of d ends nothing; an
+// idle connection may have been silent for Idle before, so longer gaps end some.
+// The price is a probe and its answer for each Idle: 7,000 packets an hour at 3 s,
+// 3,600 at 5 s, 1,800 at 10 s, 550 at 30 s, 270 at 60 s; and ten to twenty into a
+// silence. A kernel alone ([Control]) asks Count times, and a short d is then one or
+// two lost packets.
+//
+// Where several askings take longer than d, the verdict waits for them: with the
+// peer's window shut up to 3.7 s at a d of 3 s, and on paths whose round trip is
+// above a tenth of d or so, while data is in flight.
 //
 // Where only Linux' kernel stands behind it ([Control]), the first write into a
 // peer's silence ends keepalive's clock and starts the user timeout's: d then
