@@ -27,7 +27,7 @@ const (
 // peers at once: each connection has a peer address of its own, so that one can
 // vanish and the others stay, and the watch does not take them for one machine.
 type lab struct {
-	t       *testing.T
+	t       testing.TB
 	path    *path
 	client  *testnet.Host
 	peers   *testnet.Host
@@ -38,7 +38,7 @@ type lab struct {
 // building limits how many labs are built beside each other.
 var building sync.Mutex
 
-func newLab(t *testing.T, rtt time.Duration, retries2 int) *lab {
+func newLab(t testing.TB, rtt time.Duration, retries2 int) *lab {
 	t.Helper()
 	building.Lock()
 	defer building.Unlock()

@@ -15,7 +15,7 @@ const device = "far"
 
 // openTUN makes a network device of the host whose packets this process reads
 // and writes.
-func openTUN(t *testing.T, h *testnet.Host) (packets *os.File) {
+func openTUN(t testing.TB, h *testnet.Host) (packets *os.File) {
 	t.Helper()
 	err := h.Do(func() (err error) {
 		packets, err = newTUN()
