@@ -102,7 +102,9 @@ type KeepAlive struct {
 	// Zero means the shortest pace with which the kernel does not give up
 	// before the promised time, given [Platform.Retries2]; where there is none,
 	// and on systems without the option, the system's pace stays, and a kernel
-	// that refuses it (MPTCP) is no failure.
+	// that refuses it (MPTCP) is no failure. The watch of a hale.Conn keeps it
+	// at what the path needs, and at less, if need be, while the peer's window is
+	// shut; also where Pace is negative, which leaves it alone until then.
 	Pace time.Duration
 }
 

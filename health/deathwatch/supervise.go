@@ -65,6 +65,10 @@ type Limits struct {
 	// changes, and while the peer's window is shut short enough for several
 	// window probes within Silence.
 	Pace time.Duration
+	// Retries is after how many unanswered window probes the kernel gives the
+	// connection up by itself (net.ipv4.tcp_retries2), which is not to be before
+	// Silence is over; 0 is more than enough.
+	Retries int
 }
 
 // Supervise watches the connection that ref leads to, with early warnings. The
