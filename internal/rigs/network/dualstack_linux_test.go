@@ -70,8 +70,8 @@ func (s *scene) made(keeper *process, host string) event {
 	if h, _, err := net.SplitHostPort(e.Remote); err != nil || h != host {
 		s.t.Fatalf("%+v, want a connection to %s", e, host)
 	}
-	if want := keepAlive.String(); e.Held != want {
-		s.t.Errorf("the connection to %s is under %q, want %q", host, e.Held, want)
+	if want, err := held(); err != nil || e.Held != want {
+		s.t.Errorf("the connection to %s is under %q, want %q (%v)", host, e.Held, want, err)
 	}
 	return e
 }

@@ -42,9 +42,21 @@ var (
 	// asked: the answer to the first probe says so, which is up to an eighth
 	// late.
 	asked = window{keepAlive.Idle, keepAlive.Idle * 9 / 8}
-	// beaten: a heartbeat is not answered.
-	beaten = window{beatTimeout, beatEvery*11/10 + beatTimeout}
+	// beaten: a heartbeat is not answered, but acknowledged, and the silence begins
+	// with that.
+	beaten = window{beatTimeout - acknowledging, beatEvery*11/10 + beatTimeout}
 )
+
+// acknowledging is what the other host's kernel may take for it.
+const acknowledging = noise / 10
+
+// held are the options of a connection under the promise, as its kernel tells them.
+func held() (string, error) {
+	plan, err := sockopt.Current().Plan(keepAlive)
+	k := plan.Effective
+	k.UserTimeout = 0 // left alone, which is none
+	return k.String(), err
+}
 
 // How often, and for how long, the application is asked where the kernel's
 // answer is not enough.
