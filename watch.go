@@ -114,7 +114,7 @@ func limitsOf(r sockopt.Report) deathwatch.Limits {
 		l.Idle = max(r.Got.Idle, 0)
 	}
 	r.Got.UserTimeout = 0
-	l.Pace, l.Retries = paceOf(r), int(r.Platform.Retries2)
+	l.Pace, l.Retries = paceOf(r), r.Platform.Retries2
 	l.Ask = r.Asked.Within > 0 // explicit numbers are the kernel's to act by
 	if asked := r.Asked.UserTimeout; r.Asked.Within > 0 {
 		l.Silence = r.Asked.Within - verdictReserve

@@ -32,19 +32,19 @@ func (l Limits) paceFor(s sample) time.Duration {
 func (l Limits) windowProbes() time.Duration {
 	const wanted = fewestAskings + 2
 	if l.Retries > 0 {
-		return time.Duration(min(wanted, l.Retries))
+		return time.Duration(min(wanted, int(l.Retries)))
 	}
 	return wanted
 }
 
 // keepPace sets the pace that the connection needs now, unless it has it.
 func (c *Supervision) keepPace(socket syscall.RawConn, s sample) {
-	pace := c.limits.paceFor(s)
+	pace := int32(min(c.limits.paceFor(s), 2*time.Minute) / time.Millisecond)
 	if c.limits.Pace == 0 || pace == c.pace || s.rtt == 0 {
 		return
 	}
 	c.pace = pace
 	_ = rawconn.Control(socket, func(fd uintptr) error {
-		return setOption(fd, rtoMax, int32(min(pace, 2*time.Minute)/time.Millisecond))
+		return setOption(fd, rtoMax, pace)
 	})
 }

@@ -55,6 +55,10 @@ type Limits struct {
 	// Silence is how long a peer may leave unanswered what it was sent or
 	// asked; 0 is for ever. A peer that answers without reading is not silent.
 	Silence time.Duration
+	// Retries is after how many unanswered window probes the kernel gives the
+	// connection up by itself (net.ipv4.tcp_retries2), which is not to be before
+	// Silence is over; 0 is more than enough.
+	Retries uint8
 	// Ask has the watch ask the peer of an idle connection again in doubt, and
 	// give it up when the silence is over. Without it that is left to the kernel
 	// and the options of the socket.
@@ -65,10 +69,6 @@ type Limits struct {
 	// changes, and while the peer's window is shut short enough for several
 	// window probes within Silence.
 	Pace time.Duration
-	// Retries is after how many unanswered window probes the kernel gives the
-	// connection up by itself (net.ipv4.tcp_retries2), which is not to be before
-	// Silence is over; 0 is more than enough.
-	Retries int
 }
 
 // Supervise watches the connection that ref leads to, with early warnings. The
@@ -91,9 +91,9 @@ type Supervision struct {
 
 	// The rest belongs to the goroutine that serves the watch.
 	limits   Limits
-	pace     time.Duration // that the watch has set last; 0 if it has not
 	detector detector
 	held     *options // what the socket held before the watch began to ask; nil if it does not
+	pace     int32    // that the watch has set last, in ms; 0 if it has not
 	finSeen  bool     // the subject knows
 	over     bool     // in state CLOSE, and not explained yet
 }
