@@ -114,6 +114,7 @@ func within(t *testing.T, what string, d, least, most time.Duration) {
 
 func TestDataThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 	t.Parallel()
+	opened := time.Now()
 	client, server := testnet.Pair(t) // whose kernel would wait for a quarter of an hour
 	const silence = 2 * time.Second
 	n, _ := supervise(t, client, Limits{Silence: silence})
@@ -132,7 +133,11 @@ func TestDataThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 		t.Errorf("suspect: %+v", s.info)
 	}
 	d := n.next(t, "dead")
-	within(t, "dead", d.at.Sub(start), silence-2*resolution, silence+600*time.Millisecond)
+	// The silence begins when the peer was last heard, which is between the two.
+	if got := d.at.Sub(opened); got < silence-resolution {
+		t.Errorf("dead %v after the connect began", got)
+	}
+	within(t, "dead", d.at.Sub(start), 0, silence+600*time.Millisecond)
 	if d.dead.Cause != health.SendTimeout || !errors.Is(d.dead, syscall.ETIMEDOUT) || d.info.Unacked != 8 {
 		t.Errorf("%+v", d.dead)
 	}
@@ -145,6 +150,7 @@ func TestDataThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 // A FIN is in flight although the kernel notes no data that was sent.
 func TestAFinThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 	t.Parallel()
+	opened := time.Now()
 	client, server := testnet.Pair(t)
 	const silence = 2 * time.Second
 	n, _ := supervise(t, client, Limits{Silence: silence})
@@ -153,7 +159,11 @@ func TestAFinThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 	client.CloseWrite()
 	n.next(t, "suspect")
 	d := n.next(t, "dead")
-	within(t, "dead", d.at.Sub(start), silence-2*resolution, silence+600*time.Millisecond)
+	// The silence begins when the peer was last heard, which is between the two.
+	if got := d.at.Sub(opened); got < silence-resolution {
+		t.Errorf("dead %v after the connect began", got)
+	}
+	within(t, "dead", d.at.Sub(start), 0, silence+600*time.Millisecond)
 	if d.dead.Cause != health.SendTimeout {
 		t.Error(d.dead)
 	}
@@ -271,6 +281,7 @@ func TestOptionsThatOthersSetMeanwhileStayAndCount(t *testing.T) {
 
 func TestLimitsAreAskedForAgainBeforeAVerdict(t *testing.T) {
 	t.Parallel()
+	opened := time.Now() // the peer is last heard between this and start
 	client, server := testnet.Pair(t)
 	n, _ := supervise(t, client, Limits{Silence: 2 * time.Second})
 	testnet.Freeze(t, server)
@@ -278,7 +289,11 @@ func TestLimitsAreAskedForAgainBeforeAVerdict(t *testing.T) {
 	start := time.Now()
 	client.Write([]byte("x"))
 	n.next(t, "suspect")
-	within(t, "dead", n.next(t, "dead").at.Sub(start), 5*time.Second-2*resolution, 5600*time.Millisecond)
+	d := n.next(t, "dead")
+	if got := d.at.Sub(opened); got < 5*time.Second-resolution {
+		t.Errorf("dead %v after the connect began", got)
+	}
+	within(t, "dead", d.at.Sub(start), 0, 5600*time.Millisecond)
 }
 
 func TestRefreshedLimitsHoldAtOnce(t *testing.T) {
