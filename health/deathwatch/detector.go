@@ -175,7 +175,7 @@ func (d *detector) pause(s sample, l Limits) time.Duration {
 	case s.probes > 0, int32(s.timeouts) > d.before, d.suspect, d.doubt != nil && d.doubt.wanted:
 		pause = l.doubtPause()
 	case l.Idle > 0:
-		pause = max(min(pause, l.Idle-s.silence+resolution), l.doubtPause())
+		pause = max(min(pause, l.answerDue()-s.silence), l.doubtPause())
 	}
 	if l.Silence > 0 && (s.pending || d.doubt != nil && d.doubt.asks > 0) {
 		left := l.Silence - s.silence
@@ -198,6 +198,16 @@ func (l Limits) pause() time.Duration {
 		pause = min(pause, l.Silence/4)
 	}
 	return max(pause, shortestPause)
+}
+
+// answerDue is the silence at which a look finds the first probe answered, if the
+// peer is there: a kernel's timer is late by up to an eighth, mostly by less than
+// half of that. A short budget has no time for it, and finds the probe unanswered.
+func (l Limits) answerDue() time.Duration {
+	if l.isShort() {
+		return l.Idle + resolution
+	}
+	return l.Idle + l.Idle/16 + doubtPause
 }
 
 // unansweredFor is for how much of the silence that was a death an answer was

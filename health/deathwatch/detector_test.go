@@ -229,7 +229,8 @@ func TestThePauseFitsWhatIsExpected(t *testing.T) {
 	}{
 		{"nothing to expect", Limits{}, sample{}, longestPause},
 		{"a quarter of the silence", within30, sample{}, within30.Silence / 4},
-		{"the next probe", within30, sample{silence: 12 * time.Second}, time.Second + resolution},
+		{"the next probe's answer", within30, sample{silence: 12 * time.Second}, time.Second + 13*time.Second/16 + doubtPause},
+		{"the next probe of a short budget", Limits{Idle: 2 * time.Second, Silence: 4 * time.Second, Ask: true}, sample{silence: 1500 * time.Millisecond}, 500*time.Millisecond + resolution},
 		{"an answer that is due", within30, sample{silence: 13 * time.Second, probes: 1}, doubtPause},
 		{"the verdict", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 7 * time.Second}, time.Second},
 		{"a verdict just now", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 8 * time.Second}, doubtPause},

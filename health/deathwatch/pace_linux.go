@@ -13,6 +13,9 @@ import (
 // retransmissions, and between two probes of a shut window.
 const rtoMax = 44
 
+// longestPace is the kernel's TCP_RTO_MAX.
+const longestPace = 2 * time.Minute
+
 // paceFor is the one that the connection needs: that of the promise, but not so short
 // that a segment is sent again before it can be answered; and while the peer takes
 // nothing, short enough for a verdict within the silence, but not for the kernel's
@@ -39,12 +42,18 @@ func (l Limits) windowProbes() time.Duration {
 
 // keepPace sets the pace that the connection needs now, unless it has it.
 func (c *Supervision) keepPace(socket syscall.RawConn, s sample) {
-	pace := int32(min(c.limits.paceFor(s), 2*time.Minute) / time.Millisecond)
-	if c.limits.Pace == 0 || pace == c.pace || s.rtt == 0 {
+	if c.limits.Pace == 0 || s.rtt == 0 {
 		return
 	}
-	c.pace = pace
+	pace, held := c.limits.paceFor(s).Milliseconds(), int64(c.pace)
+	if held == 0 {
+		held = c.limits.Pace.Milliseconds()
+	}
+	if pace = min(pace, longestPace.Milliseconds()); pace == held {
+		return
+	}
+	c.pace = int32(pace)
 	_ = rawconn.Control(socket, func(fd uintptr) error {
-		return setOption(fd, rtoMax, pace)
+		return setOption(fd, rtoMax, c.pace)
 	})
 }

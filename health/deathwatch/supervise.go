@@ -64,8 +64,8 @@ type Limits struct {
 	// and the options of the socket.
 	Ask bool
 	// Pace is the longest pause between two retransmissions that the promise
-	// needs (TCP_RTO_MAX_MS, Linux 6.15 and newer); 0 leaves it alone. The watch
-	// keeps it at twice the retransmission timeout of the path or more, as that
+	// needs, and that the socket holds (TCP_RTO_MAX_MS, Linux 6.15 and newer);
+	// 0 leaves it alone. The watch keeps it at twice the retransmission timeout of the path or more, as that
 	// changes, and while the peer's window is shut short enough for several
 	// window probes within Silence.
 	Pace time.Duration
@@ -93,7 +93,7 @@ type Supervision struct {
 	limits   Limits
 	detector detector
 	held     *options // what the socket held before the watch began to ask; nil if it does not
-	pace     int32    // that the watch has set last, in ms; 0 if it has not
+	pace     int32    // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
 	finSeen  bool     // the subject knows
 	over     bool     // in state CLOSE, and not explained yet
 }
