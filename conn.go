@@ -128,7 +128,9 @@ func (c *Conn) Close() error {
 }
 
 func (c *Conn) noteClosed() {
-	dead := c.end(c.described(health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed}))
+	dead := c.end(func() *health.DeadError {
+		return c.described(health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed})
+	})
 	if dead.Cause == health.LocalClosed {
 		dead = nil
 	}

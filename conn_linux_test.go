@@ -120,11 +120,11 @@ func TestTheUsersOwnLookConsumesNothingThatMatters(t *testing.T) {
 	}
 }
 
-// The kernel gives the second write EPIPE before anybody has seen the peer's
-// FIN: there is no verdict to wait for.
+// The kernel gives the second write EPIPE before anybody has seen the peer's FIN:
+// there is nothing to wait for.
 func TestAWriteOnTheHeelsOfAResetReturns(t *testing.T) {
 	t.Parallel()
-	const conns, hang = 30, 900 * time.Millisecond
+	const conns, hang = 200, 50 * time.Millisecond
 	failed, hung := 0, 0
 	for range conns {
 		client, server := connect(t, new(Dialer))
@@ -137,7 +137,7 @@ func TestAWriteOnTheHeelsOfAResetReturns(t *testing.T) {
 			}
 			if err != nil {
 				failed++
-				if c := health.Classify(err); c != health.PeerClosed {
+				if c := health.Classify(err); c != health.Reset {
 					t.Errorf("%v: %v", c, err)
 				}
 			}
@@ -146,7 +146,7 @@ func TestAWriteOnTheHeelsOfAResetReturns(t *testing.T) {
 	if failed == 0 {
 		t.Error("no write failed")
 	}
-	if hung > conns/5 { // not never: the machine may stand still
+	if hung > conns/20 { // not never: the machine may stand still
 		t.Errorf("%d writes hung", hung)
 	}
 }

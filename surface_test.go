@@ -19,7 +19,7 @@ import (
 var namesMost = map[string]int{
 	"":                  10,
 	"sockopt":           22,
-	"health":            26,
+	"health":            27,
 	"health/deathwatch": 9,
 	"health/heartbeat":  2,
 	"health/healthtest": 3,

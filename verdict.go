@@ -3,6 +3,7 @@ package hale
 import (
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"example.com/hale/health"
 	"example.com/hale/internal/errno"
 	"example.com/hale/internal/notify"
+	"example.com/hale/internal/rawconn"
 )
 
 // verdict is what is known about a connection's end, the same for everybody.
@@ -21,7 +23,11 @@ type verdict struct {
 	why  atomic.Pointer[health.DeadError]
 	done chan struct{}
 
-	mu       sync.Mutex // guards changes of all; nobody is called under it
+	// mu guards changes of all, and the kernel's word: it tells an error once, so
+	// that whoever asks for it keeps what it says before anybody else may ask.
+	// Nobody outside is called under it.
+	mu       sync.Mutex
+	fin      bool // the peer has closed its side, whatever came after
 	watchers []*notify.Call[*health.DeadError]
 }
 
@@ -35,13 +41,17 @@ func (v *verdict) final() *health.DeadError {
 	}
 }
 
-// settle makes dead the final verdict, unless there is one, and returns what
-// is, and who is to be told if this was the first.
-func (v *verdict) settle(dead *health.DeadError) (final *health.DeadError, first bool, tell []*notify.Call[*health.DeadError]) {
+// settle makes what find finds the final verdict, unless there is one or it finds
+// nothing, and returns what is, and who is to be told if this was the first.
+func (v *verdict) settle(find func() *health.DeadError) (final *health.DeadError, first bool, tell []*notify.Call[*health.DeadError]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if final := v.final(); final != nil {
 		return final, false, nil
+	}
+	dead := find()
+	if dead == nil {
+		return nil, false, nil
 	}
 	v.why.Store(dead)
 	close(v.done)
@@ -53,11 +63,19 @@ func (v *verdict) settle(dead *health.DeadError) (final *health.DeadError, first
 func (v *verdict) note(fin *health.DeadError) (why *health.DeadError, tell []*notify.Call[*health.DeadError]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.fin = true
 	if why := v.why.Load(); why != nil {
 		return why, nil
 	}
 	v.why.Store(fin)
 	return fin, slices.Clone(v.watchers)
+}
+
+// sawFIN reports whether the peer is known to have closed its side.
+func (v *verdict) sawFIN() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fin
 }
 
 // watch adds a watcher and returns what it has missed.
@@ -110,94 +128,82 @@ func (c *Conn) State() health.State {
 	return health.Alive
 }
 
-// fail turns an error of the socket into the one to return.
+// fail turns an error of the socket into the one to return: the reason of the
+// connection's death, if it has died. The end of what the peer has sent is io.EOF
+// where the peer has closed its side, whatever came after.
 func (c *Conn) fail(err error) error {
 	c.meter.Fault()
-	if c.missedIt(err) {
-		c.awaitVerdict()
+	atFIN := err == io.EOF && c.readToFIN()
+	if isLeftover := err == io.EOF && !atFIN || errno.Of(err) == errno.Broken && !c.wroteFIN.Load(); isLeftover {
+		c.letOthersTell()
 	}
-	if dead := c.verdict.final(); dead != nil {
-		return keep(dead, err)
-	}
-	if c.shutHere(err) {
-		return err
-	}
-	dead := health.Diagnose(c.TCPConn, err)
-	switch {
-	case dead != nil:
-		return keep(c.end(c.described(*dead)), err)
-	case err == io.EOF:
+	dead := c.end(func() *health.DeadError { return c.diagnose(err) })
+	if atFIN {
 		c.peerClosed(c.described(health.DeadError{Cause: health.PeerClosed, Op: "read", Detected: time.Now(), Err: err}))
-	}
-	return err
-}
-
-// keep returns the verdict, except that a call on a connection which this side
-// has closed gets net's own error.
-func keep(dead *health.DeadError, err error) error {
-	if dead.Cause == health.LocalClosed {
 		return err
+	}
+	if dead == nil || dead.Cause == health.LocalClosed {
+		return err // net's own, on a connection that this side has closed
 	}
 	return dead
 }
 
-// missedIt reports whether err is what follows a death whose real error was
-// given to somebody else: another call or the watch, which is about to leave
-// its verdict. After the peer's FIN there is none: the kernel gives EPIPE for a
-// reset (tcp_reset), and remembers a silence.
-func (c *Conn) missedIt(err error) bool {
-	if err != io.EOF && errno.Of(err) != errno.Broken || c.wroteFIN.Load() || c.verdict.final() != nil {
-		return false
+// diagnose asks the kernel what an error means.
+func (c *Conn) diagnose(err error) *health.DeadError {
+	dead := health.Diagnose((*subject)(c), err)
+	if dead == nil {
+		return nil
 	}
-	if why := c.verdict.why.Load(); why != nil && why.Cause == health.PeerClosed {
-		return false
-	}
-	info, ierr := c.Info()
-	return ierr == nil && info.State == health.TCPClose
+	return c.described(*dead)
 }
 
-// shutHere reports whether err only says that this side has shut down its
-// writing. Where the kernel tells, health.Diagnose asks it.
-func (c *Conn) shutHere(err error) bool {
-	if !c.wroteFIN.Load() || errno.Of(err) != errno.Broken {
-		return false
+// readToFIN is asked about an io.EOF: is it the peer's, or what is left of an error
+// that somebody else was given?
+func (c *Conn) readToFIN() bool {
+	saw, known := false, false
+	if rawconn.Control(c.socket, func(fd uintptr) error {
+		saw, known = rawconn.SawFIN(fd)
+		return nil
+	}) == nil && known {
+		return saw
 	}
-	_, ierr := c.Info()
-	return ierr != nil
+	return c.verdict.final() == nil || c.verdict.sawFIN()
 }
 
-// The wait for a verdict that another goroutine is about to leave is bounded: a
-// third of a second, in steps, so that a machine which stood still in between
-// does not cut it short. It is used up if there is no such verdict: the watch
-// has yet to see a FIN to which a write has drawn a RST, and another write its
-// EPIPE.
-const (
-	verdictSteps = 60
-	verdictStep  = 5 * time.Millisecond
-)
-
-func (c *Conn) awaitVerdict() {
-	tick := time.NewTicker(verdictStep)
-	defer tick.Stop()
-	for range verdictSteps {
-		select {
-		case <-c.verdict.done:
+// letOthersTell is for a call that got what is left of an error: another, which was
+// given the error at the same moment, may be on its way to say so. It needs a
+// processor for that, and no time: this one gives way, and then decides by the facts
+// at hand.
+func (c *Conn) letOthersTell() {
+	const turns = 100
+	for range turns {
+		if c.verdict.final() != nil {
 			return
-		case <-tick.C:
 		}
+		runtime.Gosched()
 	}
 }
 
 // look asks the socket, and keeps what it says.
 func (c *Conn) look() error {
-	var dead *health.DeadError
+	var fin *health.DeadError
+	dead := c.end(func() (dead *health.DeadError) {
+		switch {
+		case !errors.As(health.Check((*subject)(c)), &dead):
+			return nil
+		case errors.Is(dead.Err, io.EOF):
+			fin = dead
+			return nil
+		}
+		return c.described(*dead)
+	})
 	switch {
-	case !errors.As(health.Check(c.TCPConn), &dead):
-		return nil
-	case errors.Is(dead.Err, io.EOF):
-		return c.peerClosed(c.described(*dead))
+	case dead != nil:
+		return dead
+	case fin != nil:
+		return c.peerClosed(c.described(*fin))
 	}
-	return c.end(c.described(*dead))
+	return nil
 }
 
 // described returns dead with what the connection knows of itself: a copy, for
@@ -217,9 +223,10 @@ func (c *Conn) peerClosed(fin *health.DeadError) *health.DeadError {
 	return why
 }
 
-// end makes dead the final verdict, unless there is one, and returns what is.
-func (c *Conn) end(dead *health.DeadError) *health.DeadError {
-	final, first, tell := c.verdict.settle(dead)
+// end makes what find finds the final verdict, unless there is one, and returns what
+// is: nil if there is none, and find has found nothing.
+func (c *Conn) end(find func() *health.DeadError) *health.DeadError {
+	final, first, tell := c.verdict.settle(find)
 	if !first {
 		return final
 	}

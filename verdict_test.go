@@ -21,6 +21,7 @@ var deaths = map[health.Cause]bool{
 	health.Unreachable:      true,
 	health.HeartbeatFailed:  true,
 	health.LocalClosed:      false,
+	health.Aborted:          true,
 }
 
 func TestEveryCauseIsDecidedToBeADeathOrNot(t *testing.T) {
@@ -33,7 +34,8 @@ func TestEveryCauseIsDecidedToBeADeathOrNot(t *testing.T) {
 		told := false
 		client, _ := connect(t, &Dialer{Observer: &Observer{Dead: func(DeadInfo) { told = true }}})
 		own := errors.New("net's own")
-		err := keep(client.end(&health.DeadError{Cause: cause, Err: own}), own)
+		client.end(func() *health.DeadError { return &health.DeadError{Cause: cause, Err: own} })
+		err := client.fail(own)
 		if told != want || health.IsDead(err) != want {
 			t.Errorf("%v: told %v, returned %v", cause, told, err)
 		}

@@ -6,8 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
-	"net"
-	"syscall"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,132 +19,119 @@ import (
 // which call met the error. verdictBudget is within what time it must be known.
 const verdictBudget = 3 * time.Second
 
-// A verdict is one row of the table: in a state something happens, somebody
-// meets it, and all agree.
+// A verdictRow is one row of the table: in a state something happens, and whoever
+// meets it (a [witness]), all agree. A witness that writes makes an event of its own.
 type verdictRow struct {
 	state, event string
 	want         health.Cause
-	within       time.Duration // 0 is at once; with the window shut, four window probes
-	open         bool          // Done stays open: half-close is legal
+	written      health.Cause // to a witness that writes; zero is want
+	stolen       health.Cause // if the error was given past the Conn; zero is want
+	within       time.Duration
+	fin          bool // the peer closed in good order: reading ends with io.EOF
+	open         bool // that is all: Done stays open, half-close is legal
 }
 
+// atOnce is zero in a row; a shut window takes four window probes.
+const (
+	atOnce     = 500 * time.Millisecond
+	stallProbe = verdictBudget + 1500*time.Millisecond
+)
+
+// What is known only by the error that was stolen, an abort, cannot be told from a
+// reset by what is left of it.
 var verdicts = []verdictRow{
-	{state: "idle", event: "gone", want: health.KeepAliveTimeout, within: verdictBudget},
+	{state: "idle", event: "gone", want: health.KeepAliveTimeout, written: health.SendTimeout, within: verdictBudget},
 	{state: "idle", event: "gone, then written to", want: health.SendTimeout, within: verdictBudget},
 	{state: "idle", event: "gone, then CloseWrite", want: health.SendTimeout, within: verdictBudget},
 	{state: "idle", event: "reset", want: health.Reset},
-	{state: "idle", event: "closed", want: health.PeerClosed, open: true},
-	{state: "in flight", event: "gone", want: health.KeepAliveTimeout, within: verdictBudget},
+	{state: "idle", event: "aborted", want: health.Aborted, stolen: health.Reset},
+	{state: "idle", event: "closed", want: health.PeerClosed, written: health.Reset, open: true, fin: true},
+	{state: "idle", event: "closed, then written to", want: health.Reset, fin: true},
+	{state: "idle", event: "answered and closed", want: health.PeerClosed, written: health.Reset, open: true, fin: true},
+	{state: "idle", event: "answered and closed, then written to", want: health.Reset, fin: true},
+	{state: "idle", event: "answered and reset", want: health.Reset},
+	{state: "idle", event: "closed by both", want: health.PeerClosed, open: true, fin: true},
+	{state: "in flight", event: "gone", want: health.KeepAliveTimeout, written: health.SendTimeout, within: verdictBudget},
 	{state: "in flight", event: "reset", want: health.Reset},
-	{state: "window shut", event: "gone", want: health.SendTimeout, within: verdictBudget + 1500*time.Millisecond},
+	{state: "in flight", event: "aborted", want: health.Aborted, stolen: health.Reset},
+	{state: "in flight", event: "closed", want: health.Reset}, // what it had not read is lost
+	{state: "window shut", event: "gone", want: health.SendTimeout, within: stallProbe},
 	{state: "window shut", event: "reset", want: health.Reset},
-	{state: "window shut", event: "closed", want: health.Reset}, // what it had not read is lost
+	{state: "window shut", event: "aborted", want: health.Aborted, stolen: health.Reset},
+	{state: "window shut", event: "closed", want: health.Reset},
+	{state: "unread", event: "gone", want: health.KeepAliveTimeout, written: health.SendTimeout, within: verdictBudget},
+	{state: "unread", event: "reset", want: health.Reset},
+	{state: "unread", event: "aborted", want: health.Aborted, stolen: health.Reset},
+	{state: "unread", event: "closed", want: health.PeerClosed, written: health.Reset, open: true, fin: true},
+	{state: "unread", event: "closed, then written to", want: health.Reset, fin: true},
 	{state: "closed for writing", event: "gone", want: health.KeepAliveTimeout, within: verdictBudget},
 	{state: "closed for writing", event: "reset", want: health.Reset},
-	{state: "closed by the peer", event: "gone", want: health.KeepAliveTimeout, within: verdictBudget},
-	{state: "closed by the peer", event: "gone, then written to", want: health.SendTimeout, within: verdictBudget},
-	{state: "closed by the peer", event: "gone, then CloseWrite", want: health.SendTimeout, within: verdictBudget},
+	{state: "closed for writing", event: "aborted", want: health.Aborted, stolen: health.Reset},
+	{state: "closed for writing", event: "closed", want: health.PeerClosed, open: true, fin: true},
+	{state: "closed for writing", event: "answered and closed", want: health.PeerClosed, open: true, fin: true},
+	{state: "closed by the peer", event: "gone", want: health.KeepAliveTimeout, written: health.SendTimeout, within: verdictBudget, fin: true},
+	{state: "closed by the peer", event: "gone, then written to", want: health.SendTimeout, within: verdictBudget, fin: true},
+	{state: "closed by the peer", event: "gone, then CloseWrite", want: health.SendTimeout, within: verdictBudget, fin: true},
+	{state: "closed by the peer", event: "reset", want: health.Reset, fin: true},
+	{state: "closed by the peer", event: "aborted", want: health.Aborted, stolen: health.Reset, fin: true},
 }
-
-var verdictStates = map[string]func(t *testing.T, c *Conn, peer *net.TCPConn){
-	"idle": func(*testing.T, *Conn, *net.TCPConn) {},
-	"in flight": func(t *testing.T, c *Conn, _ *net.TCPConn) { // acknowledged, and no reply
-		if _, err := c.Write([]byte("request")); err != nil {
-			t.Fatal(err)
-		}
-		awaitInfo(t, c, func(i health.Info) bool { return i.Unacked == 0 })
-	},
-	"window shut": func(t *testing.T, c *Conn, _ *net.TCPConn) {
-		c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-		for err := error(nil); err == nil; {
-			_, err = c.Write(make([]byte, 1<<20))
-		}
-		c.SetWriteDeadline(time.Time{})
-	},
-	"closed for writing": func(t *testing.T, c *Conn, _ *net.TCPConn) {
-		c.CloseWrite()
-		awaitInfo(t, c, func(i health.Info) bool { return i.State.String() == "FIN_WAIT2" })
-	},
-	"closed by the peer": func(t *testing.T, c *Conn, peer *net.TCPConn) {
-		peer.CloseWrite()
-		// A frozen peer goes on sending a FIN that is not acknowledged.
-		awaitInfo(t, peer, func(i health.Info) bool { return i.State.String() == "FIN_WAIT2" })
-	},
-}
-
-var verdictEvents = map[string]func(t *testing.T, c *Conn, peer *net.TCPConn){
-	"gone":                  func(t *testing.T, _ *Conn, peer *net.TCPConn) { testnet.Freeze(t, peer) },
-	"gone, then written to": func(t *testing.T, c *Conn, peer *net.TCPConn) { testnet.Freeze(t, peer); c.Write([]byte("x")) },
-	"gone, then CloseWrite": func(t *testing.T, c *Conn, peer *net.TCPConn) { testnet.Freeze(t, peer); c.CloseWrite() },
-	"reset":                 func(_ *testing.T, _ *Conn, peer *net.TCPConn) { reset(peer) },
-	"closed":                func(_ *testing.T, _ *Conn, peer *net.TCPConn) { peer.Close() },
-}
-
-// awaitInfo polls the kernel, which makes no event of such things.
-func awaitInfo(t *testing.T, c syscall.Conn, is func(health.Info) bool) {
-	t.Helper()
-	socket, err := c.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		info, err := health.Inspect(socket)
-		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("it never came to that: %+v, %v", info, err)
-		}
-		if is(info) {
-			return
-		}
-	}
-}
-
-// Whoever may meet the end of a connection: a blocked Read, one that comes
-// later, or nobody but the watch.
-var verdictWitnesses = map[string]func(c *Conn) <-chan error{
-	"nobody": func(*Conn) <-chan error { return nil },
-	"a blocked Read": func(c *Conn) <-chan error {
-		met := make(chan error, 1)
-		go func() {
-			_, err := io.Copy(io.Discard, readerOnly{c})
-			met <- err
-		}()
-		return met
-	},
-}
-
-// readerOnly keeps io.Copy from splicing.
-type readerOnly struct{ io.Reader }
 
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
 	for _, row := range verdicts {
-		for by, meet := range verdictWitnesses {
-			t.Run(row.state+"/"+row.event+"/"+by, func(t *testing.T) {
+		for _, by := range witnesses {
+			if by.writes && (row.state == "closed for writing" || row.event == "closed by both" || row.event == "gone, then CloseWrite") {
+				continue // its own FIN forbids it
+			}
+			t.Run(row.state+"/"+row.event+"/"+by.name, func(t *testing.T) {
 				t.Parallel()
-				row.check(t, meet)
+				row.toldTo(by).check(t, by)
 			})
 		}
 	}
 }
 
-func (row verdictRow) check(t *testing.T, meet func(c *Conn) <-chan error) {
+// toldTo is the row as by makes it come out.
+func (row verdictRow) toldTo(by witness) verdictRow {
+	switch {
+	case by.writes && row.written != health.Unknown:
+		row.want, row.open = row.written, false
+	case by.steals:
+		row.want = cmp.Or(row.stolen, row.want)
+	}
+	return row
+}
+
+func (row verdictRow) check(t *testing.T, by witness) {
 	c, peer := connect(t, &Dialer{KeepAlive: sockopt.Within(verdictBudget)})
 	verdictStates[row.state](t, c, peer)
-	met := meet(c)
+	var met <-chan error
+	if !by.writes {
+		met = by.meet(t, c)
+	}
 	start := time.Now()
 	verdictEvents[row.event](t, c, peer)
+	if by.writes {
+		met = by.meet(t, c)
+	}
 	row.await(t, c)
-	if after := time.Since(start); after > cmp.Or(row.within, 500*time.Millisecond)+100*time.Millisecond {
+	if after := time.Since(start); after > cmp.Or(row.within, atOnce)+100*time.Millisecond {
 		t.Errorf("known after %v", after) // and a busy machine may be late by a little
 	}
-	if dead := asDead(t, c.Err()); dead.Cause != row.want {
+	dead := asDead(t, c.Err())
+	if !row.is(by, dead.Cause) {
 		t.Errorf("%v, want %v: %+v", dead, row.want, dead.Info)
 	}
 	if isDone := c.verdict.final() != nil; isDone == row.open {
 		t.Errorf("Done is closed: %v", isDone)
 	}
-	row.agrees(t, c, met)
+	row.agrees(t, c, by, met)
+}
+
+// is: of an abort whose error may have been stolen or not, both are true.
+func (row verdictRow) is(by witness, cause health.Cause) bool {
+	return cause == row.want || by.steals && row.event == "aborted" && cause == health.Aborted
 }
 
 // await waits until the connection knows.
@@ -162,25 +148,49 @@ func (row verdictRow) await(t *testing.T, c *Conn) {
 	}
 }
 
-// agrees holds every call to the same verdict: the one that met the end, and
-// those after it. An orderly end is io.EOF to readers, which io.Copy swallows.
-func (row verdictRow) agrees(t *testing.T, c *Conn, met <-chan error) {
+// agrees holds every call to the same verdict: the one that met the end, and those
+// after it. An orderly end is io.EOF to readers, which io.Copy swallows.
+func (row verdictRow) agrees(t *testing.T, c *Conn, by witness, met <-chan error) {
 	t.Helper()
-	errs := map[string]error{}
 	if met != nil {
-		errs["the one that was blocked"] = <-met
+		if err := <-met; !by.steals {
+			row.tells(t, c, by.name, err, row.fin && !by.writes)
+		}
 	}
+	_, err := io.Copy(io.Discard, readerOnly{c})
+	row.tells(t, c, "Read", err, row.fin)
 	if !row.open {
-		_, errs["Read"] = io.Copy(io.Discard, readerOnly{c})
-		_, errs["Write"] = c.Write([]byte("x"))
+		_, err := c.Write([]byte("x"))
+		row.tells(t, c, "Write", err, false)
 	}
-	for call, err := range errs {
-		var dead *health.DeadError
-		switch {
-		case row.state == "closed by the peer" && call != "Write" && err == nil:
-		case row.open && err == nil:
-		case !errors.As(err, &dead) || dead != c.Err():
-			t.Errorf("%s: %v, want %v", call, err, c.Err())
+	if row.state == "closed for writing" && row.open || row.event == "closed by both" {
+		if _, err := c.Write([]byte("x")); errors.As(err, new(*health.DeadError)) {
+			t.Errorf("Write after our own FIN: %v", err)
+		}
+	}
+}
+
+func (row verdictRow) tells(t *testing.T, c *Conn, call string, err error, eof bool) {
+	t.Helper()
+	var dead *health.DeadError
+	switch {
+	case eof && err != nil:
+		t.Errorf("%s: %v, want io.EOF", call, err)
+	case !eof && (!errors.As(err, &dead) || dead != c.Err()):
+		t.Errorf("%s: %v, want %v", call, err, c.Err())
+	}
+}
+
+func TestEveryStateAndEventIsInTheTableOfVerdicts(t *testing.T) {
+	t.Parallel()
+	for state := range verdictStates {
+		if !slices.ContainsFunc(verdicts, func(r verdictRow) bool { return r.state == state }) {
+			t.Error("no row for", state)
+		}
+	}
+	for event := range verdictEvents {
+		if !slices.ContainsFunc(verdicts, func(r verdictRow) bool { return r.event == event }) {
+			t.Error("no row for", event)
 		}
 	}
 }

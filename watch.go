@@ -171,7 +171,17 @@ func (s *subject) Limits() deathwatch.Limits {
 
 func (s *subject) PeerClosed(fin *health.DeadError) { s.conn().peerClosed(s.conn().described(*fin)) }
 
-func (s *subject) Dead(dead *health.DeadError) { s.conn().end(s.conn().described(*dead)) }
+func (s *subject) Dead(find func() *health.DeadError) *health.DeadError {
+	return s.conn().end(func() *health.DeadError {
+		if dead := find(); dead != nil {
+			return s.conn().described(*dead)
+		}
+		return nil
+	})
+}
+
+// SentFIN is what package health asks of a connection that is over.
+func (s *subject) SentFIN() bool { return s.wroteFIN.Load() }
 
 func (s *subject) Suspect(info health.Info) {
 	s.suspect.Store(true)

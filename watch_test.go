@@ -215,7 +215,7 @@ func TestAWatchOfAConnNeverTellsTheFinAfterTheDeath(t *testing.T) {
 	fin := &health.DeadError{Cause: health.PeerClosed, Err: io.EOF}
 	dead := &health.DeadError{Cause: health.Reset, Err: errors.New("reset")}
 	why, tell := client.verdict.note(fin)
-	client.end(dead)
+	client.end(func() *health.DeadError { return dead })
 	for _, call := range tell {
 		call.Fire(why)
 	}
@@ -231,7 +231,9 @@ func TestAWatchOfAConnIsNotToldWhatWasUnderWayAtStop(t *testing.T) {
 	client, _ := connect(t, new(Dialer))
 	got := make(told, 10)
 	stop := client.Watch(got.tell)
-	_, first, tell := client.verdict.settle(&health.DeadError{Cause: health.Reset, Err: errors.New("reset")})
+	_, first, tell := client.verdict.settle(func() *health.DeadError {
+		return &health.DeadError{Cause: health.Reset, Err: errors.New("reset")}
+	})
 	stop()
 	for _, call := range tell {
 		call.Fire(client.verdict.final())

@@ -28,8 +28,12 @@ const (
 	// HeartbeatFailed: the application's own probe failed, whatever the
 	// kernels may say to each other.
 	HeartbeatFailed
-	// LocalClosed: this side closed or aborted the connection.
+	// LocalClosed: this side closed the connection.
 	LocalClosed
+	// Aborted: this machine ended the connection under the program (ECONNABORTED):
+	// its administrator ("ss -K"), or its system when the network that the
+	// connection used went (Android, Darwin). Nothing is known of the peer.
+	Aborted
 
 	causes // how many there are
 )
@@ -44,6 +48,7 @@ var causeNames = [causes]string{
 	Unreachable:      "unreachable",
 	HeartbeatFailed:  "heartbeat_failed",
 	LocalClosed:      "local_closed",
+	Aborted:          "aborted",
 }
 
 // Causes yields every cause in order, [Unknown] first. The list is closed.
@@ -60,7 +65,7 @@ func Causes() iter.Seq[Cause] {
 // String returns the cause as a snake_case word, the same in errors, in JSON
 // and as OpenTelemetry's error.type. The list is closed: unknown,
 // keepalive_timeout, send_timeout, peer_stalled, reset, peer_closed,
-// unreachable, heartbeat_failed, local_closed.
+// unreachable, heartbeat_failed, local_closed, aborted.
 func (c Cause) String() string {
 	if c >= causes {
 		c = Unknown

@@ -20,6 +20,7 @@ var silent = map[Cause]bool{
 	Unreachable:      true,
 	HeartbeatFailed:  true,
 	LocalClosed:      false,
+	Aborted:          false, // nobody has asked the peer
 }
 
 func TestEveryCauseIsDecidedToBeSilentOrNot(t *testing.T) {

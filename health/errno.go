@@ -12,7 +12,5 @@ var errnoCauses = [errno.Kinds]Cause{
 	errno.Ended:        PeerClosed,
 	errno.Subflows:     KeepAliveTimeout, // nobody knows which silence it was
 	errno.Unreachable:  Unreachable,
-	errno.Aborted:      LocalClosed,
+	errno.Aborted:      Aborted,
 }
-
-func errnoCause(err error) Cause { return errnoCauses[errno.Of(err)] }

@@ -285,6 +285,60 @@ func TestWithAReaderAndAWriterTheWriterGetsTheError(t *testing.T) {
 	}
 }
 
+// The silence goes on after the death.
+func TestAStalledPeerIsToldFromASilentOneLongAfter(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		frozen      bool
+		userTimeout int
+		want        Cause
+	}{"it answers": {false, 1000, PeerStalled}, "it is silent": {true, 3000, SendTimeout}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, server := testnet.Pair(t)
+			fill(t, client)
+			if test.frozen {
+				testnet.Freeze(t, server)
+			}
+			timers{userTimeout: test.userTimeout}.set(t, client)
+			waitFor(t, client, func(i Info) bool { return i.State == TCPClose })
+			over := inspectT(t, client).Silence()
+			waitFor(t, client, func(i Info) bool { return i.Silence() > over+600*time.Millisecond })
+			for _, err := range []error{io.EOF, syscall.EPIPE} { // the first takes the error, the second finds none
+				if dead := Diagnose(client, err); dead == nil || dead.Cause != test.want || !errors.Is(dead, syscall.ETIMEDOUT) {
+					t.Errorf("%v is diagnosed as %v, %+v", err, dead, dead.Info)
+				}
+			}
+		})
+	}
+}
+
+func TestWhoClosedIsKnownOfAConnectionThatIsOver(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	server.Write([]byte("unread"))
+	server.CloseWrite()
+	client.Write([]byte("also"))
+	client.CloseWrite()
+	waitFor(t, client, func(i Info) bool { return i.State == TCPClose })
+	// Nothing is left that says so, but that our FIN was acknowledged.
+	if dead := Diagnose(client, syscall.EPIPE); dead != nil {
+		t.Errorf("closed by both: %v", dead)
+	}
+
+	client, server = testnet.Pair(t)
+	client.Write([]byte("also"))
+	waitFor(t, client, func(i Info) bool { return i.Unacked == 0 })
+	server.SetLinger(0)
+	server.Close()
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatal(err)
+	}
+	if dead := Diagnose(client, io.EOF); dead == nil || dead.Cause != Reset || !errors.Is(dead, syscall.ECONNRESET) {
+		t.Errorf("reset, and the error is gone: %v", dead)
+	}
+}
+
 func TestAnOrderlyCloseIsNoDeath(t *testing.T) {
 	t.Parallel()
 	client, server := testnet.Pair(t)
@@ -308,7 +362,7 @@ func TestAnOrderlyCloseIsNoDeath(t *testing.T) {
 	if !errors.Is(err, syscall.EPIPE) {
 		t.Fatalf("second write after the FIN: %v", err)
 	}
-	if dead := Diagnose(client, err); dead == nil || dead.Cause != PeerClosed {
+	if dead := Diagnose(client, err); dead == nil || dead.Cause != Reset { // which the late write drew
 		t.Errorf("diagnosed as %v", dead)
 	}
 }

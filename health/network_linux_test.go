@@ -63,6 +63,38 @@ func TestANeighbourThatDoesNotResolveIsUnreachable(t *testing.T) {
 	}
 }
 
+// What a firewall that rejects says (RFC 792, code 2 and 3; RFC 1812, code 13) is the
+// error of the connection, once the kernel gives it up.
+func TestAPacketThatIsRejectedMeansUnreachable(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]syscall.Errno{
+		"port-unreachable": syscall.ECONNREFUSED,
+		"prot-unreachable": syscall.ENOPROTOOPT,
+		"host-unreachable": syscall.EHOSTUNREACH,
+		"admin-prohibited": syscall.EHOSTUNREACH,
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			lc := &net.ListenConfig{KeepAlive: -1}
+			lc.SetMultipathTCP(false)
+			client, hosts := apart(t, &net.Dialer{KeepAlive: -1}, lc)
+			timers{1, 1, 3, 2000}.set(t, client)
+			hosts[1].Firewall("table ip guard { chain in { type filter hook input priority filter; meta l4proto tcp reject with icmp type " + reason + "; }; }")
+			bound(t, client, 20*time.Second)
+			if _, err := client.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			_, err := client.Read(make([]byte, 1))
+			if !errors.Is(err, want) || !IsDead(err) {
+				t.Errorf("%v, dead: %v", err, IsDead(err))
+			}
+			if dead := Diagnose(client, err); dead == nil || dead.Cause != Unreachable {
+				t.Errorf("diagnosed as %v", dead)
+			}
+		})
+	}
+}
+
 func TestALinkOfThisMachineThatIsDownIsUnreachable(t *testing.T) {
 	t.Parallel()
 	lc := &net.ListenConfig{KeepAlive: -1}

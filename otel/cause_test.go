@@ -24,6 +24,7 @@ var fates = map[health.Cause]struct {
 	health.Unreachable:      {death: true, silent: true, outage: true},
 	health.HeartbeatFailed:  {death: true, silent: true, outage: true},
 	health.LocalClosed:      {},
+	health.Aborted:          {death: true},
 }
 
 func TestEveryCauseIsRecordedAsDecided(t *testing.T) {

@@ -90,7 +90,7 @@
 //
 // hale.cause is from the closed list of [health.Causes]: unknown,
 // keepalive_timeout, send_timeout, peer_stalled, reset, peer_closed,
-// unreachable, heartbeat_failed, local_closed. hale.close.reason is from that
+// unreachable, heartbeat_failed, local_closed, aborted. hale.close.reason is from that
 // of [pool.Reasons]: dead and suspect, which come with a cause, and fault,
 // unread, lifetime, idle_time, invalid, closed, hijacked, shutdown. A
 // connection in no pool that was never closed is dropped.

@@ -21,6 +21,7 @@ var outcomes = map[health.Cause]struct {
 	health.PeerClosed:       {false, 1},
 	health.Unreachable:      {true, 1},
 	health.HeartbeatFailed:  {true, 1},
+	health.Aborted:          {false, 1}, // a silence of nobody
 	health.LocalClosed:      {false, 0}, // its user's own doing
 }
 

@@ -207,14 +207,6 @@ func TestInANamespaceOfFewRetriesThePaceIsLongerOrTheSystems(t *testing.T) {
 	}
 }
 
-func TestWhatTcpRetries2SaysIsRead(t *testing.T) {
-	for s, want := range map[string]uint8{"15\n": 15, "8": 8, "255\n": 255, "0\n": 1, "": 0, "256\n": 0, "many": 0} {
-		if got := sockopt.ParseRetries2(s); got != want {
-			t.Errorf("%q: %d, want %d", s, got, want)
-		}
-	}
-}
-
 func TestAFreshSocketHasTheSystemsValuesAndNoUserTimeout(t *testing.T) {
 	c, _ := pair(t, net.Dialer{KeepAlive: -1}, plain())
 	got := get(t, c)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"example.com/hale/internal/tcpretries"
 )
 
 // Platform is an operating system to plan for: a GOOS of Go and the version
@@ -33,7 +35,7 @@ type Platform struct {
 // the same for all threads; it is zero where it cannot be read.
 func Current() Platform {
 	p := current()
-	p.Retries2 = readRetries2()
+	p.Retries2 = tcpretries.Setting()
 	return p
 }
 
@@ -51,7 +53,7 @@ func (p Platform) String() string {
 }
 
 // retries2 is Retries2 with its default.
-func (p Platform) retries2() int { return int(cmp.Or(p.Retries2, defaultRetries2)) }
+func (p Platform) retries2() int { return int(cmp.Or(p.Retries2, tcpretries.Default)) }
 
 func (p Platform) version() version { return version{p.Major, p.Minor, p.Build} }
 

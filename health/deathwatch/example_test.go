@@ -23,9 +23,15 @@ type conn struct {
 func (c *conn) Socket() syscall.RawConn          { return c.socket }
 func (c *conn) Limits() deathwatch.Limits        { return c.limits }
 func (c *conn) PeerClosed(fin *health.DeadError) { c.told <- "closed: " + fin.Cause.String() }
-func (c *conn) Dead(dead *health.DeadError)      { c.told <- "dead: " + dead.Cause.String() }
-func (c *conn) Suspect(health.Info)              { c.told <- "suspect" }
-func (c *conn) Recovered(health.Info)            { c.told <- "recovered" }
+func (c *conn) Dead(find func() *health.DeadError) *health.DeadError {
+	dead := find()
+	if dead != nil {
+		c.told <- "dead: " + dead.Cause.String()
+	}
+	return dead
+}
+func (c *conn) Suspect(health.Info)   { c.told <- "suspect" }
+func (c *conn) Recovered(health.Info) { c.told <- "recovered" }
 func (c *conn) watch() (*deathwatch.Supervision, error) {
 	return deathwatch.Supervise(ref{weak.Make(c)})
 }

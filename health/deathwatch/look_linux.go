@@ -3,6 +3,7 @@
 package deathwatch
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -33,23 +34,37 @@ func (w *watcher) look(c *Supervision) {
 	}
 }
 
-// lookAtEnd finds out why c is over. Without an error either both sides have
-// closed it, or a call got the error before us and tells the subject itself.
+// lookAtEnd finds out why c is over. If there is no error, a call has got it before
+// us and is about to tell the subject itself, or did so past the subject, or both
+// sides have closed it: what the kernel remembers decides a little later.
 func (w *watcher) lookAtEnd(c *Supervision, s Subject) {
-	errno := 0
-	err := rawconn.Control(s.Socket(), func(fd uintptr) (err error) {
-		errno, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
-		return err
+	closed := false
+	known := w.dead(c, s, func() *health.DeadError {
+		errno, err := socketError(s.Socket())
+		closed = err != nil
+		if closed || errno == 0 {
+			return nil
+		}
+		return health.Diagnose(s, watchError(s, os.NewSyscallError("getsockopt", errno)))
 	})
 	switch {
-	case err != nil:
+	case known:
+	case closed:
 		w.remove(c, s)
-	case errno != 0:
-		w.dead(c, s, health.Diagnose(s, watchError(s, os.NewSyscallError("getsockopt", syscall.Errno(errno)))))
 	default:
 		c.over = true
-		w.lookAgain(c, doubtPause)
+		w.lookAgain(c, shortestPause)
 	}
+}
+
+// socketError takes the error of a socket, 0 if there is none.
+func socketError(socket syscall.RawConn) (syscall.Errno, error) {
+	number := 0
+	err := rawconn.Control(socket, func(fd uintptr) (err error) {
+		number, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		return err
+	})
+	return syscall.Errno(number), err
 }
 
 // subjectOf returns c's subject, or nil if it is gone; c is forgotten then.
@@ -85,28 +100,34 @@ func explain(s Subject, cause health.Cause, err error) *health.DeadError {
 	}
 }
 
-// dead tells the subject, which has no use for the watch from then on.
-func (w *watcher) dead(c *Supervision, s Subject, verdict *health.DeadError) {
-	w.remove(c, s)
+// dead has the subject know what find finds, and reports whether it does; it has no
+// use for the watch then.
+func (w *watcher) dead(c *Supervision, s Subject, find func() *health.DeadError) (known bool) {
+	verdict := s.Dead(func() *health.DeadError {
+		dead := find()
+		if dead != nil {
+			dead.Unanswered = c.detector.unansweredFor(c.limits, dead)
+		}
+		return dead
+	})
 	if verdict == nil {
-		return // an error that the connection has survived, or a close by both sides
+		return false
 	}
-	verdict.Unanswered = c.detector.unansweredFor(c.limits, verdict)
+	w.remove(c, s)
 	if host := hostOf(s); verdict.Cause.Silent() && host.IsValid() {
 		w.lost[host] = struct{}{}
 	}
-	s.Dead(verdict)
+	return true
 }
 
 // settle explains the end of a connection whose error somebody else was given
 // and kept, by what the kernel remembers.
 func (w *watcher) settle(c *Supervision, s Subject) {
-	if verdict := health.Diagnose(s, watchError(s, io.EOF)); verdict != nil {
-		w.dead(c, s, verdict)
+	if w.dead(c, s, func() *health.DeadError { return health.Diagnose(s, watchError(s, io.EOF)) }) {
 		return
 	}
 	w.remove(c, s)
-	c.closedByPeer(s, finished(s))
+	c.closedByPeer(s, finished(s)) // by both sides in good order
 }
 
 // sample looks at every connection whose time has come.
@@ -209,16 +230,34 @@ func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
 	if !sample.pending && (c.held == nil || c.held.pronounced < pronouncedEnough) && c.pronounce(s.Socket()) == nil {
 		return false
 	}
-	cause := health.SendTimeout
-	if !sample.pending {
-		cause = health.KeepAliveTimeout // which the kernel does not say: it is too old to be asked
-	}
-	verdict := explain(s, cause, os.NewSyscallError("getsockopt", syscall.ETIMEDOUT))
-	giveUp(s.Socket()) // before the subject can close it
-	w.dead(c, s, verdict)
+	w.dead(c, s, func() *health.DeadError {
+		defer giveUp(s.Socket()) // before the subject can close it
+		return silenced(s, sample)
+	})
+	w.remove(c, s)
 	hangUp(s.Socket()) // after it knows why
 	return true
 }
+
+// silenced is the verdict of the watch's own. The kernel may know by an ICMP message
+// that there is no way to the peer: it would give the connection up for that, later,
+// and tells already (SO_ERROR, sk_err_soft).
+func silenced(s Subject, sample sample) *health.DeadError {
+	number, _ := socketError(s.Socket())
+	soft := watchError(s, os.NewSyscallError("getsockopt", number))
+	if dead := health.Diagnose(s, soft); dead != nil {
+		return dead // the kernel was quicker
+	}
+	switch {
+	case health.Classify(soft) == health.Unreachable:
+		return explain(s, health.Unreachable, errors.Unwrap(soft))
+	case sample.pending:
+		return explain(s, health.SendTimeout, timedOut)
+	}
+	return explain(s, health.KeepAliveTimeout, timedOut) // which the kernel does not say: it is too old to be asked
+}
+
+var timedOut = os.NewSyscallError("getsockopt", syscall.ETIMEDOUT)
 
 // askSiblings has the watch ask all connections to the hosts that have fallen
 // silent.

@@ -26,8 +26,11 @@ type Subject interface {
 
 	// PeerClosed: the peer has closed its side. At most once, never after Dead.
 	PeerClosed(*health.DeadError)
-	// Dead: the connection has died. At most once, and nothing comes after.
-	Dead(*health.DeadError)
+	// Dead: the connection has died. find says of what: the kernel tells an error
+	// once, so a subject that has other callers lets none of them ask it while find
+	// runs, and does not call find if it knows already. It returns what it knows,
+	// nil if find finds nothing. At most one find does, and nothing comes after.
+	Dead(find func() *health.DeadError) *health.DeadError
 	// Suspect: the peer has left something unanswered; then either Recovered
 	// or Dead follows.
 	Suspect(health.Info)

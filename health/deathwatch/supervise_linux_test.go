@@ -55,9 +55,15 @@ func (n *notebook) setLimits(l Limits) {
 }
 
 func (n *notebook) PeerClosed(e *health.DeadError) { n.notes <- note{"fin", time.Now(), e.Info, e} }
-func (n *notebook) Dead(e *health.DeadError)       { n.notes <- note{"dead", time.Now(), e.Info, e} }
-func (n *notebook) Suspect(i health.Info)          { n.notes <- note{"suspect", time.Now(), i, nil} }
-func (n *notebook) Recovered(i health.Info)        { n.notes <- note{"recovered", time.Now(), i, nil} }
+func (n *notebook) Dead(find func() *health.DeadError) *health.DeadError {
+	e := find()
+	if e != nil {
+		n.notes <- note{"dead", time.Now(), e.Info, e}
+	}
+	return e
+}
+func (n *notebook) Suspect(i health.Info)   { n.notes <- note{"suspect", time.Now(), i, nil} }
+func (n *notebook) Recovered(i health.Info) { n.notes <- note{"recovered", time.Now(), i, nil} }
 
 // next waits for the next call, which must be this one.
 func (n *notebook) next(t *testing.T, what string) note {

@@ -128,19 +128,26 @@ func (c *Supervision) look() {
 		c.ref.Dropped()
 		return
 	}
-	var dead *health.DeadError
-	if !errors.As(health.Check(socketOnly{s}), &dead) {
-		return
-	}
-	switch {
-	case dead.Cause == health.LocalClosed:
-		unwatch(c)
-	case errors.Is(dead.Err, io.EOF):
-		c.closedByPeer(s, dead)
-	default:
-		unwatch(c)
+	var closed, fin *health.DeadError
+	dead := s.Dead(func() (dead *health.DeadError) {
+		switch {
+		case !errors.As(health.Check(socketOnly{s}), &dead):
+			return nil
+		case dead.Cause == health.LocalClosed:
+			closed = dead
+			return nil
+		case errors.Is(dead.Err, io.EOF):
+			fin = dead
+			return nil
+		}
 		dead.Op = "watch"
-		s.Dead(dead)
+		return dead
+	})
+	switch {
+	case dead != nil, closed != nil:
+		unwatch(c)
+	case fin != nil:
+		c.closedByPeer(s, fin)
 	}
 }
 

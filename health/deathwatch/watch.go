@@ -85,6 +85,12 @@ type plainSubject struct {
 func (s *plainSubject) Socket() syscall.RawConn        { return s.raw }
 func (s *plainSubject) Limits() Limits                 { return Limits{} }
 func (s *plainSubject) PeerClosed(e *health.DeadError) { s.call.Fire(e) }
-func (s *plainSubject) Dead(e *health.DeadError)       { s.call.Fire(e) }
-func (s *plainSubject) Suspect(health.Info)            {}
-func (s *plainSubject) Recovered(health.Info)          {}
+func (s *plainSubject) Dead(find func() *health.DeadError) *health.DeadError {
+	dead := find()
+	if dead != nil {
+		s.call.Fire(dead)
+	}
+	return dead
+}
+func (s *plainSubject) Suspect(health.Info)   {}
+func (s *plainSubject) Recovered(health.Info) {}

@@ -44,7 +44,7 @@ func TestADeathAfterAFinIsTold(t *testing.T) {
 	}{
 		{"silence", func(t *testing.T, server *net.TCPConn) { testnet.Freeze(t, server) }, health.KeepAliveTimeout},
 		// What the kernel makes of RST after FIN is EPIPE (tcp_reset).
-		{"reset", func(_ *testing.T, server *net.TCPConn) { reset(server) }, health.PeerClosed},
+		{"reset", func(_ *testing.T, server *net.TCPConn) { reset(server) }, health.Reset},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,10 @@ const (
 	NoAddress                // of this machine; as a rule the ephemeral ports are used up
 	NoFiles                  // no descriptor is left
 	Denied                   // by a rule of this machine
+	Prohibited               // by a rule of a router or of the other machine
 
 	Kinds // how many there are
 )
+
+// Refusal reports whether k is a no by somebody other than the peer's program.
+func (k Kind) Refusal() bool { return k == Refused || k == Denied || k == Prohibited }

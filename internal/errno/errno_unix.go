@@ -18,6 +18,9 @@ var kinds = map[syscall.Errno]Kind{
 	syscall.ENETRESET:     Unreachable,
 	syscall.ECONNABORTED:  Aborted, // "ss -K", Android when the network changes
 	syscall.ECONNREFUSED:  Refused,
+	syscall.EACCES:        Denied,
+	syscall.ENOPROTOOPT:   Prohibited,
+	syscall.EPROTO:        Prohibited,
 	syscall.EADDRNOTAVAIL: NoAddress,
 	syscall.EMFILE:        NoFiles,
 	syscall.ENFILE:        NoFiles,

@@ -1,4 +1,4 @@
-package sockopt
+package tcpretries
 
 import (
 	"strconv"
@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readRetries2 returns net.ipv4.tcp_retries2 of this thread's network
+// Setting returns net.ipv4.tcp_retries2 of this thread's network
 // namespace, and zero if it cannot be read. Every dial asks, and package os
 // takes half as long again.
-func readRetries2() uint8 {
+func Setting() uint8 {
 	fd, err := unix.Open("/proc/sys/net/ipv4/tcp_retries2", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0
@@ -21,12 +21,12 @@ func readRetries2() uint8 {
 	if err != nil {
 		return 0
 	}
-	return parseRetries2(string(buf[:max(n, 0)]))
+	return parse(string(buf[:max(n, 0)]))
 }
 
-// parseRetries2: a count of 0 is as good as 1, since the kernel looks at it only
+// parse: a count of 0 is as good as 1, since the kernel looks at it only
 // once a retransmission is due.
-func parseRetries2(s string) uint8 {
+func parse(s string) uint8 {
 	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 8)
 	if err != nil {
 		return 0

@@ -1,0 +1,107 @@
+package health
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/hale/internal/rawconn"
+	"example.com/hale/internal/tcpretries"
+)
+
+// remains are what the kernel keeps of a connection that is over, besides [Info].
+type remains struct {
+	err    error // of its death (SO_ERROR), unless somebody was given it before; now it is taken
+	fin    bool  // the peer closed its side, and all that it had sent is read
+	unread bool  // something is unread, so that the peer's FIN, if there is one, is not seen
+	// windowShut is for how long, in all, the peer has taken nothing while there was
+	// something to send.
+	windowShut time.Duration
+	count      int           // of unanswered keepalive probes that end a connection without a user timeout
+	patience   time.Duration // for how long the kernel retransmits without a user timeout
+}
+
+// lateVerdict is the reason of the death of c, which is over, for somebody who got
+// no more than err: io.EOF, or EPIPE. Its own error may still be there; if it was
+// given away, a silence is known by what it has left, and whatever else was no
+// orderly close was a reset, which is almost always so. (This machine's own abort
+// leaves the same.)
+func lateVerdict(c any, info Info, err error) *DeadError {
+	left := remainsOf(c)
+	if left.err != nil {
+		err := opError(opOf(err), c, left.err)
+		return newDeadError(c, info.cause(Classify(err)), info, err)
+	}
+	if info.expired(left) {
+		return newDeadError(c, info.cause(KeepAliveTimeout), info, err)
+	}
+	sent, known := info.sentFIN(c)
+	orderly := left.fin && (sent || !known) || left.unread && sent
+	switch {
+	case orderly && (isEOF(err) || sent):
+		return nil // closed by both sides in good order
+	case orderly:
+		return newDeadError(c, PeerClosed, info, err)
+	}
+	if isEOF(err) && !left.fin {
+		err = opError(opOf(err), c, os.NewSyscallError(opOf(err), syscall.ECONNRESET))
+	}
+	return newDeadError(c, Reset, info, err)
+}
+
+// expired reports whether the kernel has given the connection up because of a
+// silence. Probes and retransmissions may be left over from one that the peer
+// ended, by a RST for instance, so their time has to be over as well; the silence
+// goes on after the death, so that who asks late may be told of one too many.
+func (i Info) expired(left remains) bool {
+	if i.Probes == 0 && i.Retransmits == 0 && i.Unsent == 0 {
+		return false
+	}
+	switch {
+	case i.UserTimeout > 0:
+		return max(i.Silence(), left.windowShut) >= i.UserTimeout
+	case i.Retransmits > 0:
+		return i.Silence() >= left.patience
+	case i.Unsent > 0 && i.SendWindow == 0:
+		return i.Probes > 0 && i.Silence() >= left.patience
+	}
+	return left.count > 0 && i.Probes >= left.count
+}
+
+// remainsOf asks the socket of c, which is over. It takes the error.
+func remainsOf(c any) (left remains) {
+	raw, err := rawconn.Of(c)
+	if err != nil {
+		return remains{}
+	}
+	_ = rawconn.Control(raw, func(fd uintptr) error {
+		if number, _ := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); number != 0 {
+			left.err = os.NewSyscallError("getsockopt", syscall.Errno(number))
+		}
+		saw, known := rawconn.SawFIN(fd)
+		left.fin, left.unread = saw, !known
+		if t, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			left.windowShut = time.Duration(t.Rwnd_limited) * time.Microsecond
+		}
+		left.count, _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT)
+		left.patience = patience(int(fd))
+		return nil
+	})
+	return left
+}
+
+// patience is how long the kernel retransmits on a socket without a user timeout.
+func patience(fd int) time.Duration {
+	const rtoMax = 44 // TCP_RTO_MAX_MS, since Linux 6.15
+	pace := 2 * time.Minute
+	if ms, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, rtoMax); err == nil && ms > 0 {
+		pace = time.Duration(ms) * time.Millisecond
+	}
+	retries := int(tcpretries.Setting())
+	if retries == 0 {
+		retries = tcpretries.Default
+	}
+	return tcpretries.GiveUp(pace, retries)
+}

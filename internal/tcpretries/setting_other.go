@@ -1,0 +1,6 @@
+//go:build !linux
+
+package tcpretries
+
+// Setting returns zero: this system has no such setting.
+func Setting() uint8 { return 0 }

@@ -1,0 +1,47 @@
+//go:build linux && !hale_sweep
+
+package hale
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"example.com/hale/health"
+	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/sockopt"
+)
+
+// The kernel would give the connection up in the words of the ICMP message, a
+// quarter of an hour later; the watch, whose verdict it is, uses them too. What is
+// said about a keepalive probe the kernel does not listen to (its number is below
+// the window, tcp_v4_err).
+func TestASilenceThatARouterExplainsIsUnreachable(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]health.Cause{"in flight": health.Unreachable, "idle": health.KeepAliveTimeout} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			hosts := testnet.NewChain(t, 2)
+			l := hosts[1].Listen("10.77.0.2:0")
+			var c net.Conn
+			err := hosts[0].Do(func() (err error) {
+				c, err = (&Dialer{KeepAlive: sockopt.Within(verdictBudget)}).DialContext(context.Background(), "tcp", l.Addr().String())
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			hosts[1].Firewall("table ip guard { chain in { type filter hook input priority filter; meta l4proto tcp reject with icmp type host-unreachable; }; }")
+			start := time.Now()
+			if state == "in flight" {
+				c.Write([]byte("x"))
+			}
+			waitDone(t, c.(*Conn))
+			if dead := asDead(t, c.(*Conn).Err()); dead.Cause != want || time.Since(start) > verdictBudget {
+				t.Errorf("%v after %v", dead, time.Since(start))
+			}
+		})
+	}
+}
