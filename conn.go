@@ -134,7 +134,9 @@ func (c *Conn) noteClosed() {
 	if dead.Cause == health.LocalClosed {
 		dead = nil
 	}
-	c.observer.closed(ClosedInfo{Conn: c, Err: dead, Open: time.Since(c.opened)})
+	if c.observer.set().Closed != nil {
+		news.Do(c, func() { c.observer.closed(ClosedInfo{Conn: c, Err: dead, Open: time.Since(c.opened)}) })
+	}
 }
 
 // SetDeadline sets both deadlines, as [net.TCPConn.SetDeadline] does.

@@ -13,11 +13,12 @@ import (
 // An Observer is told what happens to connections. Every field may be nil, and
 // so may the Observer.
 //
-// A hook runs on the goroutine that met the event, which may be one that
-// serves every connection of the process: it must return quickly, must not
-// block, and must not call methods of the connection that do I/O. It has no
-// say in what happens. Hooks of different connections, and of one connection
-// for different events, run concurrently.
+// The hooks of one connection are called one after another: within the call that met
+// the event, or, for what the watch has seen and what comes while another hook runs,
+// on one of a few goroutines that do nothing else. A hook may make any call, of any
+// connection. One that blocks holds up what is told of its own connection; the watch
+// and other connections go on, unless dozens block. A hook has no say in what happens.
+// Those of different connections run concurrently.
 type Observer struct {
 	// DialStart is called before anything else happens. The context that it
 	// returns is the one that DialDone gets and that the dial runs under; to
@@ -34,7 +35,8 @@ type Observer struct {
 	// Dead is called exactly once for a connection that dies before it is
 	// closed, whether the watch or a call noticed it.
 	Dead func(DeadInfo)
-	// Closed is called exactly once, when Close is called for the first time.
+	// Closed is called exactly once, when Close is called for the first time:
+	// before Close returns, unless another hook of the connection is running.
 	Closed func(ClosedInfo)
 	// Dropped is called once for a connection that was collected as garbage
 	// without a Close, within a minute; neither Dead nor Closed follows.

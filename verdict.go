@@ -216,25 +216,40 @@ func (c *Conn) described(dead health.DeadError) *health.DeadError {
 
 // peerClosed records that the peer has closed its side.
 func (c *Conn) peerClosed(fin *health.DeadError) *health.DeadError {
-	why, tell := c.verdict.note(fin)
-	for _, call := range tell {
-		call.Fire(why)
+	return c.peerClosedBy(news.Do, fin)
+}
+
+func (c *Conn) peerClosedBy(tell teller, fin *health.DeadError) *health.DeadError {
+	why, watchers := c.verdict.note(fin)
+	for _, call := range watchers {
+		tell(call, func() { call.Fire(why) })
 	}
 	return why
 }
 
 // end makes what find finds the final verdict, unless there is one, and returns what
 // is: nil if there is none, and find has found nothing.
-func (c *Conn) end(find func() *health.DeadError) *health.DeadError {
-	final, first, tell := c.verdict.settle(find)
+func (c *Conn) end(find func() *health.DeadError) *health.DeadError { return c.endBy(news.Do, find) }
+
+func (c *Conn) endBy(tell teller, find func() *health.DeadError) *health.DeadError {
+	final, first, watchers := c.verdict.settle(find)
 	if !first {
 		return final
 	}
-	if final.Cause != health.LocalClosed {
-		c.observer.dead(DeadInfo{Conn: c, Err: final})
+	if final.Cause != health.LocalClosed && c.observer.set().Dead != nil {
+		tell(c, func() { c.observer.dead(DeadInfo{Conn: c, Err: final}) })
 	}
-	for _, call := range tell {
-		call.Fire(final)
+	for _, call := range watchers {
+		tell(call, func() { call.Fire(final) })
 	}
 	return final
 }
+
+// news is what callbacks are told in: a line for the hooks of each connection, and one
+// for each function of Watch. A callback may make any call, and one that blocks does
+// not hold up the watch, nor what others are told.
+var news notify.Lines
+
+// A teller is a way into a line: news.Do from a call, which tells before it returns
+// unless an earlier event is being told, and news.Go from the watch.
+type teller func(line any, f func())

@@ -13,13 +13,14 @@ import (
 )
 
 // Watch calls dead when the connection dies, and before that, with
-// [health.PeerClosed], when the peer closes its side; see [deathwatch.Watch] for
-// what dead may do. What has happened already is told at once. A Close of this
+// [health.PeerClosed], when the peer closes its side. What has happened already is
+// told at once. A Close of this
 // side is told as well, with [health.LocalClosed]; while dead is running, one by
 // dead itself for instance, that is told once dead has returned.
 //
 // Once stop has returned, dead is not running and will not be called (unless
-// stop was called by dead).
+// stop was called by dead). dead may make any call, and may block: that holds up what
+// is told to it, and nothing else.
 func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
 	over := false
 	call := notify.New(func(e *health.DeadError) {
@@ -86,7 +87,7 @@ type observedRef struct {
 	*dropped
 }
 
-func (r observedRef) Dropped() { r.dropped.tell() }
+func (r observedRef) Dropped() { news.Go(r.dropped, r.dropped.tell) }
 
 // dropped is what is left of a Conn that was collected as garbage, for an
 // Observer that wants to know.
@@ -169,10 +170,12 @@ func (s *subject) Limits() deathwatch.Limits {
 	return l
 }
 
-func (s *subject) PeerClosed(fin *health.DeadError) { s.conn().peerClosed(s.conn().described(*fin)) }
+func (s *subject) PeerClosed(fin *health.DeadError) {
+	s.conn().peerClosedBy(news.Go, s.conn().described(*fin))
+}
 
 func (s *subject) Dead(find func() *health.DeadError) *health.DeadError {
-	return s.conn().end(func() *health.DeadError {
+	return s.conn().endBy(news.Go, func() *health.DeadError {
 		if dead := find(); dead != nil {
 			return s.conn().described(*dead)
 		}
@@ -185,10 +188,14 @@ func (s *subject) SentFIN() bool { return s.wroteFIN.Load() }
 
 func (s *subject) Suspect(info health.Info) {
 	s.suspect.Store(true)
-	s.observer.suspect(SuspectInfo{Conn: s.conn(), Info: info})
+	if s.observer.set().Suspect != nil {
+		news.Go(s.conn(), func() { s.observer.suspect(SuspectInfo{Conn: s.conn(), Info: info}) })
+	}
 }
 
 func (s *subject) Recovered(info health.Info) {
 	s.suspect.Store(false)
-	s.observer.recovered(RecoveredInfo{Conn: s.conn(), Info: info})
+	if s.observer.set().Recovered != nil {
+		news.Go(s.conn(), func() { s.observer.recovered(RecoveredInfo{Conn: s.conn(), Info: info}) })
+	}
 }

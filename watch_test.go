@@ -339,8 +339,8 @@ func TestAnObserverMayCloseTheConnThatDied(t *testing.T) {
 	client, server := connect(t, &Dialer{Observer: o})
 	reset(server)
 	waitDone(t, client)
-	seen.next(t, "closed")
 	seen.next(t, "dead")
+	seen.next(t, "closed") // which came while the other was told
 	alive(t)
 	seen.empty(t)
 }

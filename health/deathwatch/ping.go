@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"syscall"
 	"time"
@@ -52,7 +53,7 @@ func Ping(ctx context.Context, c net.Conn) (time.Duration, error) {
 		return 0, err
 	}
 	defer undo()
-	return awaitAnswer(ctx, s, socket)
+	return awaitAnswer(ctx, socket, func() *health.DeadError { return health.Diagnose(s, watchError(s, io.EOF)) })
 }
 
 // Ping is [Ping] for the connection under watch: it is the watch that asks, so
@@ -67,11 +68,14 @@ func (c *Supervision) Ping(ctx context.Context) (time.Duration, error) {
 	}
 	c.wanted.Store(true)
 	lookSoon(c)
-	return awaitAnswer(ctx, s, s.Socket())
+	return awaitAnswer(ctx, s.Socket(), func() *health.DeadError {
+		return s.Dead(func() *health.DeadError { return health.Diagnose(s, watchError(s, io.EOF)) })
+	})
 }
 
-// awaitAnswer waits until the peer is heard. There is no event to wait for.
-func awaitAnswer(ctx context.Context, c net.Conn, socket syscall.RawConn) (time.Duration, error) {
+// awaitAnswer waits until the peer is heard. There is no event to wait for. why says
+// of what a connection that is over has died, if it has.
+func awaitAnswer(ctx context.Context, socket syscall.RawConn, why func() *health.DeadError) (time.Duration, error) {
 	info, err := health.Inspect(socket)
 	if err != nil {
 		return 0, fmt.Errorf("deathwatch: ping: %w", err)
@@ -94,7 +98,7 @@ func awaitAnswer(ctx context.Context, c net.Conn, socket syscall.RawConn) (time.
 		info, err := health.Inspect(socket)
 		if err == nil && info.State == health.TCPClose {
 			err = net.ErrClosed
-			if dead := health.Diagnose(c, watchError(c, syscall.ETIMEDOUT)); dead != nil {
+			if dead := why(); dead != nil {
 				err = dead
 			}
 		}

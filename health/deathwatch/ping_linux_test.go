@@ -44,6 +44,17 @@ func TestAPingOfAPeerThatIsGoneEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestAPingOfAPeerThatResetsSaysSo(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	timers{idle: 60, interval: 10, count: 3}.set(t, client)
+	time.AfterFunc(100*time.Millisecond, func() { reset(server) }) // within the second before it is asked
+	_, err := Ping(t.Context(), client)
+	if dead, ok := errors.AsType[*health.DeadError](err); !ok || dead.Cause != health.Reset {
+		t.Error(err)
+	}
+}
+
 func TestAPingWaitsForWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	client, server := testnet.Pair(t)

@@ -23,10 +23,10 @@ var ErrWatched = errors.New("deathwatch: connection is watched already")
 // matches [errors.ErrUnsupported] if not, and is [ErrWatched], [net.ErrClosed],
 // or that of a system call otherwise.
 //
-// dead runs on the one goroutine that serves every watch of the process: it
-// must be quick and must not block, nor do I/O on c. Closing c is allowed.
-// The kernel tells the error of a death once, so a call on a plain connection
-// may get a bare io.EOF after the watch has been told the cause.
+// dead may make any call, and may block: that holds up what is told to it, and nothing
+// else, unless dozens of them do. The kernel tells the error of a death once, so a
+// call on a plain connection may get a bare io.EOF after the watch has been told the
+// cause.
 //
 // Once stop has returned, dead is not running and will not be called (unless
 // stop was called by dead). stop may be called more than once, on any
@@ -84,13 +84,18 @@ type plainSubject struct {
 
 func (s *plainSubject) Socket() syscall.RawConn        { return s.raw }
 func (s *plainSubject) Limits() Limits                 { return Limits{} }
-func (s *plainSubject) PeerClosed(e *health.DeadError) { s.call.Fire(e) }
+func (s *plainSubject) PeerClosed(e *health.DeadError) { s.tell(e) }
 func (s *plainSubject) Dead(find func() *health.DeadError) *health.DeadError {
 	dead := find()
 	if dead != nil {
-		s.call.Fire(dead)
+		s.tell(dead)
 	}
 	return dead
 }
-func (s *plainSubject) Suspect(health.Info)   {}
-func (s *plainSubject) Recovered(health.Info) {}
+func (s *plainSubject) tell(e *health.DeadError) { news.Go(s.call, func() { s.call.Fire(e) }) }
+func (s *plainSubject) Suspect(health.Info)      {}
+func (s *plainSubject) Recovered(health.Info)    {}
+
+// news is what the functions of Watch are told in, so that one that blocks does not
+// hold up the watch.
+var news notify.Lines

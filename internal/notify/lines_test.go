@@ -1,0 +1,85 @@
+package notify
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+func TestALineKeepsItsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l Lines
+		var mu sync.Mutex
+		var got []int
+		add := func(n int) func() {
+			return func() { mu.Lock(); defer mu.Unlock(); got = append(got, n) }
+		}
+		hold := make(chan struct{})
+		l.Go("a", func() { <-hold })
+		synctest.Wait()
+		l.Go("a", add(1))
+		l.Do("a", add(2)) // in its turn
+		l.Do("b", add(0)) // at once
+		if !slices.Equal(got, []int{0}) {
+			t.Error(got)
+		}
+		close(hold)
+		synctest.Wait()
+		if !slices.Equal(got, []int{0, 1, 2}) {
+			t.Error(got)
+		}
+		l.Do("a", func() { l.Do("a", add(4)); add(3)() })
+		synctest.Wait()
+		if !slices.Equal(got, []int{0, 1, 2, 3, 4}) {
+			t.Error(got)
+		}
+		if len(l.lines) != 0 || l.workers != 0 {
+			t.Errorf("left behind: %d lines, %d workers", len(l.lines), l.workers)
+		}
+	})
+}
+
+func TestALineThatBlocksHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l Lines
+		hold := make(chan struct{})
+		var mu sync.Mutex
+		ran := 0
+		for key := range 200 {
+			l.Go(key, func() {
+				if key < mostWorkers-1 {
+					<-hold
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				ran++
+			})
+		}
+		synctest.Wait()
+		if ran != 200-(mostWorkers-1) {
+			t.Error(ran)
+		}
+		close(hold)
+		synctest.Wait()
+		if ran != 200 || l.workers != 0 {
+			t.Errorf("%d ran, %d workers", ran, l.workers)
+		}
+	})
+}
+
+func TestAFunctionThatEndsItsGoroutineLosesNoLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l Lines
+		ran := 0
+		for range 100 {
+			l.Go("a", runtime.Goexit)
+		}
+		l.Go("a", func() { ran++ })
+		synctest.Wait()
+		if ran != 1 || l.workers != 0 || len(l.lines) != 0 {
+			t.Errorf("%d ran, %d workers, %d lines", ran, l.workers, len(l.lines))
+		}
+	})
+}
