@@ -40,8 +40,9 @@ type Conn struct {
 	verdict  verdict
 	suspect  atomic.Bool
 
-	wroteFIN    atomic.Bool // CloseWrite was called
-	closed      atomic.Bool // Close was called
+	wroteFIN    atomic.Bool  // CloseWrite was called
+	closed      atomic.Bool  // Close was called
+	calls       atomic.Int32 // of Read and Write that are under way
 	supervision atomic.Pointer[deathwatch.Supervision]
 	meter       netconn.Meter
 
@@ -81,10 +82,12 @@ func (c *Conn) Info() (health.Info, error) { return health.Inspect(c.socket) }
 // Read reads as [net.TCPConn.Read] does; the error is the reason of the
 // connection's death if it has died.
 func (c *Conn) Read(b []byte) (int, error) {
+	c.calls.Add(1)
 	n, err := c.TCPConn.Read(b)
 	if err != nil {
 		err = c.fail(err)
 	}
+	c.calls.Add(-1)
 	return n, err
 }
 
@@ -93,11 +96,13 @@ func (c *Conn) Read(b []byte) (int, error) {
 //
 // A nil error means that the kernel took the data, not that the peer has it.
 func (c *Conn) Write(b []byte) (int, error) {
+	c.calls.Add(1)
 	n, err := c.TCPConn.Write(b)
 	c.meter.Wrote(int64(n))
 	if err != nil {
 		err = c.fail(err)
 	}
+	c.calls.Add(-1)
 	return n, err
 }
 

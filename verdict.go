@@ -170,16 +170,16 @@ func (c *Conn) readToFIN() bool {
 	return c.verdict.final() == nil || c.verdict.sawFIN()
 }
 
-// letOthersTell is for a call that got what is left of an error: another, which was
-// given the error at the same moment, may be on its way to say so. It needs a
-// processor for that, and no time: this one gives way, and then decides by the facts
-// at hand.
+// letOthersTell is for a call that got what is left of an error: another one, which
+// was given the error, may be on its way to say so. No call can block on a socket
+// that is over, so those that are under way are back in no time; this one gives way
+// until they have told, and then decides by the facts at hand. More than a moment it
+// does not give: a machine may be too busy for anything.
 func (c *Conn) letOthersTell() {
-	const turns = 100
-	for range turns {
-		if c.verdict.final() != nil {
-			return
-		}
+	c.calls.Add(-1)
+	defer c.calls.Add(1)
+	const moment = 20 * time.Millisecond
+	for start := time.Now(); c.calls.Load() > 0 && c.verdict.final() == nil && time.Since(start) < moment; {
 		runtime.Gosched()
 	}
 }

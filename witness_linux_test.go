@@ -26,7 +26,11 @@ var verdictStates = map[string]func(t *testing.T, c *Conn, peer *net.TCPConn){
 		}
 		awaitInfo(t, c, func(i health.Info) bool { return i.Unacked == 0 })
 	},
-	"window shut": func(t *testing.T, c *Conn, _ *net.TCPConn) {
+	"window shut": func(t *testing.T, c *Conn, peer *net.TCPConn) {
+		// Dozens of full buffers beside each other would be more than the machine
+		// has for TCP (tcp_mem), and then nothing at all is taken.
+		c.SetWriteBuffer(32 << 10)
+		peer.SetReadBuffer(32 << 10)
 		c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
 		for err := error(nil); err == nil; {
 			_, err = c.Write(make([]byte, 1<<20))
