@@ -20,8 +20,9 @@ type keeper interface {
 // data: nil if there is no sign of trouble about the connection, a *[DeadError]
 // if it has died or the peer has closed it, and another error if it cannot be
 // looked at ([errors.ErrUnsupported] for a connection without a socket). It
-// finds the socket under wrappers that have a NetConn method, as
-// [crypto/tls.Conn] has.
+// finds the socket under wrappers that have a method NetConn() net.Conn, as
+// [crypto/tls.Conn] has, or Raw() net.Conn, or that embed the connection in an
+// exported field Conn.
 //
 // Unread data is no sign of trouble (under TLS it may be a protocol record),
 // and it hides a close that comes behind it. A peer that vanished is found

@@ -19,7 +19,7 @@ var ErrWatched = errors.New("deathwatch: connection is watched already")
 // which is no death, dead is called with [health.PeerClosed] first, and again
 // if a death follows. A watched connection costs nothing on its data path.
 //
-// c has a socket, itself or under wrappers with a NetConn method; the error
+// c has a socket, itself or under wrappers as [health.Check] knows; the error
 // matches [errors.ErrUnsupported] if not, and is [ErrWatched], [net.ErrClosed],
 // or that of a system call otherwise.
 //
