@@ -2,8 +2,10 @@ package health
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"syscall"
 
 	"example.com/hale/internal/netconn"
 	"example.com/hale/internal/rawconn"
@@ -19,8 +21,8 @@ type keeper interface {
 // Check takes one look at c's socket, without blocking and without consuming
 // data: nil if there is no sign of trouble about the connection, a *[DeadError]
 // if it has died or the peer has closed it, and another error if it cannot be
-// looked at ([errors.ErrUnsupported] for a connection without a socket). It
-// finds the socket under wrappers that have a method NetConn() net.Conn, as
+// looked at: one that matches [errors.ErrUnsupported] and says what to do if no
+// socket is found, or that of a system without such a look, as Plan 9. It finds the socket under wrappers that have a method NetConn() net.Conn, as
 // [crypto/tls.Conn] has, or Raw() net.Conn, or that embed the connection in an
 // exported field Conn.
 //
@@ -33,15 +35,21 @@ func Check(c net.Conn) error {
 	if k, ok := netconn.Find[keeper](c); ok {
 		return k.Err()
 	}
-	return lookAt(netconn.Innermost(c))
+	if s, ok := netconn.Find[socket](c); ok {
+		return lookAt(s)
+	}
+	return fmt.Errorf("health: %w", netconn.NoSocket(c))
+}
+
+// socket is a connection with a socket of its own.
+type socket interface {
+	net.Conn
+	syscall.Conn
 }
 
 // lookAt is Check for the connection that has the socket.
-func lookAt(c any) error {
-	raw, err := rawconn.Of(c)
-	if errors.Is(err, rawconn.ErrNoSocket) {
-		return errors.ErrUnsupported
-	}
+func lookAt(c socket) error {
+	raw, err := c.SyscallConn()
 	if err == nil {
 		err = rawconn.Control(raw, peek)
 	}

@@ -41,7 +41,7 @@ func Ping(ctx context.Context, c net.Conn) (time.Duration, error) {
 	}
 	s, ok := netconn.Find[rawSocket](c)
 	if !ok {
-		return 0, errors.ErrUnsupported
+		return 0, fmt.Errorf("deathwatch: ping: %w", netconn.NoSocket(c))
 	}
 	socket, err := s.SyscallConn()
 	if err != nil {

@@ -2,6 +2,7 @@ package deathwatch
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 
@@ -20,7 +21,7 @@ var ErrWatched = errors.New("deathwatch: connection is watched already")
 // if a death follows. A watched connection costs nothing on its data path.
 //
 // c has a socket, itself or under wrappers as [health.Check] knows; the error
-// matches [errors.ErrUnsupported] if not, and is [ErrWatched], [net.ErrClosed],
+// matches [errors.ErrUnsupported] if not, and says what to do; it is [ErrWatched], [net.ErrClosed],
 // or that of a system call otherwise.
 //
 // dead runs on the one goroutine that serves every watch of the process: it
@@ -44,7 +45,7 @@ func Watch(c net.Conn, dead func(*health.DeadError)) (stop func(), err error) {
 	}
 	socket, ok := netconn.Find[rawSocket](c)
 	if !ok {
-		return nil, errors.ErrUnsupported
+		return nil, fmt.Errorf("deathwatch: watch: %w", netconn.NoSocket(c))
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {

@@ -3,6 +3,7 @@ package deathwatch
 import (
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -273,4 +274,26 @@ func TestAWatchJoinsTheOneThatAConnectionHas(t *testing.T) {
 	if told != want || o.stopped != 1 {
 		t.Errorf("told %v, stopped %d times", told, o.stopped)
 	}
+}
+
+// hiding is a connection that hides the one under it.
+type hiding struct{ hidden }
+
+type hidden = net.Conn
+
+func TestWhatHasNoSocketIsRefusedWithAnAdvice(t *testing.T) {
+	t.Parallel()
+	client, _ := testnet.Pair(t)
+	_, watch := Watch(&hiding{client}, func(*health.DeadError) {})
+	_, ping := Ping(t.Context(), &hiding{client})
+	for _, err := range []error{watch, ping} {
+		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "NetConn() net.Conn") {
+			t.Error(err)
+		}
+	}
+	stop, err := Watch(&struct{ net.Conn }{client}, func(*health.DeadError) {})
+	if err != nil {
+		t.Fatal("of one that is embedded:", err)
+	}
+	stop()
 }

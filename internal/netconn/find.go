@@ -4,6 +4,8 @@
 package netconn
 
 import (
+	"errors"
+	"fmt"
 	"iter"
 	"net"
 )
@@ -42,4 +44,11 @@ func Innermost(c net.Conn) net.Conn {
 		c = under
 	}
 	return c
+}
+
+// NoSocket is the error for a connection none of whose layers has a socket. It
+// matches [errors.ErrUnsupported] and says what to do.
+func NoSocket(c net.Conn) error {
+	return fmt.Errorf("no socket is found under %T: give it a method NetConn() net.Conn, or hand over the connection that it wraps: %w",
+		Innermost(c), errors.ErrUnsupported)
 }
