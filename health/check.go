@@ -31,6 +31,9 @@ type keeper interface {
 // only once the kernel has given it up. The kernel tells the error of a death
 // once: Check takes it, and the next Read on a plain connection is then a bare
 // io.EOF. A hale.Conn keeps it, and Check only asks for what it keeps.
+//
+// A socket for datagrams (UDP, unixgram) has no end that could be seen: of it
+// there is no sign of trouble until it is closed here.
 func Check(c net.Conn) error {
 	if k, ok := netconn.Find[keeper](c); ok {
 		return k.Err()
@@ -51,7 +54,7 @@ type socket interface {
 func lookAt(c socket) error {
 	raw, err := c.SyscallConn()
 	if err == nil {
-		err = rawconn.Control(raw, peek)
+		err = peekStream(c, raw)
 	}
 	switch {
 	case err == nil:
@@ -70,4 +73,15 @@ func lookAt(c socket) error {
 		return newDeadError(c, PeerClosed, info, err)
 	}
 	return nil // an error that the connection survived, such as an ICMP message
+}
+
+// peekStream is a peek at a stream. An empty datagram would look like its end,
+// and an error that a datagram has drawn belongs to the next call.
+func peekStream(c socket, raw syscall.RawConn) error {
+	if _, tcp := c.(*net.TCPConn); !tcp {
+		if stream, err := rawconn.IsStream(raw); err != nil || !stream {
+			return err
+		}
+	}
+	return rawconn.Control(raw, peek)
 }

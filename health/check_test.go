@@ -5,9 +5,12 @@ package health
 import (
 	"errors"
 	"net"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"example.com/hale/internal/lab/testnet"
 )
@@ -67,5 +70,84 @@ func TestACheckLooksAtTheOutermostSocket(t *testing.T) {
 	}
 	if err := Check(&answering{near, closed}); Classify(err) != LocalClosed {
 		t.Error("over another socket:", err)
+	}
+}
+
+func TestAnEmptyDatagramIsNoClose(t *testing.T) {
+	t.Parallel()
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("udp", l.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := l.WriteTo(nil, c.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(c); err != nil {
+		t.Error(err)
+	}
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err != nil {
+		t.Errorf("it was taken: %d, %v", n, err)
+	}
+	c.Close()
+	if err := Check(c); Classify(err) != LocalClosed {
+		t.Error("closed:", err)
+	}
+}
+
+// A datagram to nobody draws an ICMP error, which says nothing of the next one.
+func TestAnUnreachablePortIsNoDeathOfADatagramSocket(t *testing.T) {
+	t.Parallel()
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("udp", l.LocalAddr().String())
+	l.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	if err := Check(c); err != nil {
+		t.Error(err)
+	}
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.Read(make([]byte, 1)); runtime.GOOS == "linux" && !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Error("it was taken:", err)
+	}
+}
+
+func TestTheEndOfAStreamThatIsNotTCPIsFound(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	near, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(near); err != nil {
+		t.Error("alive:", err)
+	}
+	far.Close()
+	if err := Check(near); Classify(err) != PeerClosed {
+		t.Error("closed by the peer:", err)
 	}
 }
