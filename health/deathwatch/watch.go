@@ -21,8 +21,10 @@ var ErrWatched = errors.New("deathwatch: connection is watched already")
 // if a death follows. A watched connection costs nothing on its data path.
 //
 // c has a socket, itself or under wrappers as [health.Check] knows; the error
-// matches [errors.ErrUnsupported] if not, and says what to do; it is [ErrWatched], [net.ErrClosed],
-// or that of a system call otherwise.
+// matches [errors.ErrUnsupported] if not, and says what to do. It does so too
+// for a socket that is not TCP on Linux, and for one that carries datagrams on
+// other systems. It is [ErrWatched], [net.ErrClosed], or that of a system call
+// otherwise.
 //
 // dead runs on the one goroutine that serves every watch of the process: it
 // must be quick and must not block, nor do I/O on c. Closing c is allowed.
