@@ -65,8 +65,11 @@ func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
 	return c, c.apply(plan)
 }
 
-// From returns the Conn that c is, or that lies under it: it looks through
-// wrappers that have a NetConn method, as [crypto/tls.Conn] has.
+// From returns the Conn that c is, or that lies under it. It looks through
+// wrappers that have a method NetConn() net.Conn, as [crypto/tls.Conn] has, or
+// Raw() net.Conn, or that embed the connection in an exported field Conn; it
+// calls no other method of theirs. If several Conns lie there it is the
+// outermost. Of nil, and of wrappers that lead in a circle, there is none.
 func From(c net.Conn) (*Conn, bool) {
 	return netconn.Find[*Conn](c)
 }

@@ -287,16 +287,39 @@ func TestADeathIsObservedOnce(t *testing.T) {
 func TestFromLooksThroughWrappers(t *testing.T) {
 	t.Parallel()
 	client, server := connect(t, new(Dialer))
-	if c, ok := From(tls.Client(client, &tls.Config{})); !ok || c != client {
-		t.Errorf("%v, %v", c, ok)
+	for _, wrapped := range []net.Conn{
+		tls.Client(client, &tls.Config{}),
+		struct{ net.Conn }{client},
+		&struct{ *Conn }{client},
+		&rawWrapper{hidden: client},
+		&struct{ net.Conn }{tls.Client(&rawWrapper{hidden: client}, nil)},
+	} {
+		if c, ok := From(wrapped); !ok || c != client {
+			t.Errorf("under %T: %v, %v", wrapped, c, ok)
+		}
+		if err := health.Check(wrapped); err != nil {
+			t.Errorf("under %T: %v", wrapped, err)
+		}
 	}
-	if c, ok := From(server); ok {
-		t.Errorf("a plain connection is %v", c)
+	for _, other := range []net.Conn{nil, server, (*Conn)(nil), &struct{ *Conn }{}} {
+		if c, ok := From(other); ok {
+			t.Errorf("%T is %v", other, c)
+		}
 	}
 	if client.NetConn() != net.Conn(client.TCPConn) {
 		t.Error("NetConn is not what lies underneath")
 	}
 }
+
+// rawWrapper is as a connection of go-proxyproto, whose addresses are read from
+// the one that it wraps.
+type rawWrapper struct{ hidden }
+
+type hidden = net.Conn
+
+func (w *rawWrapper) Raw() net.Conn      { return w.hidden }
+func (*rawWrapper) LocalAddr() net.Addr  { panic("read") }
+func (*rawWrapper) RemoteAddr() net.Addr { panic("read") }
 
 func TestCopyKeepsTheCauseAndNamesTheRightSide(t *testing.T) {
 	t.Parallel()

@@ -2,9 +2,13 @@ package hale
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
+	"slices"
+	"syscall"
 
 	"example.com/hale/health"
 )
@@ -12,7 +16,8 @@ import (
 // ReadFrom copies from r until io.EOF, as [net.TCPConn.ReadFrom] does: by
 // splice(2) from another connection and sendfile(2) from a file, where the
 // operating system has them. If the copy fails because a Conn on either side
-// of it died, the error is the reason of that death.
+// of it died, the error is the reason of that death. An error of r's own is
+// returned as it is, and the death of c with it if it had died before.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	src, peer, done := bareReader(r)
 	n, err := c.TCPConn.ReadFrom(src)
@@ -21,19 +26,23 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if err == nil {
 		return n, peer.copyEnd(r)
 	}
-	return n, copyError(err, c, peer)
+	return n, copyError(err, src, c, peer)
 }
 
 // WriteTo copies to w until io.EOF, as [net.TCPConn.WriteTo] does. If the copy
 // fails because a Conn on either side of it died, the error is the reason of
-// that death.
+// that death. An error of w's own is returned as it is, and the death of c with it
+// if it had died before.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	dst, peer := bareWriter(w)
 	n, err := c.TCPConn.WriteTo(dst)
+	if peer != nil {
+		peer.meter.Wrote(n) // past its methods
+	}
 	if err == nil {
 		return n, c.copyEnd(c)
 	}
-	return n, copyError(err, c, peer)
+	return n, copyError(err, dst, c, peer)
 }
 
 // bareReader takes a Conn out of r, so that package net, which splices only
@@ -62,27 +71,104 @@ func bareWriter(w io.Writer) (dst io.Writer, peer *Conn) {
 }
 
 // copyEnd looks twice at the end of a copy from c, nil for a source that is no
-// Conn: a stream may have ended by a death whose error somebody else was given.
+// Conn: a stream may have ended by a death whose error somebody else was given,
+// and the copy before the stream, at its limit or as its destination has it.
 func (c *Conn) copyEnd(r io.Reader) error {
-	if limited, ok := r.(*io.LimitedReader); c == nil || ok && limited.N == 0 {
-		return nil // it did not come to the end of the stream
+	if limited, ok := r.(*io.LimitedReader); c == nil || ok && limited.N <= 0 {
+		return nil
 	}
-	if err := c.fail(io.EOF); err != io.EOF {
+	end := c.streamEnd()
+	if end == nil {
+		return nil
+	}
+	if err := c.fail(end); err != io.EOF {
 		return err
 	}
 	return nil
 }
 
-// copyError finds out whose death an error was: the kernel tells, and where it
-// does not, the addresses in the error do.
-func copyError(err error, sides ...*Conn) error {
+// streamEnd returns nil if there is more to be read, or to come, and otherwise
+// what a Read would say.
+func (c *Conn) streamEnd() error {
+	err := health.Check(c.TCPConn)
 	var dead *health.DeadError
-	if errors.As(err, &dead) {
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &dead), dead.Cause == health.LocalClosed, errors.Is(dead.Err, io.EOF):
+		return io.EOF // what a system without such a look is taken to have said
+	}
+	return dead
+}
+
+// copyError finds out whose death an error was: the kernel tells, and where it
+// does not, the addresses in the error do. other is what a Conn was copied from
+// or to.
+func copyError(err error, other any, sides ...*Conn) error {
+	op, cause := unwrapOps(err)
+	if dead, ok := cause.(*health.DeadError); ok {
 		return dead // a Conn said it, and package net put its own addresses around it
+	}
+	if isForeign(op, cause, other, sides) {
+		return withDeath(err, sides)
 	}
 	for _, c := range sides {
 		if c != nil && c.isOver(err) {
 			return c.fail(c.readdress(err))
+		}
+	}
+	return err
+}
+
+// unwrapOps returns what package net has put around an error: the innermost of
+// it, and the error.
+func unwrapOps(err error) (op *net.OpError, cause error) {
+	for cause = err; ; cause = op.Err {
+		inner, ok := cause.(*net.OpError)
+		if !ok {
+			return op, cause
+		}
+		op = inner
+	}
+}
+
+// isForeign reports whether the error is of a reader or writer that is no Conn.
+// A call on a connection names it. What has no name but that of the whole copy is
+// of the kernel, which splices between two sockets, or of the other side.
+func isForeign(op *net.OpError, cause error, other any, sides []*Conn) bool {
+	if op == nil {
+		return true
+	}
+	if op.Op == "read" || op.Op == "write" {
+		return !slices.ContainsFunc(sides, func(c *Conn) bool { return c != nil && c.isNamedIn(op) })
+	}
+	return !isSpliced(other) || !isSocketError(cause)
+}
+
+// isSpliced reports whether the kernel may copy from or to other by itself.
+func isSpliced(other any) bool {
+	switch other.(type) {
+	case syscall.Conn, *io.LimitedReader:
+		return true
+	}
+	return false
+}
+
+// isSocketError reports whether package net could have said so of a descriptor.
+func isSocketError(err error) bool {
+	_, call := err.(*os.SyscallError)
+	return call || err == os.ErrDeadlineExceeded || err == net.ErrClosed
+}
+
+// withDeath returns the error of somebody else, and with it the death of a side
+// that was over before.
+func withDeath(err error, sides []*Conn) error {
+	for _, c := range sides {
+		if c == nil {
+			continue
+		}
+		if dead := c.verdict.final(); dead != nil && dead.Cause != health.LocalClosed {
+			return fmt.Errorf("%w; %w", err, dead)
 		}
 	}
 	return err

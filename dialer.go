@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/hale/internal/netconn"
 	"example.com/hale/sockopt"
 )
 
@@ -83,11 +84,15 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 // those of net.Dialer, a *[net.OpError] as a rule; a bound that passes is its
 // timeout, of which Timeout is true.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	caller := ctx // who may want to know what is dialled; a hook's context need not come from it
 	ctx = d.Observer.dialStart(ctx, DialStartInfo{Network: network, Address: address, KeepAlive: d.KeepAlive})
 	start := time.Now()
 	conn, err := d.dial(ctx, network, address)
 	done := DialDoneInfo{Network: network, Address: address, Duration: time.Since(start), Err: err}
-	done.Conn, _ = conn.(*Conn)
+	if c, ok := conn.(*Conn); ok {
+		done.Conn = c
+		netconn.Note(caller, c)
+	}
 	d.Observer.dialDone(ctx, done)
 	return conn, err
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/netconn"
 	"example.com/hale/sockopt"
 )
 
@@ -281,5 +282,74 @@ func isNoticed(t *testing.T, k sockopt.KeepAlive, within time.Duration, state st
 	}
 	if earliest, latest := client.Report().Window(); took < earliest-100*time.Millisecond || latest > within {
 		t.Errorf("noticed after %v, predicted %v to %v", took, earliest, latest)
+	}
+}
+
+// tunnel is what a proxy's dialer gives: nothing leads from it to the connection
+// that it goes through.
+type tunnel struct{ hidden }
+
+// dialTunnel is such a dialer: it tries one proxy and then another, and passes on
+// a context that comes from the caller's.
+func dialTunnel(ctx context.Context, d *Dialer, failing, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if c, err := d.DialContext(ctx, "tcp", failing); err == nil {
+		c.Close() // it refuses
+	}
+	c, err := d.DialContext(ctx, "tcp", address)
+	return &tunnel{c}, err
+}
+
+func TestADialIsNotedUnderItsContext(t *testing.T) {
+	t.Parallel()
+	l := testnet.Listen(t)
+	for name, o := range map[string]*Observer{
+		"unobserved": nil,
+		"observed":   {DialStart: func(context.Context, DialStartInfo) context.Context { return context.Background() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var last *Conn
+			d := &Dialer{Observer: Tee(o, &Observer{DialDone: func(_ context.Context, i DialDoneInfo) { last = i.Conn }})}
+			ctx, record := netconn.Record(t.Context())
+			c, err := dialTunnel(ctx, d, l.Addr().String(), l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if got, ok := From(c); ok {
+				t.Fatalf("this shows nothing: it leads to %p", got)
+			}
+			if got := record.Seal(); got != netconn.Lasting(last) {
+				t.Errorf("noted %p, want %p", got, last)
+			}
+			late, err := d.DialContext(ctx, "tcp", l.Addr().String()) // once the record is sealed
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer late.Close()
+			if got := record.Seal(); got != nil {
+				t.Errorf("noted too late: %p", got)
+			}
+		})
+	}
+}
+
+func TestADialThatFailedOrIsNotTCPIsNotNoted(t *testing.T) {
+	t.Parallel()
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, record := netconn.Record(t.Context())
+	c, err := new(Dialer).DialContext(ctx, "udp", l.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	gone, err := (&Dialer{KeepAlive: sockopt.KeepAlive{Count: -7}}).DialContext(ctx, "tcp", "127.0.0.1:1")
+	if got := record.Seal(); err == nil || gone != nil || got != nil {
+		t.Errorf("%v, %v, noted %p", gone, err, got)
 	}
 }

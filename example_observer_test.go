@@ -2,6 +2,7 @@ package hale_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net"
@@ -64,6 +65,24 @@ func ExampleDialDoneInfo() {
 	// Output:
 	// [::1]:not-a-port dial tcp: lookup tcp/not-a-port: unknown port
 	// true
+}
+
+// A Strict listener tells of the clients that it has closed because the operating
+// system refused an option; here the example does.
+func ExampleAcceptedInfo() {
+	config := &hale.ListenConfig{
+		Strict: true,
+		Observer: &hale.Observer{Accepted: func(info hale.AcceptedInfo) {
+			if info.Conn == nil {
+				fmt.Println("refused", info.RemoteAddr, "for", info.Err)
+			}
+		}},
+	}
+	config.Observer.Accepted(hale.AcceptedInfo{
+		RemoteAddr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 40000},
+		Err:        errors.New("user timeout is not supported"),
+	})
+	// Output: refused 192.0.2.7:40000 for user timeout is not supported
 }
 
 // A death is told although nothing reads from the connection.

@@ -40,6 +40,17 @@ func (i DialDoneInfo) line() logline.Line {
 func (i DialDoneInfo) String() string       { return i.line().String() }
 func (i DialDoneInfo) LogValue() slog.Value { return i.line().Value() }
 
+func (i AcceptedInfo) line() logline.Line {
+	line := logline.Line{}.Text("network.transport", "tcp").Peer(i.RemoteAddr)
+	if i.Conn != nil {
+		line = line.Group(i.Conn.Report().LogValue())
+	}
+	return line.Error("error.message", i.Err)
+}
+
+func (i AcceptedInfo) String() string       { return i.line().String() }
+func (i AcceptedInfo) LogValue() slog.Value { return i.line().Value() }
+
 func (i SuspectInfo) line() logline.Line {
 	return withPeer(nil, i.Conn).Int("hale.probes", i.Info.Probes).Int("hale.retransmits", i.Info.Retransmits).
 		Known("hale.silence", i.Info.Silence())

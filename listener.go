@@ -1,11 +1,14 @@
 package hale
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net"
+	"os"
 	"syscall"
+	"time"
 
-	"example.com/hale/internal/rawconn"
 	"example.com/hale/sockopt"
 )
 
@@ -28,8 +31,17 @@ type ListenConfig struct {
 	// not at all, is left alone unless StallTimeout is set.
 	KeepAlive sockopt.KeepAlive
 
-	// Observer is told about the deaths and the closing of accepted
-	// connections; it may be nil.
+	// Strict makes Accept close a connection, and wait for the next, if the
+	// operating system refused, or does not have, an option that KeepAlive asks
+	// for, or if the connection cannot be watched. Accept itself does not fail for
+	// it: that would end many a server for the sake of one client. Nobody but the
+	// Observer is told (Accepted), so a Strict listener should have one.
+	// Otherwise the connection is returned, and its Report says what is missing.
+	// It has no effect on connections that are not TCP.
+	Strict bool
+
+	// Observer is told about the accepted connections, their deaths and their
+	// closing; it may be nil.
 	Observer *Observer
 }
 
@@ -41,6 +53,9 @@ func Listen(network, address string) (net.Listener, error) {
 // Listen listens on the address; network and address are as [net.Listen] takes
 // them. The connections that Accept returns are *[Conn] if they are TCP.
 // Closing the listener leaves accepted connections alive.
+//
+// The listener has the methods SetDeadline, SyscallConn and File of a
+// [net.TCPListener], too.
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	nlc := lc.netListenConfig()
 	nlc.KeepAlive, nlc.KeepAliveConfig = -1, net.KeepAliveConfig{}
@@ -68,6 +83,9 @@ func (lc *ListenConfig) netListenConfig() net.ListenConfig {
 // below TLS: wrap its result by [crypto/tls.NewListener], not the other way.
 // The error says which field of config is out of range; inner is then left
 // open.
+//
+// The methods SetDeadline, SyscallConn and File of the result are those of inner;
+// their error matches [errors.ErrUnsupported] if inner has no such method.
 func NewListener(inner net.Listener, config *ListenConfig) (net.Listener, error) {
 	if config == nil {
 		config = new(ListenConfig)
@@ -76,30 +94,81 @@ func NewListener(inner net.Listener, config *ListenConfig) (net.Listener, error)
 	if err != nil {
 		return nil, err
 	}
-	return &listener{Listener: inner, plan: plan, observer: config.Observer}, nil
+	return &listener{Listener: inner, plan: plan, strict: config.Strict, observer: config.Observer}, nil
 }
 
 type listener struct {
 	net.Listener
 	plan     sockopt.Plan
+	strict   bool
 	observer *Observer
 }
-
-// SyscallConn makes the inner listener's socket reachable, if it has one.
-func (l *listener) SyscallConn() (syscall.RawConn, error) { return rawconn.Of(l.Listener) }
 
 // Accept applies the plan to each connection itself: what a listener's own
 // options hand down differs from system to system, and an MPTCP listener has
 // no pace to hand down.
 func (l *listener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	tcp, ok := conn.(*net.TCPConn)
-	if err != nil || !ok {
-		return conn, err
+	for {
+		conn, err := l.Listener.Accept()
+		tcp, ok := conn.(*net.TCPConn)
+		if err != nil || !ok {
+			return conn, err
+		}
+		if c := l.adopt(tcp); c != nil {
+			return c, nil
+		}
 	}
-	// A client that is gone already is no reason for Accept to fail: the
-	// connection's Report and its first Read tell.
-	c, _ := newConn(tcp, l.plan, l.observer)
-	_ = c.startWatch()
-	return c, nil
+}
+
+// adopt makes a Conn of what was accepted, or closes it and returns nil. A client
+// that is gone already is no reason for Accept to fail: the connection's Report
+// and its first Read tell.
+func (l *listener) adopt(tcp *net.TCPConn) *Conn {
+	c, err := newConn(tcp, l.plan, l.observer)
+	if err == nil {
+		err = c.Report().Err()
+	}
+	if err == nil || !l.strict {
+		err = cmp.Or(err, c.startWatch())
+	}
+	if err != nil {
+		err = &net.OpError{Op: "accept", Net: l.Addr().Network(), Source: tcp.LocalAddr(), Addr: tcp.RemoteAddr(), Err: err}
+	}
+	if err != nil && l.strict {
+		tcp.Close()
+		c = nil
+	}
+	l.observer.accepted(AcceptedInfo{Conn: c, RemoteAddr: tcp.RemoteAddr(), Err: err})
+	return c
+}
+
+// SetDeadline bounds Accept, as [net.TCPListener.SetDeadline] does.
+func (l *listener) SetDeadline(t time.Time) error {
+	if inner, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+		return inner.SetDeadline(t)
+	}
+	return l.lacks("set deadline")
+}
+
+// SyscallConn gives the inner listener's socket, as
+// [net.TCPListener.SyscallConn] does.
+func (l *listener) SyscallConn() (syscall.RawConn, error) {
+	if inner, ok := l.Listener.(syscall.Conn); ok {
+		return inner.SyscallConn()
+	}
+	return nil, l.lacks("raw")
+}
+
+// File gives a copy of the inner listener's socket, as [net.TCPListener.File]
+// does.
+func (l *listener) File() (*os.File, error) {
+	if inner, ok := l.Listener.(interface{ File() (*os.File, error) }); ok {
+		return inner.File()
+	}
+	return nil, l.lacks("file")
+}
+
+// lacks is the error for a method that the inner listener does not have.
+func (l *listener) lacks(op string) error {
+	return &net.OpError{Op: op, Net: l.Addr().Network(), Addr: l.Addr(), Err: errors.ErrUnsupported}
 }

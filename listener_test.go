@@ -3,11 +3,15 @@ package hale
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,4 +157,146 @@ func TestAListenConfigOutOfRangeIsRefusedBeforeItListens(t *testing.T) {
 		t.Fatal("the inner listener was closed:", err)
 	}
 	c.Close()
+}
+
+// spoiled is a listener whose first connections are of no use: one that has no
+// socket, and one that is closed.
+type spoiled struct {
+	net.Listener
+	accepted int
+}
+
+func (l *spoiled) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	l.accepted++
+	switch {
+	case err != nil:
+	case l.accepted == 1:
+		c.Close()
+		c = new(net.TCPConn)
+	case l.accepted == 2:
+		c.Close()
+	}
+	return c, err
+}
+
+func TestAcceptTellsOfEachConnectionAndReturnsWhatIsStrictlyGood(t *testing.T) {
+	t.Parallel()
+	for name, strict := range map[string]bool{"Strict": true, "not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inner := testnet.Listen(t)
+			var told []AcceptedInfo
+			l, err := NewListener(&spoiled{Listener: inner}, &ListenConfig{KeepAlive: sockopt.KeepAlive{Disabled: true}, Strict: strict, Observer: &Observer{
+				Accepted: func(i AcceptedInfo) { told = append(told, i) },
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				client, err := net.Dial("tcp", inner.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+			}
+			var last *Conn
+			for len(told) < 3 {
+				c, err := l.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if last = c.(*Conn); last != told[len(told)-1].Conn {
+					t.Error("told of another connection than was returned")
+				}
+			}
+			for i, info := range told {
+				if good := i == 2; good != (info.Err == nil) || strict && good != (info.Conn != nil) || !strict && info.Conn == nil {
+					t.Errorf("%d: %+v", i, info)
+				}
+				if op := new(net.OpError); info.Err != nil && (!errors.As(info.Err, &op) || op.Op != "accept") {
+					t.Errorf("%d: %v", i, info.Err)
+				}
+			}
+			if told[2].RemoteAddr.String() != last.RemoteAddr().String() || last.Err() != nil {
+				t.Errorf("%v, %v", told[2].RemoteAddr, last.Err())
+			}
+			if !strict && told[0].Conn.Report() != (sockopt.Report{}) {
+				t.Error("of no socket there is a report:", told[0].Conn.Report())
+			}
+		})
+	}
+}
+
+// An error of the listener's own, such as its end, is no connection's.
+func TestAStrictAcceptEndsWithItsListener(t *testing.T) {
+	t.Parallel()
+	l, err := (&ListenConfig{Strict: true}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(10*time.Millisecond, func() { l.Close() })
+	if c, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
+// listenerMethods are those of a net.TCPListener that servers look for.
+type listenerMethods interface {
+	net.Listener
+	SetDeadline(time.Time) error
+	SyscallConn() (syscall.RawConn, error)
+	File() (*os.File, error)
+}
+
+func TestAListenerHasTheMethodsOfTheOneBelow(t *testing.T) {
+	t.Parallel()
+	plain, err := Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	l := plain.(listenerMethods)
+	if err := l.SetDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Error(err)
+	}
+	if c, err := l.Accept(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("past the deadline: %v, %v", c, err)
+	}
+	if raw, err := l.SyscallConn(); raw == nil || err != nil {
+		t.Error(raw, err)
+	}
+	file, err := l.File()
+	if runtime.GOOS == "windows" && err != nil {
+		return // net has it not there
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	copied, err := net.FileListener(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	if copied.Addr().String() != l.Addr().String() {
+		t.Errorf("%v is a copy of %v", copied.Addr(), l.Addr())
+	}
+}
+
+func TestAListenerOverOneThatHasNoSuchMethodsSaysSo(t *testing.T) {
+	t.Parallel()
+	plain, err := NewListener(struct{ net.Listener }{testnet.Listen(t)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := plain.(listenerMethods)
+	_, raw := l.SyscallConn()
+	_, file := l.File()
+	for _, err := range []error{l.SetDeadline(time.Now()), raw, file} {
+		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), l.Addr().String()) {
+			t.Error(err)
+		}
+	}
 }

@@ -9,9 +9,10 @@ import (
 
 // LogObserver returns an Observer that logs one line for each event:
 //
-//	Debug  a dial that succeeded, a connection that was closed
+//	Debug  a dial that succeeded, a connection that was accepted or closed
 //	Info   a suspect peer that has answered after all
-//	Warn   a dial that failed, a suspect peer, a death, a connection that was never closed
+//	Warn   a dial that failed, a connection that a Strict listener refused, a suspect peer, a death,
+//	       a connection that was never closed
 //
 // Their attributes have the names and units (seconds) of package otel's. A nil
 // logger is [slog.Default] as it is now.
@@ -24,6 +25,13 @@ func LogObserver(logger *slog.Logger) *Observer {
 				return
 			}
 			to.LogContext(ctx, slog.LevelDebug, "connected", info.line)
+		},
+		Accepted: func(info AcceptedInfo) {
+			if info.Conn == nil {
+				to.Log(slog.LevelWarn, "connection refused", info.line)
+				return
+			}
+			to.Log(slog.LevelDebug, "accepted", info.line)
 		},
 		Suspect:   func(info SuspectInfo) { to.Log(slog.LevelWarn, "peer suspect", info.line) },
 		Recovered: func(info RecoveredInfo) { to.Log(slog.LevelInfo, "peer recovered", info.line) },

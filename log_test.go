@@ -27,6 +27,8 @@ func TestTheLogHasALineForEachEvent(t *testing.T) {
 	o, ctx := LogObserver(plain(&b)), context.Background()
 	o.DialDone(ctx, DialDoneInfo{Network: "tcp", Address: "db:5432", Duration: time.Second})
 	o.DialDone(ctx, DialDoneInfo{Network: "tcp4", Address: "db:5432", Err: errors.New("refused")})
+	o.Accepted(AcceptedInfo{Conn: new(Conn)})
+	o.Accepted(AcceptedInfo{Err: errors.New("no such option")})
 	o.Suspect(SuspectInfo{Info: health.Info{Probes: 1}})
 	o.Recovered(RecoveredInfo{Info: health.Info{RTT: time.Second / 2}})
 	o.Dead(DeadInfo{Err: &health.DeadError{Cause: health.Reset, Op: "read"}})
@@ -34,6 +36,8 @@ func TestTheLogHasALineForEachEvent(t *testing.T) {
 	o.Dropped(DroppedInfo{Open: time.Minute})
 	const want = `level=DEBUG msg=connected server.address=db server.port=5432 network.transport=tcp hale.connect.duration=1
 level=WARN msg="dial failed" server.address=db server.port=5432 network.transport=tcp hale.connect.duration=0 error.message=refused
+level=DEBUG msg=accepted network.transport=tcp hale.keepalive.got.enabled=true
+level=WARN msg="connection refused" network.transport=tcp error.message="no such option"
 level=WARN msg="peer suspect" hale.probes=1 hale.retransmits=0
 level=INFO msg="peer recovered" rtt=0.5
 level=WARN msg="connection dead" hale.cause=reset operation=read

@@ -26,6 +26,10 @@ type Observer struct {
 	DialStart func(ctx context.Context, info DialStartInfo) context.Context
 	// DialDone is called once for every DialStart.
 	DialDone func(ctx context.Context, info DialDoneInfo)
+	// Accepted is called once for every TCP connection that a listener accepts, on
+	// the goroutine that called Accept, before that returns. A connection that
+	// has died already may have been told of as Dead before.
+	Accepted func(AcceptedInfo)
 	// Suspect is called when the peer has left something unanswered: two
 	// keepalive probes, or data that was sent three times. Recovered or Dead follows, unless the connection is
 	// closed first. Only Linux and Android tell this.
@@ -55,6 +59,16 @@ type DialDoneInfo struct {
 	Duration         time.Duration
 	Conn             *Conn // nil if the dial failed, or the network is not TCP
 	Err              error // nil if it did not fail
+}
+
+// AcceptedInfo is a connection that a listener has accepted.
+type AcceptedInfo struct {
+	Conn       *Conn // nil if the listener is Strict and has closed it for Err
+	RemoteAddr net.Addr
+	// Err is a *net.OpError that says which options the operating system refused
+	// or does not have, or that the connection is not watched; nil if it is what
+	// KeepAlive asks for.
+	Err error
 }
 
 // SuspectInfo is a peer that may be gone.
@@ -106,6 +120,7 @@ func (o *Observer) dialDone(ctx context.Context, info DialDoneInfo) {
 	hooks.CallWithContext(ctx, o.set().DialDone, info)
 }
 
+func (o *Observer) accepted(info AcceptedInfo)   { hooks.Call(o.set().Accepted, info) }
 func (o *Observer) suspect(info SuspectInfo)     { hooks.Call(o.set().Suspect, info) }
 func (o *Observer) recovered(info RecoveredInfo) { hooks.Call(o.set().Recovered, info) }
 func (o *Observer) dead(info DeadInfo)           { hooks.Call(o.set().Dead, info) }

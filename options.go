@@ -15,6 +15,9 @@ import (
 func (c *Conn) Report() sockopt.Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.report == (unique.Handle[sockopt.Report]{}) { // there was no socket to apply anything to
+		return sockopt.Report{}
+	}
 	return c.report.Value()
 }
 

@@ -12,6 +12,7 @@ func join(a, b *Observer) *Observer {
 	return &Observer{
 		DialStart: hooks.Threads(a.DialStart, b.DialStart),
 		DialDone:  hooks.WithContext(a.DialDone, b.DialDone),
+		Accepted:  hooks.WithInfo(a.Accepted, b.Accepted),
 		Suspect:   hooks.WithInfo(a.Suspect, b.Suspect),
 		Recovered: hooks.WithInfo(a.Recovered, b.Recovered),
 		Dead:      hooks.WithInfo(a.Dead, b.Dead),

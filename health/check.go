@@ -2,8 +2,10 @@ package health
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"syscall"
 
 	"example.com/hale/internal/netconn"
 	"example.com/hale/internal/rawconn"
@@ -19,30 +21,40 @@ type keeper interface {
 // Check takes one look at c's socket, without blocking and without consuming
 // data: nil if there is no sign of trouble about the connection, a *[DeadError]
 // if it has died or the peer has closed it, and another error if it cannot be
-// looked at ([errors.ErrUnsupported] for a connection without a socket). It
-// finds the socket under wrappers that have a NetConn method, as
-// [crypto/tls.Conn] has.
+// looked at: one that matches [errors.ErrUnsupported] and says what to do if no
+// socket is found, or that of a system without such a look, as Plan 9. It finds the socket under wrappers that have a method NetConn() net.Conn, as
+// [crypto/tls.Conn] has, or Raw() net.Conn, or that embed the connection in an
+// exported field Conn.
 //
 // Unread data is no sign of trouble (under TLS it may be a protocol record),
 // and it hides a close that comes behind it. A peer that vanished is found
 // only once the kernel has given it up. The kernel tells the error of a death
 // once: Check takes it, and the next Read on a plain connection is then a bare
 // io.EOF. A hale.Conn keeps it, and Check only asks for what it keeps.
+//
+// A socket for datagrams (UDP, unixgram) has no end that could be seen: of it
+// there is no sign of trouble until it is closed here.
 func Check(c net.Conn) error {
 	if k, ok := netconn.Find[keeper](c); ok {
 		return k.Err()
 	}
-	return lookAt(netconn.Innermost(c))
+	if s, ok := netconn.Find[socket](c); ok {
+		return lookAt(s)
+	}
+	return fmt.Errorf("health: %w", netconn.NoSocket(c))
+}
+
+// socket is a connection with a socket of its own.
+type socket interface {
+	net.Conn
+	syscall.Conn
 }
 
 // lookAt is Check for the connection that has the socket.
-func lookAt(c any) error {
-	raw, err := rawconn.Of(c)
-	if errors.Is(err, rawconn.ErrNoSocket) {
-		return errors.ErrUnsupported
-	}
+func lookAt(c socket) error {
+	raw, err := c.SyscallConn()
 	if err == nil {
-		err = rawconn.Control(raw, peek)
+		err = peekStream(c, raw)
 	}
 	switch {
 	case err == nil:
@@ -61,4 +73,15 @@ func lookAt(c any) error {
 		return newDeadError(c, PeerClosed, info, err)
 	}
 	return nil // an error that the connection survived, such as an ICMP message
+}
+
+// peekStream is a peek at a stream. An empty datagram would look like its end,
+// and an error that a datagram has drawn belongs to the next call.
+func peekStream(c socket, raw syscall.RawConn) error {
+	if _, tcp := c.(*net.TCPConn); !tcp {
+		if stream, err := rawconn.IsStream(raw); err != nil || !stream {
+			return err
+		}
+	}
+	return rawconn.Control(raw, peek)
 }

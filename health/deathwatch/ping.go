@@ -28,8 +28,8 @@ var ErrNoKeepAlive = fmt.Errorf("deathwatch: keepalive is off: %w", errors.ErrUn
 // a probe leaves within a jiffy, 4 ms on many kernels, and the answer is timed
 // as exactly.
 //
-// c is a hale.Conn or another connection with a socket, also under wrappers with
-// a NetConn method. The error is that of ctx if it ends first; a
+// c is a hale.Conn or another connection with a socket, also under wrappers as
+// [health.Check] knows. The error is that of ctx if it ends first; a
 // [*health.DeadError] if c has died; [ErrNoKeepAlive]; or matches
 // [errors.ErrUnsupported] where the kernel cannot be asked, which is everywhere
 // but on Linux and Android. Other options than c's idle time are not touched,
@@ -42,7 +42,7 @@ func Ping(ctx context.Context, c net.Conn) (time.Duration, error) {
 	}
 	s, ok := netconn.Find[rawSocket](c)
 	if !ok {
-		return 0, errors.ErrUnsupported
+		return 0, fmt.Errorf("deathwatch: ping: %w", netconn.NoSocket(c))
 	}
 	socket, err := s.SyscallConn()
 	if err != nil {

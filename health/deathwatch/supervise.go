@@ -1,6 +1,8 @@
 package deathwatch
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -77,10 +79,14 @@ type Limits struct {
 // Supervise watches the connection that ref leads to, with early warnings. The
 // warnings and Limits need Linux; elsewhere the Subject is told of deaths only.
 //
-// The error is [ErrWatched], [net.ErrClosed], or that of a system call; then
-// nothing is watched.
+// The error is [ErrWatched], [net.ErrClosed], one that matches
+// [errors.ErrUnsupported] for a socket that is not TCP (see [Watch]), or that of
+// a system call; then nothing is watched.
 func Supervise(ref Ref) (*Supervision, error) {
 	s := ref.Subject()
+	if err := refuse(s); err != nil {
+		return nil, err
+	}
 	c := &Supervision{ref: ref, limits: s.Limits(), detector: newDetector()}
 	return c, watch(c, s)
 }
@@ -99,6 +105,11 @@ type Supervision struct {
 	pace     int32    // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
 	finSeen  bool     // the subject knows
 	over     bool     // in state CLOSE, and not explained yet
+}
+
+// noSuchWatch is the error for a kind of socket of which there is nothing to tell.
+func noSuchWatch(s Subject) error {
+	return fmt.Errorf("deathwatch: a connection of network %q cannot be watched here: %w", s.LocalAddr().Network(), errors.ErrUnsupported)
 }
 
 // Stop ends the watch. It does not wait for a call to the Subject that is under

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/rawconn"
 )
 
 // sweepPeriod is how often every watched connection is looked at where the
@@ -50,6 +51,14 @@ func watch(c *Supervision, s Subject) error {
 		go runSweep(sweep.stop)
 	}
 	sweep.conns[c.place.key] = c
+	return nil
+}
+
+// refuse returns the error for a socket that a look would never find dead.
+func refuse(s Subject) error {
+	if stream, err := rawconn.IsStream(s.Socket()); err == nil && !stream {
+		return noSuchWatch(s)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package deathwatch
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 
@@ -19,9 +20,11 @@ var ErrWatched = errors.New("deathwatch: connection is watched already")
 // which is no death, dead is called with [health.PeerClosed] first, and again
 // if a death follows. A watched connection costs nothing on its data path.
 //
-// c has a socket, itself or under wrappers with a NetConn method; the error
-// matches [errors.ErrUnsupported] if not, and is [ErrWatched], [net.ErrClosed],
-// or that of a system call otherwise.
+// c has a socket, itself or under wrappers as [health.Check] knows; the error
+// matches [errors.ErrUnsupported] if not, and says what to do. It does so too
+// for a socket that is not TCP on Linux, and for one that carries datagrams on
+// other systems. It is [ErrWatched], [net.ErrClosed], or that of a system call
+// otherwise.
 //
 // dead may make any call, and may block: that holds up what is told to it, and nothing
 // else, unless dozens of them do. The kernel tells the error of a death once, so a
@@ -44,7 +47,7 @@ func Watch(c net.Conn, dead func(*health.DeadError)) (stop func(), err error) {
 	}
 	socket, ok := netconn.Find[rawSocket](c)
 	if !ok {
-		return nil, errors.ErrUnsupported
+		return nil, fmt.Errorf("deathwatch: watch: %w", netconn.NoSocket(c))
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {

@@ -3,6 +3,8 @@ package deathwatch
 import (
 	"errors"
 	"net"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -272,5 +274,72 @@ func TestAWatchJoinsTheOneThatAConnectionHas(t *testing.T) {
 	stop()
 	if told != want || o.stopped != 1 {
 		t.Errorf("told %v, stopped %d times", told, o.stopped)
+	}
+}
+
+// hiding is a connection that hides the one under it.
+type hiding struct{ hidden }
+
+type hidden = net.Conn
+
+func TestWhatHasNoSocketIsRefusedWithAnAdvice(t *testing.T) {
+	t.Parallel()
+	client, _ := testnet.Pair(t)
+	_, watch := Watch(&hiding{client}, func(*health.DeadError) {})
+	_, ping := Ping(t.Context(), &hiding{client})
+	for _, err := range []error{watch, ping} {
+		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "NetConn() net.Conn") {
+			t.Error(err)
+		}
+	}
+	stop, err := Watch(&struct{ net.Conn }{client}, func(*health.DeadError) {})
+	if err != nil {
+		t.Fatal("of one that is embedded:", err)
+	}
+	stop()
+}
+
+// A watch that would never tell anything is an error.
+func TestWhatIsNotTCPIsRefusedOrWatched(t *testing.T) {
+	t.Parallel()
+	udp, err := net.Dial("udp", "127.0.0.1:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	if _, err := Watch(udp, func(*health.DeadError) {}); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), `"udp"`) {
+		t.Errorf("UDP: %v", err)
+	}
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	near, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan *health.DeadError, 1)
+	stop, err := Watch(near, func(dead *health.DeadError) { told <- dead })
+	far.Close()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return
+	}
+	if err != nil {
+		t.Fatal("Unix:", err)
+	}
+	defer stop()
+	select {
+	case dead := <-told:
+		if dead.Cause != health.PeerClosed {
+			t.Error("Unix:", dead)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("Unix: it is watched, and nothing was told")
 	}
 }

@@ -44,9 +44,9 @@ import (
 //     once more hangs, as its SYN is dropped like everything else.
 //
 // peer is a [*net.TCPConn], anything that has its SyscallConn method, or a
-// wrapper around either with a method NetConn() net.Conn, such as
-// [crypto/tls.Conn]. Multipath TCP cannot be frozen; Go's listeners ask for it
-// by default, but a connection accepted from a plain TCP client is plain TCP.
+// wrapper around either as [health.Check] knows, such as [crypto/tls.Conn].
+// Multipath TCP cannot be frozen; Go's listeners ask for it by default, but a
+// connection accepted from a plain TCP client is plain TCP.
 //
 // Freezes do not nest: freezing twice is freezing once, and either thaw ends
 // it. A socket filter that was attached before is replaced, and gone after
@@ -97,7 +97,7 @@ func freeze(c any) (thaw func() error, err error) {
 	return sync.OnceValue(func() error { return thawSocket(raw) }), nil
 }
 
-// socketUnder finds the socket of c, through NetConn methods if need be.
+// socketUnder finds the socket of c, through wrappers if need be.
 func socketUnder(c any) (syscall.RawConn, error) {
 	conn, ok := c.(net.Conn)
 	if !ok {

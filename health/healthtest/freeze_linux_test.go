@@ -205,13 +205,16 @@ type selfish struct{ net.Conn }
 func (s selfish) NetConn() net.Conn { return s }
 
 // opaque is a wrapper that shows nothing.
-type opaque struct{ net.Conn }
+type opaque struct{ hidden }
+
+type hidden = net.Conn
 
 func TestFreezeFindsTheSocketUnderWrappers(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
 	for _, wrap := range []func(net.Conn) net.Conn{
 		func(c net.Conn) net.Conn { return wrapper{wrapper{c}} },
+		func(c net.Conn) net.Conn { return struct{ net.Conn }{c} },
 		func(c net.Conn) net.Conn { return tls.Server(c, &tls.Config{}) },
 		func(c net.Conn) net.Conn { return tls.Server(wrapper{c}, &tls.Config{}) },
 	} {

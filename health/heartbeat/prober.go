@@ -100,7 +100,7 @@ type Prober struct {
 //
 // For a probe, c's read and write deadlines are cleared; when its time is over
 // they are set to one in the past. Afterwards those of a hale.Conn, also under
-// wrappers with a NetConn method, are what they were before; others have none.
+// wrappers as [health.Check] knows, are what they were before; others have none.
 // A SetDeadline that fails is a failed probe.
 //
 // Call Stop before closing c. A connection that was closed nevertheless ends

@@ -248,12 +248,15 @@ type wrapped struct{ net.Conn }
 func (c wrapped) NetConn() net.Conn { return c.Conn }
 
 // opaque is a connection that hides the one under it.
-type opaque struct{ net.Conn }
+type opaque struct{ hidden }
+
+type hidden = net.Conn
 
 func TestDeadlinesAreRestoredAfterAProbe(t *testing.T) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
 		"directly":       func(c net.Conn) net.Conn { return c },
 		"under wrappers": func(c net.Conn) net.Conn { return wrapped{wrapped{c}} },
+		"embedded":       func(c net.Conn) net.Conn { return &struct{ net.Conn }{c} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -4,6 +4,8 @@
 package netconn
 
 import (
+	"errors"
+	"fmt"
 	"iter"
 	"net"
 )
@@ -11,20 +13,17 @@ import (
 // layersMost ends a walk through wrappers that lead in a circle.
 const layersMost = 32
 
-// Layers yields c and then, one after another, what NetConn methods reveal, as
-// [crypto/tls.Conn] has one. A walk that comes back to where it was ends after
-// 32 steps.
+// Layers yields c and then, one after another, what its wrappers reveal: by a
+// NetConn method, as [crypto/tls.Conn] has one, by a Raw method, or by an
+// exported field Conn that they embed. No other method is called, for it may
+// read. The walk ends at a nil, and after 32 steps where it leads in a circle.
 func Layers(c net.Conn) iter.Seq[net.Conn] {
 	return func(yield func(net.Conn) bool) {
 		for range layersMost {
-			if c == nil || !yield(c) {
+			if isNil(c) || !yield(c) {
 				return
 			}
-			w, ok := c.(interface{ NetConn() net.Conn })
-			if !ok {
-				return
-			}
-			c = w.NetConn()
+			c = under(c)
 		}
 	}
 }
@@ -45,4 +44,11 @@ func Innermost(c net.Conn) net.Conn {
 		c = under
 	}
 	return c
+}
+
+// NoSocket is the error for a connection none of whose layers has a socket. It
+// matches [errors.ErrUnsupported] and says what to do.
+func NoSocket(c net.Conn) error {
+	return fmt.Errorf("no socket is found under %T: give it a method NetConn() net.Conn, or hand over the connection that it wraps: %w",
+		Innermost(c), errors.ErrUnsupported)
 }

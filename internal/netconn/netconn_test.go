@@ -10,62 +10,6 @@ import (
 	"time"
 )
 
-// wrapper is a connection with another in it, which may be itself.
-type wrapper struct {
-	net.Conn
-	under net.Conn
-}
-
-func (w *wrapper) NetConn() net.Conn { return w.under }
-
-// circle returns wrappers that lead around.
-func circle(n int) net.Conn {
-	first := new(wrapper)
-	last := first
-	for range n - 1 {
-		last = &wrapper{under: last}
-	}
-	first.under = last
-	return first
-}
-
-func TestATypeIsFoundUnderWrappers(t *testing.T) {
-	t.Parallel()
-	pipe, far := net.Pipe()
-	defer pipe.Close()
-	defer far.Close()
-	marked := &marked{pipe}
-	for name, test := range map[string]struct {
-		conn net.Conn
-		want bool
-	}{
-		"itself":                  {marked, true},
-		"under two":               {&wrapper{under: &wrapper{under: marked}}, true},
-		"nothing":                 {nil, false},
-		"another type":            {pipe, false},
-		"nothing in a wrapper":    {&wrapper{}, false},
-		"a wrapper of itself":     {circle(1), false},
-		"a circle of three":       {circle(3), false},
-		"one that hides the rest": {&struct{ net.Conn }{marked}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got, ok := Find[interface{ Mark() }](test.conn)
-			if ok != test.want || ok && got != marked {
-				t.Errorf("found %v, %v", got, ok)
-			}
-		})
-	}
-	if got := Innermost(&wrapper{under: &wrapper{under: pipe}}); got != pipe {
-		t.Error("innermost is", got)
-	}
-	Innermost(circle(2)) // ends
-}
-
-type marked struct{ net.Conn }
-
-func (*marked) Mark() {}
-
 func TestACallEndsWithTheContextThatItIsBoundTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
