@@ -77,28 +77,21 @@ func (c *Conn) copyEnd(r io.Reader) error {
 	if limited, ok := r.(*io.LimitedReader); c == nil || ok && limited.N <= 0 {
 		return nil
 	}
-	end := c.streamEnd()
-	if end == nil {
-		return nil
+	if c.look() == nil {
+		return nil // there is more to be read, or to come
 	}
-	if err := c.fail(end); err != io.EOF {
+	if err := c.failCopy(io.EOF); err != io.EOF {
 		return err
 	}
 	return nil
 }
 
-// streamEnd returns nil if there is more to be read, or to come, and otherwise
-// what a Read would say.
-func (c *Conn) streamEnd() error {
-	err := health.Check(c.TCPConn)
-	var dead *health.DeadError
-	switch {
-	case err == nil:
-		return nil
-	case !errors.As(err, &dead), dead.Cause == health.LocalClosed, errors.Is(dead.Err, io.EOF):
-		return io.EOF // what a system without such a look is taken to have said
-	}
-	return dead
+// failCopy is fail for a call that may block on somebody else's reader or writer,
+// and so is not counted among those under way before.
+func (c *Conn) failCopy(err error) error {
+	c.calls.Add(1)
+	defer c.calls.Add(-1)
+	return c.fail(err)
 }
 
 // copyError finds out whose death an error was: the kernel tells, and where it
@@ -114,7 +107,7 @@ func copyError(err error, other any, sides ...*Conn) error {
 	}
 	for _, c := range sides {
 		if c != nil && c.isOver(err) {
-			return c.fail(c.readdress(err))
+			return c.failCopy(c.readdress(err))
 		}
 	}
 	return err
