@@ -22,7 +22,8 @@ import (
 //
 // A Conn is watched from its making to its Close (package deathwatch), so it
 // also learns of a death while no call is under way: Done is closed and Err is
-// set within a moment of the peer being given up.
+// set within a moment of the peer being given up. One that cannot be watched says
+// why (Unwatched).
 //
 // Deadline errors are net's own, io.EOF from a peer that closed in good order
 // is exactly io.EOF, and data that arrived before the death can still be read.
@@ -46,8 +47,8 @@ type Conn struct {
 	supervision atomic.Pointer[deathwatch.Supervision]
 	meter       netconn.Meter
 
-	mu     sync.Mutex                    // guards report
-	report unique.Handle[sockopt.Report] // most connections share one
+	mu    sync.Mutex           // guards facts
+	facts unique.Handle[facts] // most connections share them
 }
 
 var _ net.Conn = (*Conn)(nil)

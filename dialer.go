@@ -48,8 +48,9 @@ type Dialer struct {
 	KeepAlive sockopt.KeepAlive
 
 	// Strict makes a dial fail if the operating system refused, or does not
-	// have, an option that KeepAlive asks for; the error names it. Otherwise
-	// the connection is made, and its Report says what is missing.
+	// have, an option that KeepAlive asks for; the error names it; and if the
+	// connection cannot be watched. Otherwise the connection is made, and its
+	// Report says what is missing, and Unwatched why it is not watched.
 	Strict bool
 
 	// Observer is told about the dials and their connections; it may be nil.
@@ -170,7 +171,9 @@ func (d *Dialer) adopt(tcp *net.TCPConn, plan sockopt.Plan) (net.Conn, error) {
 		err = c.Report().Err()
 	}
 	if err == nil {
-		err = c.startWatch()
+		if unwatched := c.startWatch(); d.Strict {
+			err = unwatched
+		}
 	}
 	if err != nil {
 		tcp.Close()

@@ -32,7 +32,7 @@ func (i DialDoneInfo) line() logline.Line {
 	line := logline.Line{}.Server(i.Address).Text("network.transport", transport(i.Network)).
 		Duration("hale.connect.duration", i.Duration)
 	if i.Conn != nil {
-		line = withPeer(line, i.Conn).Group(i.Conn.Report().LogValue())
+		line = withPeer(line, i.Conn).Group(i.Conn.Report().LogValue()).Error("hale.unwatched", i.Conn.Unwatched())
 	}
 	return line.Error("error.message", i.Err)
 }

@@ -11,8 +11,8 @@ import (
 //
 //	Debug  a dial that succeeded, a connection that was accepted or closed
 //	Info   a suspect peer that has answered after all
-//	Warn   a dial that failed, a connection that a Strict listener refused, a suspect peer, a death,
-//	       a connection that was never closed
+//	Warn   a dial that failed, a connection that a Strict listener refused or that is not
+//	       watched, a suspect peer, a death, a connection that was never closed
 //
 // Their attributes have the names and units (seconds) of package otel's. A nil
 // logger is [slog.Default] as it is now.
@@ -24,14 +24,14 @@ func LogObserver(logger *slog.Logger) *Observer {
 				to.LogContext(ctx, slog.LevelWarn, "dial failed", info.line)
 				return
 			}
-			to.LogContext(ctx, slog.LevelDebug, "connected", info.line)
+			to.LogContext(ctx, levelOf(info.Conn), "connected", info.line)
 		},
 		Accepted: func(info AcceptedInfo) {
 			if info.Conn == nil {
 				to.Log(slog.LevelWarn, "connection refused", info.line)
 				return
 			}
-			to.Log(slog.LevelDebug, "accepted", info.line)
+			to.Log(levelOf(info.Conn), "accepted", info.line)
 		},
 		Suspect:   func(info SuspectInfo) { to.Log(slog.LevelWarn, "peer suspect", info.line) },
 		Recovered: func(info RecoveredInfo) { to.Log(slog.LevelInfo, "peer recovered", info.line) },
@@ -39,4 +39,12 @@ func LogObserver(logger *slog.Logger) *Observer {
 		Closed:    func(info ClosedInfo) { to.Log(slog.LevelDebug, "connection closed", info.line) },
 		Dropped:   func(info DroppedInfo) { to.Log(slog.LevelWarn, "connection dropped", info.line) },
 	}
+}
+
+// levelOf is the one of a connection that was made; c may be nil.
+func levelOf(c *Conn) slog.Level {
+	if c != nil && c.Unwatched() != nil {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }

@@ -1,6 +1,7 @@
 package hale
 
 import (
+	"errors"
 	"net"
 	"time"
 	"unique"
@@ -8,25 +9,59 @@ import (
 	"example.com/hale/sockopt"
 )
 
+// facts are what is known of a connection's making.
+type facts struct {
+	report    sockopt.Report
+	unwatched string // why, or ""
+}
+
 // Report says which options were asked for and what the operating system made
 // of them. It was taken when the connection was made, or by
 // [Conn.SetOptions] since. While the watch asks a peer that owes an answer, the
 // socket holds other values for a while; see package deathwatch.
-func (c *Conn) Report() sockopt.Report {
+func (c *Conn) Report() sockopt.Report { return c.known().report }
+
+// Unwatched returns why the death watch cannot watch the connection, and nil if it
+// does: the connection is Multipath TCP, of whose first subflow alone the kernel tells;
+// it was made inside a testing/synctest bubble; or a system call failed. Such a
+// connection has its options and keeps the first error that a call meets; Err looks at
+// the socket each time, and Done is closed when a call meets the death. A Strict
+// Dialer or ListenConfig does not make one.
+func (c *Conn) Unwatched() error {
+	if why := c.known().unwatched; why != "" {
+		return &unwatchedError{why}
+	}
+	return nil
+}
+
+// unwatchedError matches [errors.ErrUnsupported].
+type unwatchedError struct{ why string }
+
+func (e *unwatchedError) Error() string        { return "hale: not watched: " + e.why }
+func (e *unwatchedError) Is(target error) bool { return target == errors.ErrUnsupported }
+
+func (c *Conn) known() facts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.report == (unique.Handle[sockopt.Report]{}) { // there was no socket to apply anything to
-		return sockopt.Report{}
+	if c.facts == (unique.Handle[facts]{}) { // there was no socket to apply anything to
+		return facts{}
 	}
-	return c.report.Value()
+	return c.facts.Value()
+}
+
+// learn changes the facts.
+func (c *Conn) learn(change func(*facts)) {
+	now := c.known()
+	change(&now)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.facts = unique.Make(now)
 }
 
 // apply carries the plan out and keeps the report.
 func (c *Conn) apply(plan sockopt.Plan) error {
 	report, err := plan.Apply(c.socket)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.report = unique.Make(report)
+	c.learn(func(f *facts) { f.report = report })
 	return err
 }
 

@@ -134,7 +134,7 @@ func (c *Conn) State() health.State {
 func (c *Conn) fail(err error) error {
 	c.meter.Fault()
 	atFIN := err == io.EOF && c.readToFIN()
-	if isLeftover := err == io.EOF && !atFIN || errno.Of(err) == errno.Broken && !c.wroteFIN.Load(); isLeftover {
+	if c.isLeftover(err, atFIN) {
 		c.letOthersTell()
 	}
 	dead := c.end(func() *health.DeadError { return c.diagnose(err) })
@@ -168,6 +168,16 @@ func (c *Conn) readToFIN() bool {
 		return saw
 	}
 	return c.verdict.final() == nil || c.verdict.sawFIN()
+}
+
+// isLeftover reports whether err is what remains of an error that somebody else was
+// given: the connection is over, and this does not say why.
+func (c *Conn) isLeftover(err error, atFIN bool) bool {
+	if err == io.EOF && !atFIN || errno.Of(err) == errno.Broken && !c.wroteFIN.Load() {
+		info, ierr := c.Info()
+		return ierr == nil && info.State == health.TCPClose
+	}
+	return false
 }
 
 // letOthersTell is for a call that got what is left of an error: another one, which

@@ -41,7 +41,7 @@ func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
 }
 
 // startWatch has the connection watched until it is closed, or collected as
-// garbage.
+// garbage. The error is that of Unwatched: the connection is good without a watch.
 func (c *Conn) startWatch() error {
 	var r deathwatch.Ref = ref{weak.Make(c)}
 	if o := c.observer; o != nil && o.Dropped != nil {
@@ -52,7 +52,8 @@ func (c *Conn) startWatch() error {
 	}
 	s, err := deathwatch.Supervise(r)
 	if err != nil {
-		return err
+		c.learn(func(f *facts) { f.unwatched = err.Error() })
+		return c.Unwatched()
 	}
 	c.supervision.Store(s)
 	if c.closed.Load() { // by an observer that was told of a death already

@@ -379,6 +379,7 @@ func race(t *testing.T, against func(t *testing.T, c *Conn)) {
 		wg.Wait()
 		c.Close()
 		waitDone(t, c)
+		eventually(t, func() bool { return ends.Load() == n+1 }) // what comes before in the line is told
 		told := deaths.Load() - before
 		switch dead := asDead(t, c.Err()); {
 		case dead.Cause == health.Reset && told == 1, dead.Cause == health.LocalClosed && told == 0:

@@ -3,6 +3,8 @@ package health
 import (
 	"errors"
 	"net"
+
+	"example.com/hale/internal/netconn"
 )
 
 // Diagnose turns an error that c returned into the reason of c's death, or
@@ -13,8 +15,36 @@ import (
 // On Linux it asks the kernel and is exact even where the error is not: a
 // death's error is delivered once, to the first call that touches the socket,
 // and later calls get a bare io.EOF or EPIPE. If the error is still there, Diagnose
-// takes it. Elsewhere the error decides alone. Call it before c is closed.
-func Diagnose(c net.Conn, err error) *DeadError { return diagnose(c, err) }
+// takes it. Elsewhere the error decides alone. Call it before c is closed. c may be a
+// wrapper; a hale.Conn, or one that lies under c, says itself why it died.
+func Diagnose(c net.Conn, err error) *DeadError {
+	if k, ok := netconn.Find[keeper](c); ok {
+		return diagnoseKeeper(k, err)
+	}
+	if s, ok := netconn.Find[socket](c); ok {
+		return diagnose(s, err)
+	}
+	return diagnose(c, err)
+}
+
+// diagnoseKeeper asks a connection that keeps the reason of its death. The error of
+// its socket is not ours to take; one that was given past it has not told it yet.
+func diagnoseKeeper(k keeper, err error) (dead *DeadError) {
+	known := k.Err()
+	select {
+	case <-k.Done():
+		if errors.As(known, &dead) && dead.Cause != LocalClosed {
+			return dead
+		}
+		return nil
+	default:
+	}
+	info, ierr := inspectConn(k)
+	if cause := Classify(err); cause != Unknown && cause != PeerClosed && cause != LocalClosed && (ierr != nil || info.State == TCPClose) {
+		return newDeadError(k, info.cause(cause), info, err)
+	}
+	return nil
+}
 
 func diagnose(c any, err error) *DeadError {
 	var dead *DeadError

@@ -68,8 +68,8 @@ func (i Info) Silence() time.Duration { return min(i.SinceAck, i.SinceReceived) 
 // Inspect returns what the kernel knows about the connection. It consumes
 // nothing, does not block, and works on a connection that has died as long as
 // it is not closed ([net.ErrClosed] then). It costs two system calls.
-// Everywhere but on Linux and Android the error matches
-// [errors.ErrUnsupported].
+// Everywhere but on Linux and Android, and of a Multipath TCP connection, of whose
+// first subflow alone TCP_INFO tells, the error matches [errors.ErrUnsupported].
 func Inspect(c syscall.RawConn) (Info, error) {
 	var info Info
 	err := rawconn.Control(c, func(fd uintptr) (err error) {

@@ -1,12 +1,21 @@
 package health
 
 import (
+	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"example.com/hale/internal/rawconn"
 )
 
+var errMultipath = fmt.Errorf("health: Multipath TCP: %w", errors.ErrUnsupported)
+
 func inspect(fd uintptr) (Info, error) {
+	if rawconn.IsMultipath(fd) {
+		return Info{}, errMultipath
+	}
 	t, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return Info{}, os.NewSyscallError("getsockopt", err)

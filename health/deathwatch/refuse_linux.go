@@ -3,6 +3,8 @@
 package deathwatch
 
 import (
+	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +22,11 @@ func refuse(s Subject) error {
 			return os.NewSyscallError("getsockopt", err)
 		case protocol != unix.IPPROTO_TCP && protocol != unix.IPPROTO_MPTCP:
 			return noSuchWatch(s)
+		case rawconn.IsMultipath(fd):
+			return errMultipath
 		}
 		return nil
 	})
 }
+
+var errMultipath = fmt.Errorf("deathwatch: the kernel tells of the first subflow of a Multipath TCP connection only: %w", errors.ErrUnsupported)

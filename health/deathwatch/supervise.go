@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/bubble"
 )
 
 // A Subject is a connection under watch, and is told what the watch sees of
@@ -80,16 +81,24 @@ type Limits struct {
 // warnings and Limits need Linux; elsewhere the Subject is told of deaths only.
 //
 // The error is [ErrWatched], [net.ErrClosed], one that matches
-// [errors.ErrUnsupported] for a socket that is not TCP (see [Watch]), or that of
-// a system call; then nothing is watched.
+// [errors.ErrUnsupported] for a socket that is not TCP (see [Watch]), for Multipath
+// TCP, of whose first subflow alone the kernel tells, and inside a testing/synctest
+// bubble, or that of a system call; then nothing is watched.
 func Supervise(ref Ref) (*Supervision, error) {
 	s := ref.Subject()
+	if bubble.Inside() {
+		return nil, errBubble
+	}
 	if err := refuse(s); err != nil {
 		return nil, err
 	}
 	c := &Supervision{ref: ref, limits: s.Limits(), detector: newDetector()}
 	return c, watch(c, s)
 }
+
+// errBubble: the goroutine that serves the watch is outside, and what is made inside
+// must not be touched from there.
+var errBubble = fmt.Errorf("deathwatch: a testing/synctest bubble cannot be watched from outside: %w", errors.ErrUnsupported)
 
 // Supervision is one connection under watch.
 type Supervision struct {

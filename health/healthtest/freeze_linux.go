@@ -3,6 +3,7 @@ package healthtest
 import (
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,22 @@ func attachDropAll(fd uintptr) error {
 		return fmt.Errorf("a socket filter on TCP needs CAP_NET_ADMIN over the network namespace, "+
 			"which Isolate gives to a process: %w", err)
 	}
+	if err == nil {
+		err = mustFilter(fd)
+	}
 	return err
+}
+
+// mustFilter reads the filter back: there are kernels that take one and do not know
+// what it is for (gVisor).
+func mustFilter(fd uintptr) error {
+	const getFilter = unix.SO_ATTACH_FILTER // SO_GET_FILTER; the length is in instructions
+	var n uint32
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, getFilter, 0, uintptr(unsafe.Pointer(&n)), 0)
+	if errno != 0 || n != 1 {
+		return fmt.Errorf("this kernel takes a socket filter and does not have it: %w", errors.ErrUnsupported)
+	}
+	return nil
 }
 
 // mustBePlainTCP refuses sockets that take the filter and ignore it (Unix

@@ -85,7 +85,7 @@ func (p *Pulse) judge(ctx context.Context, err error) *health.DeadError {
 // ownDeath returns the connection's own death, if it is that which made a
 // probe fail. Closing is not: a probe that gave up may have closed c itself.
 func ownDeath(c net.Conn, err error) *health.DeadError {
-	dead := diagnoseUnder(c, err)
+	dead := health.Diagnose(c, err)
 	if dead == nil {
 		errors.As(health.Check(c), &dead)
 	}
@@ -93,23 +93,6 @@ func ownDeath(c net.Conn, err error) *health.DeadError {
 		return nil
 	}
 	return dead
-}
-
-// keeper is a connection that keeps the reason of its own death, as hale.Conn.
-type keeper interface {
-	net.Conn
-	Err() error
-	Done() <-chan struct{}
-}
-
-// diagnoseUnder is [health.Diagnose] for a connection with wrappers. A keeper
-// is not asked: it has diagnosed its errors already, and [health.Check] returns
-// its verdict.
-func diagnoseUnder(c net.Conn, err error) *health.DeadError {
-	if _, ok := netconn.Find[keeper](c); ok {
-		return nil
-	}
-	return health.Diagnose(netconn.Innermost(c), err)
 }
 
 // inspect is [health.Inspect] for any connection; it is zero for one that

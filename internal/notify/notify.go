@@ -17,15 +17,15 @@ type Call[T any] struct {
 	queue   []T        // fired, and not begun
 	running bool       // a Fire is calling f, until the queue is empty
 	stopped bool
-	ended   sync.Cond // of running
+
+	// turn is held while running, so that Stop can wait for the end of it. It is
+	// no sync.Cond: one that a goroutine of a testing/synctest bubble waits for
+	// must not be woken from outside.
+	turn sync.Mutex
 }
 
 // New returns a Call of f.
-func New[T any](f func(T)) *Call[T] {
-	c := &Call[T]{f: f}
-	c.ended.L = &c.mu
-	return c
-}
+func New[T any](f func(T)) *Call[T] { return &Call[T]{f: f} }
 
 // Fire calls the function, unless Stop came first. Calls do not overlap and
 // come in the order of the Fires. While the function runs, a Fire, its own ones
@@ -46,10 +46,11 @@ func (c *Call[T]) Fire(v T) {
 // run empties the queue. The caller holds c.mu. Should the function panic, what
 // is left waits for the next Fire.
 func (c *Call[T]) run() {
+	c.turn.Lock()
 	c.running = true
 	defer func() {
 		c.running = false
-		c.ended.Broadcast()
+		c.turn.Unlock()
 	}()
 	for len(c.queue) > 0 {
 		c.callNext()
@@ -74,7 +75,10 @@ func (c *Call[T]) Stop() {
 	defer c.mu.Unlock()
 	c.stopped, c.queue = true, nil
 	for c.running && !firing() {
-		c.ended.Wait()
+		c.mu.Unlock()
+		c.turn.Lock()
+		c.turn.Unlock()
+		c.mu.Lock()
 	}
 }
 
