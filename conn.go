@@ -41,8 +41,9 @@ type Conn struct {
 	verdict  verdict
 	suspect  atomic.Bool
 
-	wroteFIN    atomic.Bool  // CloseWrite was called
-	closed      atomic.Bool  // Close was called
+	wroteFIN    atomic.Bool // CloseWrite was called
+	closed      atomic.Bool // Close was called
+	origin      origin
 	calls       atomic.Int32 // of Read and Write that are under way
 	supervision atomic.Pointer[deathwatch.Supervision]
 	meter       netconn.Meter
@@ -52,6 +53,15 @@ type Conn struct {
 }
 
 var _ net.Conn = (*Conn)(nil)
+
+// origin is how a connection came to be.
+type origin uint8
+
+const (
+	fromDial origin = iota
+	fromAccept
+	fromOthers // by Adopt: it may have been either
+)
 
 // newConn applies the plan and wraps tcp; it is not watched yet. The Conn is
 // usable even if there is an error, which then says that no option could be set.

@@ -167,13 +167,8 @@ func controlOf(nd *net.Dialer) control {
 // adopt applies the whole plan, now that the connection stands.
 func (d *Dialer) adopt(tcp *net.TCPConn, plan sockopt.Plan) (net.Conn, error) {
 	c, err := newConn(tcp, plan, d.Observer)
-	if err == nil && d.Strict {
-		err = c.Report().Err()
-	}
 	if err == nil {
-		if unwatched := c.startWatch(); d.Strict {
-			err = unwatched
-		}
+		err = c.begin(d.Strict)
 	}
 	if err != nil {
 		tcp.Close()

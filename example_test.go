@@ -158,3 +158,28 @@ func without(keys ...string) func(groups []string, a slog.Attr) slog.Attr {
 		return a
 	}
 }
+
+// A library that dials by itself, or a file descriptor that was handed down, gives a
+// plain connection. Adopt holds it to a promise from then on.
+func ExampleDialer_Adopt() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer l.Close()
+	plain, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	d := &hale.Dialer{KeepAlive: sockopt.Within(10 * time.Second)}
+	c, err := d.Adopt(plain)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	fmt.Println(c.Report().Asked.Within, c.Unwatched(), c.Err())
+	// Output: 10s <nil> <nil>
+}

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"syscall"
 	"time"
 
+	"example.com/hale/internal/netconn"
 	"example.com/hale/sockopt"
 )
 
@@ -80,7 +82,8 @@ func (lc *ListenConfig) netListenConfig() net.ListenConfig {
 
 // NewListener gives the TCP connections that inner accepts what config says
 // (nil is a zero [ListenConfig]; its NetListenConfig is not used). It lies
-// below TLS: wrap its result by [crypto/tls.NewListener], not the other way.
+// below TLS and other wrappers: wrap its result by [crypto/tls.NewListener], not the
+// other way, for which Accept has an error that matches [errors.ErrUnsupported].
 // The error says which field of config is out of range; inner is then left
 // open.
 //
@@ -111,11 +114,15 @@ func (l *listener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		tcp, ok := conn.(*net.TCPConn)
-		if err != nil || !ok {
-			return conn, err
-		}
-		if c := l.adopt(tcp); c != nil {
-			return c, nil
+		switch {
+		case err != nil:
+			return nil, err
+		case ok:
+			if c := l.adopt(tcp); c != nil {
+				return c, nil
+			}
+		default:
+			return l.other(conn)
 		}
 	}
 }
@@ -125,6 +132,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // and its first Read tell.
 func (l *listener) adopt(tcp *net.TCPConn) *Conn {
 	c, err := newConn(tcp, l.plan, l.observer)
+	c.origin = fromAccept
 	if err == nil {
 		err = c.Report().Err()
 	}
@@ -140,6 +148,21 @@ func (l *listener) adopt(tcp *net.TCPConn) *Conn {
 	}
 	l.observer.accepted(AcceptedInfo{Conn: c, RemoteAddr: tcp.RemoteAddr(), Err: err})
 	return c
+}
+
+// other lets pass what is not TCP, or ours already. A wrapper of a TCP connection, as
+// a TLS listener makes it, would have neither the options nor a watch, and nobody
+// would know.
+func (l *listener) other(conn net.Conn) (net.Conn, error) {
+	if _, ours := From(conn); ours {
+		return conn, nil
+	}
+	if _, ok := netconn.Find[*net.TCPConn](conn); !ok {
+		return conn, nil
+	}
+	conn.Close()
+	return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(),
+		Err: fmt.Errorf("hale.NewListener is over a listener that wraps (%T), and has to be under it: %w", conn, errors.ErrUnsupported)}
 }
 
 // SetDeadline bounds Accept, as [net.TCPListener.SetDeadline] does.

@@ -5,8 +5,11 @@ package hale
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +54,7 @@ var verdicts = []verdictRow{
 	{state: "idle", event: "answered and closed, then written to", want: health.Reset, fin: true},
 	{state: "idle", event: "answered and reset", want: health.Reset},
 	{state: "idle", event: "closed by both", want: health.PeerClosed, open: true, fin: true},
+	{state: "idle", event: "closed by both, past the Conn", want: health.PeerClosed, open: true, fin: true},
 	{state: "in flight", event: "gone", want: health.KeepAliveTimeout, written: health.SendTimeout, within: verdictBudget},
 	{state: "in flight", event: "reset", want: health.Reset},
 	{state: "in flight", event: "aborted", want: health.Aborted, stolen: health.Reset},
@@ -81,7 +85,7 @@ func TestVerdicts(t *testing.T) {
 	testnet.NeedFreeze(t)
 	for _, row := range verdicts {
 		for _, by := range witnesses {
-			if by.writes && (row.state == "closed for writing" || row.event == "closed by both" || row.event == "gone, then CloseWrite") {
+			if by.writes && (row.state == "closed for writing" || strings.HasPrefix(row.event, "closed by both") || row.event == "gone, then CloseWrite") {
 				continue // its own FIN forbids it
 			}
 			t.Run(row.state+"/"+row.event+"/"+by.name, func(t *testing.T) {
@@ -163,7 +167,7 @@ func (row verdictRow) agrees(t *testing.T, c *Conn, by witness, met <-chan error
 		_, err := c.Write([]byte("x"))
 		row.tells(t, c, "Write", err, false)
 	}
-	if row.state == "closed for writing" && row.open || row.event == "closed by both" {
+	if row.state == "closed for writing" && row.open || strings.HasPrefix(row.event, "closed by both") {
 		if _, err := c.Write([]byte("x")); errors.As(err, new(*health.DeadError)) {
 			t.Errorf("Write after our own FIN: %v", err)
 		}
@@ -193,4 +197,56 @@ func TestEveryStateAndEventIsInTheTableOfVerdicts(t *testing.T) {
 			t.Error("no row for", event)
 		}
 	}
+}
+
+// The table is what a user sees, in the documentation too: docs/verdicts.md, which
+// HALE_WRITE_DOCS=1 writes anew.
+func TestTheTableOfVerdictsIsInTheDocumentation(t *testing.T) {
+	t.Parallel()
+	const path, begin, end = "docs/verdicts.md", "<!-- table -->\n", "<!-- end -->\n"
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(doc), begin)
+	_, after, ok := strings.Cut(rest, end)
+	if !ok {
+		t.Fatalf("%s has no %q and %q", path, begin, end)
+	}
+	want := before + begin + verdictTable() + end + after
+	if os.Getenv("HALE_WRITE_DOCS") == "1" {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(doc) != want {
+		t.Errorf("%s has another table: HALE_WRITE_DOCS=1 go test -run %s .", path, t.Name())
+	}
+}
+
+func verdictTable() string {
+	var b strings.Builder
+	b.WriteString("| the connection was | the peer, or you | Err | after a write | Read ends with | Done |\n|---|---|---|---|---|---|\n")
+	for _, r := range verdicts {
+		read, done, written := "the death", "closed", cmp.Or(r.written, r.want).String()
+		if r.fin {
+			read = "`io.EOF`"
+		}
+		if r.open {
+			done = "open"
+		}
+		if r.state == "closed for writing" {
+			written = "" // which is EPIPE, and no death
+		}
+		cause := "`" + r.want.String() + "`"
+		if r.stolen != health.Unknown {
+			cause += " (`" + r.stolen.String() + "` if the error was taken past the Conn)"
+		}
+		if written != "" {
+			written = "`" + written + "`"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.state, r.event, cause, written, read, done)
+	}
+	return b.String()
 }

@@ -62,6 +62,18 @@ func (c *Conn) startWatch() error {
 	return nil
 }
 
+// begin starts the watch of a connection whose options are set. Where strict, it fails
+// if either cannot be had.
+func (c *Conn) begin(strict bool) error {
+	if err := c.Report().Err(); err != nil && strict {
+		return err
+	}
+	if err := c.startWatch(); err != nil && strict {
+		return err
+	}
+	return nil
+}
+
 func (c *Conn) isWatched() bool { return c.supervision.Load() != nil }
 
 func (c *Conn) stopWatch() {
@@ -184,8 +196,26 @@ func (s *subject) Dead(find func() *health.DeadError) *health.DeadError {
 	})
 }
 
-// SentFIN is what package health asks of a connection that is over.
-func (s *subject) SentFIN() bool { return s.wroteFIN.Load() }
+// SentFIN is what package health asks of a connection that is over: has this side
+// closed its writing? Somebody may have done so past the Conn (shutdown(2)); the kernel
+// counts a FIN that was acknowledged as a byte, and the SYN of the side that dialled.
+func (s *subject) SentFIN() (sent, known bool) {
+	if s.wroteFIN.Load() {
+		return true, true
+	}
+	info, err := s.conn().Info()
+	if err != nil || s.origin == fromOthers {
+		return false, err != nil // package health has to do with the count alone
+	}
+	own := uint64(1)
+	if s.origin == fromDial {
+		own++
+	}
+	if info.BytesSent == 0 && info.BytesAcked > 2 {
+		return false, true // before Linux 4.19 what was sent is not counted
+	}
+	return info.BytesAcked-(info.BytesSent-info.BytesRetransmitted) == own, true
+}
 
 func (s *subject) Suspect(info health.Info) {
 	s.suspect.Store(true)

@@ -80,6 +80,10 @@ var verdictEvents = map[string]func(t *testing.T, c *Conn, peer *net.TCPConn){
 	"aborted":               func(t *testing.T, c *Conn, _ *net.TCPConn) { testnet.Abort(t, c) },
 	"closed":                func(_ *testing.T, _ *Conn, peer *net.TCPConn) { peer.Close() },
 	"closed by both":        func(_ *testing.T, c *Conn, peer *net.TCPConn) { peer.Close(); c.CloseWrite() },
+	"closed by both, past the Conn": func(_ *testing.T, c *Conn, peer *net.TCPConn) {
+		peer.Close()
+		rawconn.Control(c.socket, func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_WR) })
+	},
 	"closed, then written to": func(_ *testing.T, c *Conn, peer *net.TCPConn) {
 		peer.Close()
 		c.Write([]byte("late"))

@@ -1,0 +1,110 @@
+package hale
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"weak"
+
+	"example.com/hale/health"
+	"example.com/hale/internal/netconn"
+)
+
+// Adopt makes a [*Conn] of a TCP connection that exists: one that a library has
+// dialled or accepted by itself, or of [net.FileConn]. c is a *[net.TCPConn]; use the
+// Conn in its place from now on. For a connection that is a Conn, or was adopted
+// before, it returns that Conn as it is. Of d, KeepAlive, Strict and Observer count.
+//
+// The connection may be half-closed or dead, which Err says at once. Somebody else may
+// go on reading and writing on c: what they are given the Conn still learns. Deadlines
+// stay as they are. Bytes may have been sent before, so that nothing that uses the
+// connection counts as safe to retry.
+//
+// The error is a *[net.OpError] and names what is wrong: KeepAlive is out of range, c
+// is closed ([net.ErrClosed]), d is Strict and an option or the watch cannot be had, or
+// c is of another kind ([errors.ErrUnsupported]): adopt what lies under a wrapper, as
+// under TLS, before it is wrapped. c stays open, with the options that were set.
+func (d *Dialer) Adopt(c net.Conn) (*Conn, error) {
+	switch own := c.(type) {
+	case *Conn:
+		return own, nil
+	case *net.TCPConn:
+		adopted, err := d.adoptOnce(own)
+		if err != nil {
+			return nil, &net.OpError{Op: "adopt", Net: "tcp", Source: own.LocalAddr(), Addr: own.RemoteAddr(), Err: err}
+		}
+		return adopted, nil
+	}
+	return nil, &net.OpError{Op: "adopt", Net: "tcp", Err: notTCP(c)}
+}
+
+// notTCP says what to do about a connection that is no TCP connection, or not by itself.
+func notTCP(c net.Conn) error {
+	if _, ok := netconn.Find[*net.TCPConn](c); ok {
+		return fmt.Errorf("%T is a wrapper: adopt the connection that it wraps: %w", c, errors.ErrUnsupported)
+	}
+	return fmt.Errorf("%T is not a *net.TCPConn: %w", c, errors.ErrUnsupported)
+}
+
+// adopted are the Conns that Adopt has made, as long as somebody has them.
+var adopted struct {
+	mu    sync.Mutex // guards conns; held while one is made, so that there is one of each
+	conns map[weak.Pointer[net.TCPConn]]weak.Pointer[Conn]
+}
+
+func (d *Dialer) adoptOnce(tcp *net.TCPConn) (*Conn, error) {
+	adopted.mu.Lock()
+	defer adopted.mu.Unlock()
+	key := weak.Make(tcp)
+	if c := adopted.conns[key].Value(); c != nil {
+		return c, nil
+	}
+	c, err := d.adoptNew(tcp)
+	if err != nil {
+		return nil, err
+	}
+	if adopted.conns == nil {
+		adopted.conns = make(map[weak.Pointer[net.TCPConn]]weak.Pointer[Conn])
+	}
+	adopted.conns[key] = weak.Make(c)
+	runtime.AddCleanup(tcp, forgetAdopted, key)
+	return c, nil
+}
+
+func forgetAdopted(key weak.Pointer[net.TCPConn]) {
+	adopted.mu.Lock()
+	defer adopted.mu.Unlock()
+	delete(adopted.conns, key)
+}
+
+func (d *Dialer) adoptNew(tcp *net.TCPConn) (*Conn, error) {
+	plan, err := planFor(d.KeepAlive)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newConn(tcp, plan, d.Observer)
+	c.origin = fromOthers
+	if err == nil {
+		err = c.begin(d.Strict)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.catchUp()
+	return c, nil
+}
+
+// catchUp finds out what has happened to a connection before it was ours.
+func (c *Conn) catchUp() {
+	info, err := c.Info()
+	c.meter.Wrote(int64(max(info.BytesSent, 1))) // where it is not told, too
+	if err == nil && sentFIN(info.State) {
+		c.wroteFIN.Store(true)
+	}
+	_ = c.look()
+}
+
+// sentFIN: FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING.
+func sentFIN(s health.TCPState) bool { return s == 4 || s == 5 || s == 6 || s == 9 || s == 11 }
