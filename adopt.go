@@ -73,6 +73,14 @@ func (d *Dialer) adoptOnce(tcp *net.TCPConn) (*Conn, error) {
 	return c, nil
 }
 
+// adoptedFrom returns the Conn that was made of tcp.
+func adoptedFrom(tcp *net.TCPConn) (*Conn, bool) {
+	adopted.mu.Lock()
+	defer adopted.mu.Unlock()
+	c := adopted.conns[weak.Make(tcp)].Value()
+	return c, c != nil
+}
+
 func forgetAdopted(key weak.Pointer[net.TCPConn]) {
 	adopted.mu.Lock()
 	defer adopted.mu.Unlock()

@@ -80,9 +80,16 @@ func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
 // wrappers that have a method NetConn() net.Conn, as [crypto/tls.Conn] has, or
 // Raw() net.Conn, or that embed the connection in an exported field Conn; it
 // calls no other method of theirs. If several Conns lie there it is the
-// outermost. Of nil, and of wrappers that lead in a circle, there is none.
+// outermost. A Conn that was adopted is found where its plain connection lies. Of nil,
+// and of wrappers that lead in a circle, there is none.
 func From(c net.Conn) (*Conn, bool) {
-	return netconn.Find[*Conn](c)
+	if own, ok := netconn.Find[*Conn](c); ok {
+		return own, true
+	}
+	if tcp, ok := netconn.Find[*net.TCPConn](c); ok {
+		return adoptedFrom(tcp)
+	}
+	return nil, false
 }
 
 // NetConn returns the *[net.TCPConn] underneath. What is read and written
