@@ -102,6 +102,13 @@ func TestAnAdoptedConnectionKnowsItsPast(t *testing.T) {
 			plain, peer := testnet.Pair(t)
 			if test.before != nil {
 				test.before(t, plain, peer)
+				awaitInfo(t, plain, func(i health.Info) bool { // until it has arrived
+					switch i.State.String() {
+					case "CLOSE", "CLOSE_WAIT", "FIN_WAIT2":
+						return true
+					}
+					return false
+				})
 			}
 			c := adopt(t, plain)
 			if test.after != nil {

@@ -24,6 +24,7 @@ const (
 	keyInUse             = attribute.Key("hale.connection.in_use")
 	keyPath              = attribute.Key("hale.path")
 	keyRefused           = attribute.Key("hale.refused")
+	keyUnwatched         = attribute.Key("hale.unwatched")
 	keyAsked             = "hale.keepalive.asked."
 	keyGot               = "hale.keepalive.got."
 	keyWindowEarliest    = attribute.Key("hale.window.earliest")

@@ -85,6 +85,9 @@ func (d *dials) done(ctx context.Context, info hale.DialDoneInfo) {
 	}
 	if info.Conn != nil {
 		span.SetAttributes(connected(info.Conn.RemoteAddr(), info.Conn.Report())...)
+		if why := info.Conn.Unwatched(); why != nil {
+			span.SetAttributes(keyUnwatched.String(why.Error()))
+		}
 	}
 	fail(span, info.Err)
 }

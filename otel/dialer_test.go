@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
@@ -105,6 +106,25 @@ func TestADialThatFailsSaysWhy(t *testing.T) {
 	}
 	span = r.one("connect db.example:postgres")
 	has(t, "connect", span.Attributes, map[string]any{"error.type": "invalid_keepalive", "server.address": "db.example", "server.port": nil, "hale.keepalive.asked.enabled": nil})
+}
+
+// A bubble is what every machine has that cannot be watched.
+func TestAConnectionThatIsNotWatchedSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c, err := (&hale.Dialer{Observer: r.telemetry.Dialer()}).Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		why := c.(*hale.Conn).Unwatched()
+		has(t, "connect", r.one("connect "+l.Addr().String()).Attributes, map[string]any{"hale.unwatched": why})
+	})
 }
 
 func TestDialsOfOtherNetworks(t *testing.T) {

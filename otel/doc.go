@@ -67,6 +67,7 @@
 //	hale.keepalive.asked.*        connect: enabled, idle, interval, user_timeout, stall_timeout, pace (seconds), count
 //	hale.keepalive.got.*          connect: the same, as the kernel holds it
 //	hale.refused                  connect: the options that the kernel does not hold as asked
+//	hale.unwatched                connect: why the death watch cannot watch the connection
 //	hale.window.earliest          connect, outage: earliest possible detection after the death, predicted, seconds
 //	hale.window.latest            connect, outage: latest possible detection after the death, predicted, seconds
 //	hale.detection.duration       outage: from its start to its detection, seconds
