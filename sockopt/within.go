@@ -49,7 +49,10 @@ const (
 //
 // Where several askings take longer than d, the verdict waits for them: with the
 // peer's window shut up to 3.7 s at a d of 3 s, and on paths whose round trip is
-// above a tenth of d or so, while data is in flight.
+// above a tenth of d or so, while data is in flight. The round trip is the kernel's
+// estimate (tcp(7), TCP_INFO), whose first sample is the handshake: if its first packet
+// had to wait for an address to be resolved or a tunnel to be made, the path counts as
+// slow until data has been exchanged.
 //
 // Where only Linux' kernel stands behind it ([Control]), the first write into a
 // peer's silence ends keepalive's clock and starts the user timeout's: d then
