@@ -19,7 +19,7 @@ type suite struct {
 
 // suites are all that are run if nothing is asked for.
 var suites = []suite{
-	{name: "nethttp", packages: []string{"net/http/..."}, timeout: 3 * time.Minute},
+	{name: "nethttp", packages: []string{"net/http", "net/http/cgi", "net/http/httptest", "net/http/httputil"}, timeout: 3 * time.Minute},
 	{name: "http2", module: "golang.org/x/net", version: "v0.62.0", packages: []string{"./http2/..."}, timeout: time.Minute},
 	{name: "grpc", module: "google.golang.org/grpc", version: "v1.85.0", packages: []string{"./..."}, timeout: 4 * time.Minute},
 	{name: "pgx", module: "github.com/jackc/pgx/v5", version: "v5.12.0", packages: []string{"./..."}, timeout: 4 * time.Minute, start: startPostgres},
