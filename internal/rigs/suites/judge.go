@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -86,13 +87,9 @@ func (j judge) crashAlone(ctx context.Context, a *account, name string) error {
 	return nil
 }
 
-// inDoubt are the tests that did worse with hale than without it.
+// inDoubt are the tests that failed with hale, and those that were lost.
 func (j judge) inDoubt() (names []string) {
-	for _, name := range j.over.failures() {
-		if j.base.tests[name] != failed {
-			names = append(names, name)
-		}
-	}
+	names = j.over.failures()
 	for name, o := range j.base.tests {
 		// Parts of tests may have other names each time.
 		if o == passed && !strings.Contains(name, "/") && j.over.tests[name] != passed && j.over.tests[name] != failed {
@@ -105,8 +102,8 @@ func (j judge) inDoubt() (names []string) {
 	return names
 }
 
-// doubt finds out about a test that did worse: it is run again, alone, with hale
-// and without.
+// doubt finds out about a test in doubt: it is run again, alone, with hale and
+// without.
 func (j judge) doubt(ctx context.Context, a *account, name string) error {
 	f := finding{test: name, said: j.over.said[name], known: find(j.rig.known, j.p.path, name)}
 	if f.known != nil {
@@ -121,22 +118,24 @@ func (j judge) doubt(ctx context.Context, a *account, name string) error {
 	if err != nil {
 		return err
 	}
-	if f.alone = fmt.Sprintf("%d of %d", n, times); n == 0 {
-		if f.crash = j.over.crashed[name]; f.crash > 0 {
-			a.findings = append(a.findings, f)
-		} else {
-			a.told = append(a.told, fmt.Sprintf("%s failed with hale, and passed %d times alone", name, times))
+	f.alone, f.said = fmt.Sprintf("%d of %d", n, times), cmp.Or(said, f.said)
+	without := 0
+	if n > 0 {
+		if without, _, err = j.again(ctx, j.plain, name, times); err != nil {
+			return err
 		}
-		return nil
-	}
-	f.said = said
-	without, _, err := j.again(ctx, j.plain, name, times)
-	if err == nil && without > 0 {
-		a.told = append(a.told, fmt.Sprintf("%s failed alone %d times with hale, and %d times without, of %d", name, n, without, times))
 	} else {
+		f.crash = j.over.crashed[name]
+	}
+	switch {
+	case without > 0 && j.base.tests[name] == failed:
+		a.failedBoth = append(a.failedBoth, name)
+	case without > 0 || n == 0 && f.crash == 0:
+		a.told = append(a.told, fmt.Sprintf("%s failed; alone it failed %d times with hale, and %d times without, of %d", name, n, without, times))
+	default:
 		a.findings = append(a.findings, f)
 	}
-	return err
+	return nil
 }
 
 // isBystander finds the tests that were running when a process ended of which
@@ -210,12 +209,9 @@ func (a *account) count(j judge) {
 			a.passed++
 		case o == skipped:
 			a.skipped++
-		case o == failed && j.base.tests[name] == failed:
-			a.failedBoth = append(a.failedBoth, name)
 		}
 		a.tests++
 	}
-	a.failedBoth = leaves(a.failedBoth)
 	text, _ := os.ReadFile(j.hale.count) // there is none if there was no connection
 	a.dialled, a.accepted = strings.Count(string(text), "d"), strings.Count(string(text), "a")
 	a.bubbles = strings.Count(string(text), "b")
