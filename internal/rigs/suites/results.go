@@ -56,11 +56,12 @@ func read(said []byte, success bool) results {
 		}
 		switch e.Action {
 		case "run":
-			r.tests[name] = unfinished
+			r.set(name, unfinished)
 		case "pause", "cont":
 			r.paused[name] = e.Action == "pause"
 		case "pass", "fail", "skip":
-			r.tests[name], r.took[name] = outcome(e.Action), e.Elapsed
+			r.set(name, outcome(e.Action))
+			r.took[name] = e.Elapsed
 			if e.Action == "fail" && !within(name)(lastFailed) {
 				lastFailed = name
 			}
@@ -71,6 +72,14 @@ func read(said []byte, success bool) results {
 	}
 	r.judgeWhole(success)
 	return r
+}
+
+// set notes an outcome. A package and its external tests may have a test of the
+// same name each; one of them that failed is not forgotten for the other.
+func (r *results) set(name string, o outcome) {
+	if r.tests[name] != failed {
+		r.tests[name] = o
+	}
 }
 
 // panicked looks for a panic in what was said.

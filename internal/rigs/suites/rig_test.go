@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 )
 
 func dial(t *testing.T) net.Conn {
@@ -57,6 +58,12 @@ func TestPanics(t *testing.T) {
 }
 
 func TestAfterThePanic(t *testing.T) { dial(t) }
+
+func TestSlower(t *testing.T) {
+	if _, ok := dial(t).(*net.TCPConn); !ok {
+		time.Sleep(1200 * time.Millisecond)
+	}
+}
 
 func TestOnceOnly(t *testing.T) {
 	if _, ok := dial(t).(*net.TCPConn); !ok {
@@ -100,10 +107,10 @@ func TestWhatFailsWithHaleAloneIsFound(t *testing.T) {
 	if !slices.Equal(a.failedBoth, []string{"TestFailsAnyway"}) {
 		t.Errorf("failed anyway: %q", a.failedBoth)
 	}
-	if len(a.told) != 1 || len(a.stale) != 1 {
-		t.Errorf("flaky: %q; stale: %q", a.told, a.stale)
+	if len(a.told) != 1 || len(a.slower) != 1 || len(a.stale) != 1 {
+		t.Errorf("flaky: %q; slower: %q; stale: %q", a.told, a.slower, a.stale)
 	}
-	if a.passed != 4 || a.skipped != 1 || a.dialled < 6 || a.accepted < 6 {
+	if a.passed != 5 || a.skipped != 1 || a.dialled < 6 || a.accepted < 6 {
 		t.Errorf("passed %d, skipped %d, dialled %d, accepted %d", a.passed, a.skipped, a.dialled, a.accepted)
 	}
 }

@@ -83,7 +83,7 @@ func asJSON(cmd *exec.Cmd) (said []byte, err error) {
 		close(ended)
 		time.AfterFunc(leftRunning, end)
 	}()
-	converter := exec.CommandContext(enough, "go", "tool", "test2json")
+	converter := exec.CommandContext(enough, "go", "tool", "test2json", "-t") // -t has it tell how long tests took
 	converter.Stdin, converter.WaitDelay = r, time.Second
 	said, err = output(converter)
 	<-ended
