@@ -21,12 +21,12 @@ type record struct {
 
 // all runs the tests of a package but those to be left out. If a test ends the
 // process, the rest is run without it.
-func (j judge) all(ctx context.Context, b binary, leaveOut []string, timeout time.Duration) (record, error) {
+func (j judge) all(ctx context.Context, b binary, leaveOut []string) (record, error) {
 	leaveOut = slices.Clone(leaveOut)
 	rec := record{tests: map[string]outcome{}, said: map[string]string{}, seconds: map[string]float64{}, crashed: map[string]int{}}
 	began := time.Now()
 	for n := range mostCrashes {
-		r, err := j.p.exec(ctx, b, selection{skip: j.without(leaveOut)}, timeout)
+		r, err := j.p.exec(ctx, b, selection{skip: j.without(leaveOut)}, j.timeout)
 		if err != nil {
 			return rec, err
 		}

@@ -39,12 +39,11 @@ const (
 // judge runs everything.
 func (j judge) judge(ctx context.Context) (a account, err error) {
 	a.pkg = j.p.path
-	if j.base, err = j.all(ctx, j.plain, nil, j.timeout); err != nil {
+	if j.base, err = j.all(ctx, j.plain, nil); err != nil {
 		return a, err
 	}
 	leaveOut := j.knownCrashes()
-	// What hangs need not hang for as long as the suite allows.
-	if j.over, err = j.all(ctx, j.hale, leaveOut, min(j.timeout, 2*j.base.took+2*aloneTimeout)); err != nil {
+	if j.over, err = j.all(ctx, j.hale, leaveOut); err != nil {
 		return a, err
 	}
 	for _, name := range leaveOut {
