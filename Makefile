@@ -10,7 +10,7 @@ MODULES      = $(shell git ls-files '*go.mod' | xargs -n1 dirname | sort)
 NESTED       = $(filter-out .,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help all format tidy lint platforms fuzz unprivileged nested wine sweep race test
+.PHONY: help all format tidy lint platforms fuzz unprivileged nested suites wine sweep race test
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ unprivileged: ## examples/frozenpeer as the user nobody; needs root
 nested: ## the tests of the other modules; builds Jaeger first
 	cd internal/rigs && go run ./backend/build
 	@for dir in $(NESTED); do (set -x; cd $$dir && go test -race -shuffle=on ./...) || exit; done
+
+suites: ## other people's tests, with hale beneath
+	.ci/suites
 
 wine: ## the Windows paths under two wines; needs root
 	.ci/wine
