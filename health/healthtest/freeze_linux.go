@@ -3,6 +3,7 @@ package healthtest
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,22 +24,31 @@ func attachDropAll(fd uintptr) error {
 			"which Isolate gives to a process: %w", err)
 	}
 	if err == nil {
-		err = mustFilter(fd)
+		err = kernelKeepsFilters()
 	}
 	return err
 }
 
-// mustFilter reads the filter back: there are kernels that take one and do not know
-// what it is for (gVisor).
-func mustFilter(fd uintptr) error {
+// kernelKeepsFilters reads a filter back, of a socket that nobody else has: there are
+// kernels that take one and do not know what it is for (gVisor).
+var kernelKeepsFilters = sync.OnceValue(func() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	filter := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &filter}); err != nil {
+		return err
+	}
 	const getFilter = unix.SO_ATTACH_FILTER // SO_GET_FILTER; the length is in instructions
 	var n uint32
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, getFilter, 0, uintptr(unsafe.Pointer(&n)), 0)
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, getFilter, 0, uintptr(unsafe.Pointer(&n)), 0)
 	if errno != 0 || n != 1 {
-		return fmt.Errorf("this kernel takes a socket filter and does not have it: %w", errors.ErrUnsupported)
+		return fmt.Errorf("this kernel takes a socket filter and does not keep it: %w", errors.ErrUnsupported)
 	}
 	return nil
-}
+})
 
 // mustBePlainTCP refuses sockets that take the filter and ignore it (Unix
 // stream sockets) and names the reason where Multipath TCP does not take it.
