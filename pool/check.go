@@ -47,14 +47,13 @@ func (p *Pool[T]) needsCheck(s *slot[T]) bool {
 
 // dubious reports whether the kernel waits for the peer.
 func (s *slot[T]) dubious() bool {
-	if s.suspect() {
-		return true
-	}
-	if !s.doubt.Load() {
-		return false
-	}
+	return s.suspect() || s.doubt.Load() && s.waits()
+}
+
+// waits reports whether the peer leaves anything unanswered.
+func (s *slot[T]) waits() bool {
 	_, waits := s.unanswered()
-	return waits
+	return waits || s.suspect()
 }
 
 // late reports whether a reply has come too late for the last user.
@@ -115,12 +114,16 @@ func (p *Pool[T]) reset(s *slot[T]) {
 // probe runs check on a slot that the caller owns, and discards the slot if it
 // fails.
 func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
+	refusals := p.refusals.Load()
 	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
 	ctx, cancel := awake.WithTimeout(p.life, p.config.CheckTimeout)
 	defer cancel()
 	err := within(ctx, s.conn, why.check(), func() error { return check(ctx, s.value) })
 	if err == nil {
 		s.prove()
+		if p.config.Check != nil { // a kernel's answer would be no reply
+			s.answered.Store(refusals)
+		}
 		s.checked = true
 		return true
 	}

@@ -112,7 +112,10 @@ type Config[T any] struct {
 	StableAfter time.Duration
 
 	// FailFast makes Acquire return an error that matches [ErrUnavailable] at
-	// once while the endpoint is down, instead of waiting for its ctx.
+	// once while the endpoint is down, instead of waiting for its ctx. An
+	// endpoint that refuses a dial is not down yet if connections to it live: a
+	// reply on one of them within CheckTimeout shows that it is only full, and
+	// callers wait for what comes free.
 	FailFast bool
 
 	// KeepUnread allows unread bytes on a connection that is released: set it

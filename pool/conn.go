@@ -40,9 +40,14 @@ func (c Conn[T]) Untouched() bool {
 // It cannot know of a reply that is still under way: a caller who has sent a
 // request and does not wait for the reply calls Close.
 func (c Conn[T]) Release() {
-	if c.end() {
-		c.pool.putBack(c.slot, c.slot.faulty())
+	if !c.end() {
+		return
 	}
+	faulty := c.slot.faulty()
+	if !faulty {
+		c.slot.endWell()
+	}
+	c.pool.putBack(c.slot, faulty)
 }
 
 // abandon is a Release of a connection on which a reply may still be under way.

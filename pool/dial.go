@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health"
@@ -37,7 +36,7 @@ func noSlot[T any](context.Context) (*slot[T], error) { return nil, errNoSlot }
 
 // startDials dials for those who wait. The caller holds p.mu.
 func (p *Pool[T]) startDials() {
-	for !p.closed && !p.down && p.sweeping == 0 && p.dialing < p.waiters.len() && due(p.dialAt) && p.reserve() {
+	for !p.closed && p.reconnector.state == up && p.sweeping == 0 && p.dialing < p.waiters.len() && due(p.reconnector.dialAt) && p.reserve() {
 		ctx := p.waiters.at(p.dialing - 1).ctx
 		p.wg.Go(func() { _ = p.dialInto(ctx, p.open) }) // a failure has begun an outage
 	}
@@ -182,6 +181,7 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	}
 	s.vital, _ = netconn.Find[vital](conn)
 	s.meter = meterOf(conn)
+	s.info = infoOf(conn)
 	s.check = p.checkOf(conn)
 	encrypted := s.encrypted(conn)
 	if !encrypted && !p.config.KeepUnread {
@@ -212,180 +212,4 @@ func (s *slot[T]) encrypted(conn net.Conn) bool {
 	value, _ := any(s.value).(net.Conn)
 	_, ok := netconn.Find[*tls.Conn](value)
 	return ok
-}
-
-// dialed takes note of a connection that was made.
-func (p *Pool[T]) dialed(s *slot[T]) {
-	p.mu.Lock()
-	if p.well.IsZero() {
-		p.well = s.opened
-	}
-	if p.calm.IsZero() {
-		p.calm = s.opened
-	}
-	p.sign = s.opened
-	p.outages.succeeded()
-	if p.down {
-		signal(p.reached)
-	}
-	p.mu.Unlock()
-}
-
-// dialFailed takes note of one that was not, although it was tried from start
-// on.
-func (p *Pool[T]) dialFailed(err error, start time.Time) {
-	defer p.nudge()
-	defer signal(p.room)
-	if heard := p.lastHeard("", nil); !heard.IsZero() {
-		start = heard
-	}
-	p.mu.Lock()
-	p.dialing--
-	p.places--
-	if p.closed || err == puddle.ErrNotAvailable {
-		p.mu.Unlock()
-		return
-	}
-	begun := p.outages.failed(err, start, p.waiters.len())
-	p.startLeader()
-	p.mu.Unlock()
-	if begun {
-		p.tellOutages()
-	}
-	if p.config.FailFast {
-		p.failWaiters(&unavailableError{dial: err})
-	}
-}
-
-// startLeader makes one goroutine the only one to dial, until it succeeds. The
-// caller holds p.mu.
-func (p *Pool[T]) startLeader() {
-	stable := p.stable()
-	p.well = time.Time{}
-	if p.down || p.closed {
-		return
-	}
-	p.down = true
-	if stable {
-		p.backoff.Reset()
-	}
-	select {
-	case <-p.reached: // of the last time
-	default:
-	}
-	p.wg.Go(p.lead)
-}
-
-// stable reports whether all was well for long enough to begin with the
-// shortest pause: not by the age of the newest connection, which is never old
-// in a pool that keeps dialling. The caller holds p.mu.
-func (p *Pool[T]) stable() bool {
-	if p.well.IsZero() {
-		return false
-	}
-	last := p.sign
-	if fit, _ := p.tally(); fit > 0 {
-		last = time.Now()
-	}
-	return last.Sub(p.well) >= p.config.StableAfter
-}
-
-const (
-	// firstPause comes before every attempt of a Backoff that says Stop at once,
-	// and before a caller is dialled for again whose connection died at once.
-	firstPause = 50 * time.Millisecond
-	// roomEvery is how often a leader without room looks for some, should he
-	// not be told.
-	roomEvery = 100 * time.Millisecond
-)
-
-// lead reconnects: one dial at a time, with growing pauses. A dial that was
-// under way already may succeed before.
-func (p *Pool[T]) lead() {
-	p.tellOutages() // of the one that this is the work of
-	pause := firstPause
-	for n, over := 1, false; !over; n++ {
-		pause = p.nextPause(pause)
-		over = (p.rest(pause, nil) || p.attempt(n, pause)) && p.stepDown()
-	}
-	p.nudge()
-}
-
-// nextPause asks the Backoff for the pause after last. Only the leader may, or
-// who holds p.mu while there is none.
-func (p *Pool[T]) nextPause(last time.Duration) time.Duration {
-	if next := p.backoff.NextBackOff(); next != backoff.Stop {
-		return next
-	}
-	return last // for good
-}
-
-// stepDown ends the leader's work, unless a death has begun an outage since the
-// dial that did.
-func (p *Pool[T]) stepDown() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed && !p.outages.reached() {
-		return false
-	}
-	p.down = false
-	p.startDials()
-	return true
-}
-
-// rest pauses, less long if there is a sign in soon, and reports whether the
-// leader's work is over.
-func (p *Pool[T]) rest(pause time.Duration, soon <-chan struct{}) (over bool) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-p.life.Done():
-		return true
-	case <-p.reached:
-		return true
-	case <-soon:
-	case <-timer.C:
-	}
-	return p.life.Err() != nil
-}
-
-// attempt makes one dial, as soon as there is room for it, and reports whether
-// the leader's work is over.
-func (p *Pool[T]) attempt(n int, pause time.Duration) (over bool) {
-	for {
-		switch err := p.leaderDial(n, pause); err {
-		case nil:
-			return true
-		case errNoRoom:
-			if p.rest(roomEvery, p.room) {
-				return true
-			}
-		default:
-			return false
-		}
-	}
-}
-
-// errNoRoom is an attempt that was not made: all places are taken, or enough
-// dials under way.
-var errNoRoom = errors.New("pool: no room for a dial")
-
-func (p *Pool[T]) leaderDial(n int, pause time.Duration) error {
-	p.mu.Lock()
-	if !p.reserve() {
-		p.mu.Unlock()
-		return errNoRoom
-	}
-	ctx, info := p.life, ReconnectStartInfo{Outage: p.outages.id(), Attempt: n, Pause: pause}
-	if w := p.waiters.first; w != nil {
-		ctx = w.ctx
-	}
-	p.mu.Unlock()
-	return p.dialInto(ctx, func(ctx context.Context, s *slot[T]) error {
-		ctx = p.config.Observer.reconnectStart(ctx, info)
-		start := time.Now()
-		err := p.open(ctx, s)
-		p.config.Observer.reconnectDone(ctx, ReconnectDoneInfo{Outage: info.Outage, Attempt: n, Duration: time.Since(start), Err: err})
-		return err
-	})
 }

@@ -117,11 +117,13 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 		p.nudge()
 		return nil
 	}
+	refusals := p.refusals.Load()
 	start := time.Now()
 	err := guard("Check", func() error { return p.config.Check(ctx, s.value) })
 	took := time.Since(start)
 	if err = cmp.Or(err, ctx.Err()); err == nil {
 		s.prove()
+		s.answered.Store(refusals)
 		p.config.Observer.heartbeat(HeartbeatInfo{Duration: took})
 		return nil
 	}

@@ -237,6 +237,8 @@ func (m *model) misfortune(r *rand.Rand) {
 		m.e.setRefuse(errRefused)
 	case n < 6:
 		m.e.setRefuse(nil)
+	case n < 7:
+		m.e.allow(r.IntN(m.config.MaxConns + 1))
 	case n < 8:
 		m.e.setDelay(time.Duration(r.IntN(60)) * time.Millisecond)
 	case n < 9:
@@ -437,6 +439,7 @@ func (m *model) do(ctx context.Context, r *rand.Rand) {
 // heal makes everything well again.
 func (m *model) heal() {
 	m.e.setRefuse(nil)
+	m.e.allow(0)
 	m.e.setDelay(time.Millisecond)
 	for _, c := range m.e.all() {
 		c.suspect.Store(false)

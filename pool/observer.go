@@ -31,9 +31,9 @@ type Observer struct {
 	// OutageBegin and OutageEnd are called once for each outage.
 	OutageBegin func(Outage)
 	OutageEnd   func(Outage)
-	// ReconnectStart is called before each attempt to reconnect during an
-	// outage; the dial runs under the context that it returns, and
-	// ReconnectDone gets the same.
+	// ReconnectStart is called before each attempt to dial again after a dial
+	// that failed or a death by silence; the dial runs under the context that it
+	// returns, and ReconnectDone gets the same.
 	ReconnectStart func(ctx context.Context, info ReconnectStartInfo) context.Context
 	ReconnectDone  func(ctx context.Context, info ReconnectDoneInfo)
 	// Refill is called when connections are opened that no caller waits for.
@@ -99,14 +99,14 @@ type EvictInfo struct {
 
 // ReconnectStartInfo is an attempt that is about to be made.
 type ReconnectStartInfo struct {
-	Outage  uint64
+	Outage  uint64        // its ID; 0 if there is none: the server is full (Stats.Full), or may be
 	Attempt int           // from 1
 	Pause   time.Duration // that came before it
 }
 
 // ReconnectDoneInfo is how it ended.
 type ReconnectDoneInfo struct {
-	Outage   uint64
+	Outage   uint64 // as in ReconnectStartInfo
 	Attempt  int
 	Duration time.Duration
 	Err      error

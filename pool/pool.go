@@ -5,9 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health/heartbeat"
@@ -23,7 +21,8 @@ type Pool[T any] struct {
 	epoch   atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
 	callers atomic.Int64  // in Acquire or holding a connection; kept only for MaxWaiters
 
-	queued atomic.Int64 // callers in waiters
+	queued   atomic.Int64  // callers in waiters
+	refusals atomic.Uint64 // dials that failed
 
 	// life ends when the pool is closed, and with it the dials. only is the
 	// context in which construct makes nothing, so that TryAcquire gives what
@@ -34,8 +33,9 @@ type Pool[T any] struct {
 	idlers  sync.Pool     // waiters to use again
 	wg      group         // goroutines of the pool: maintenance, dials, closers
 	wake    chan struct{} // has maintenance look around; never blocks
-	reached chan struct{} // tells the leader that somebody else's dial succeeded
-	room    chan struct{} // tells the leader that a place or a dial has come free
+	reached chan struct{} // tells who reconnects that somebody else's dial succeeded
+	room    chan struct{} // tells who reconnects that a place or a dial has come free
+	hurry   chan struct{} // ends the pause of who reconnects
 
 	_        [64]byte     // what every caller writes is apart from what every caller reads
 	acquires atomic.Int64 // that got a connection
@@ -45,26 +45,19 @@ type Pool[T any] struct {
 	_        [64]byte
 
 	// mu guards what follows. No call-out and no I/O under it.
-	mu       sync.Mutex
-	closed   bool
-	invalid  string                // what Invalidate was told last
-	filled   map[*slot[T]]struct{} // every slot with a connection
-	waiters  waitList[T]
-	aside    []*slot[T] // suspect, and kept from everybody until they recover or die
-	places   int        // taken, of MaxConns: by slots with a connection that is not closed, and by dials
-	dialing  int        // dials under way
-	sweeping int        // who holds every idle slot for a moment
-	down     bool       // the leader is at work, and the only one to dial
-	backoff  backoff.BackOff
-	well     time.Time     // when the first dial succeeded since one failed; zero before
-	sign     time.Time     // the last dial that succeeded, or death of one that had lived
-	calm     time.Time     // when the first dial succeeded since a connection died young; zero before
-	pause    time.Duration // the last one that a young death has caused
-	refillAt time.Time     // nothing is dialled in the background before
-	dialAt   time.Time     // and nothing for callers
-	outages  outages
-	telling  bool // somebody tells the Observer of outages
-	stats    stats
+	mu          sync.Mutex
+	closed      bool
+	invalid     string                // what Invalidate was told last
+	filled      map[*slot[T]]struct{} // every slot with a connection
+	waiters     waitList[T]
+	aside       []*slot[T] // suspect, and kept from everybody until they recover or die
+	places      int        // taken, of MaxConns: by slots with a connection that is not closed, and by dials
+	dialing     int        // dials under way
+	sweeping    int        // who holds every idle slot for a moment
+	outages     outages
+	reconnector reconnector
+	telling     bool // somebody tells the Observer of outages
+	stats       stats
 }
 
 // shut is the bit of the epoch that makes every slot unfit at once.
@@ -83,11 +76,13 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 		wake:    make(chan struct{}, 1),
 		reached: make(chan struct{}, 1),
 		room:    make(chan struct{}, 1),
+		hurry:   make(chan struct{}, 1),
 		filled:  make(map[*slot[T]]struct{}),
-		backoff: config.Backoff(),
-		pause:   firstPause,
+		reconnector: reconnector{
+			backoff: config.Backoff(), stable: config.StableAfter, grace: config.CheckTimeout, pause: firstPause,
+		},
 	}
-	if p.backoff == nil {
+	if p.reconnector.backoff == nil {
 		return nil, configError("Backoff", "nil", "what it returned")
 	}
 	p.life, p.end = context.WithCancel(context.Background())
@@ -163,6 +158,7 @@ var errUnfit = errors.New("pool: unfit")
 // afterwards whether it is condemned: one of the two sees the other.
 func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (turn uint64, err error) {
 	s.begin()
+	s.asked = p.refusals.Load()
 	if p.config.Observer.wantsHolder() {
 		s.holder.set(ctx, p.config.LeakAfter > 0)
 	}

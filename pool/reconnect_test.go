@@ -490,7 +490,7 @@ func TestFailFastSaysThatTheEndpointIsDown(t *testing.T) {
 				t.Errorf("after %v", took)
 			}
 		}
-		fails(time.Second) // the dial itself
+		fails(2 * time.Second) // the dial itself, and a second in which a reply may come
 		for range 5 {
 			fails(0)
 			time.Sleep(700 * time.Millisecond)

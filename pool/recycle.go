@@ -63,14 +63,13 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError, heard time.Time) (begun bool) {
 	begun = p.outages.death(dead, heard, p.waiters.len())
 	young := s.age() < p.config.StableAfter
-	if lived := firstSign(dead); lived.After(p.sign) {
-		p.sign = lived
-	}
+	p.reconnector.lived(firstSign(dead))
 	if begun {
-		p.startLeader()
+		p.reconnector.asking = asking{}
+		p.goDown()
 	}
 	if young {
-		p.slowDown(s)
+		p.reconnector.diedYoung(s.turn.Load() == 0 && s.age() < firstPause, p.wanted() > 0)
 	}
 	if !dead.Cause.Silent() {
 		return begun
@@ -82,30 +81,6 @@ func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError, heard time.Time) (be
 	}
 	return begun
 }
-
-// slowDown has the pool wait before it replaces a connection that died young:
-// a server that accepts and hangs up would be dialled in a loop. It is no
-// outage, for a dial has succeeded, so whoever waits is dialled for at once;
-// but not if the connection died before anybody could have it, which is a loop
-// of the pool's own. The caller holds p.mu.
-func (p *Pool[T]) slowDown(s *slot[T]) {
-	if s.turn.Load() == 0 && s.age() < firstPause {
-		p.dialAt = time.Now().Add(firstPause)
-	}
-	calm := !p.calm.IsZero() && time.Since(p.calm) >= p.config.StableAfter
-	p.calm = time.Time{}
-	if p.down || p.wanted() <= 0 || !due(p.refillAt) {
-		return
-	}
-	if calm {
-		p.backoff.Reset()
-	}
-	p.pause = p.nextPause(p.pause)
-	p.refillAt = time.Now().Add(p.pause)
-}
-
-// due reports whether t has come.
-func due(t time.Time) bool { return !time.Now().Before(t) }
 
 // discard takes a slot that the caller owns out of the pool.
 func (p *Pool[T]) discard(s *slot[T], reason Reason, dead *health.DeadError) {

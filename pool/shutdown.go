@@ -75,7 +75,9 @@ func (p *Pool[T]) shutDown() (first bool) {
 	p.tellOutages()
 	p.epoch.Or(shut)
 	p.end()
+	p.mu.Lock()
 	p.failWaiters(ErrClosed)
+	p.mu.Unlock()
 	for _, s := range aside {
 		p.discard(s, ReasonShutdown, nil)
 	}

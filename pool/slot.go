@@ -32,6 +32,7 @@ type slot[T any] struct {
 	expiry time.Time // zero is never
 	epoch  uint64    // of the pool when the dial began
 	remote string
+	info   func() (health.Info, error) // nil if the kernel does not tell
 	peek   peeker
 	quick  bool             // closing it takes no time
 	pulse  *heartbeat.Pulse // locked by who owns the slot; nil without heartbeats
@@ -39,6 +40,7 @@ type slot[T any] struct {
 	// Of whoever owns it.
 	proved  time.Time // when a check last passed
 	faults  uint64    // what the connection had counted before this use
+	asked   uint64    // how many dials of the pool had failed before this use, or check
 	checked bool      // a check has passed since the pulse was locked
 
 	// turn is the generation of the slot's use, shifted, and whether it is in
@@ -59,6 +61,8 @@ type slot[T any] struct {
 	// Set by the owner before a use.
 	used    atomic.Bool   // Value was called
 	written atomic.Uint64 // what the connection had counted before
+
+	answered atomic.Uint64 // of the last use or check that had a reply: asked
 
 	holder  holder      // kept only for an Observer
 	closing atomic.Bool // somebody has taken it on him to close it, or to let it go
@@ -122,6 +126,26 @@ func (s *slot[T]) begin() {
 	if written := s.meter.Written(); written != s.written.Load() {
 		s.written.Store(written)
 	}
+}
+
+// endWell takes note of a use that ended without a fault: if it has sent
+// anything, there was a reply, as far as can be told without the kernel.
+func (s *slot[T]) endWell() {
+	if s.info == nil && s.answered.Load() != s.asked && s.used.Load() && s.meter.Written() != s.written.Load() {
+		s.answered.Store(s.asked)
+	}
+}
+
+// repliedSince reports whether the peer has sent anything since then.
+func (s *slot[T]) repliedSince(ask asking) bool {
+	if s.answered.Load() >= ask.number {
+		return true
+	}
+	if s.info == nil {
+		return false
+	}
+	info, err := s.info()
+	return err == nil && info.BytesReceived > 0 && time.Now().Add(-info.SinceReceived).After(ask.since)
 }
 
 // faulty reports whether a read or write failed during the use.

@@ -204,7 +204,7 @@ func (p *Pool[T]) enqueue(ctx context.Context, head bool) (*waiter[T], error) {
 	switch o := p.outages.current; {
 	case p.closed:
 		return nil, ErrClosed
-	case p.config.FailFast && p.down && o != nil && o.Dial != nil:
+	case p.config.FailFast && p.reconnector.state == down && o != nil && o.Dial != nil:
 		return nil, &unavailableError{dial: o.Dial}
 	}
 	w.ctx = ctx
@@ -322,10 +322,8 @@ const (
 	unused afterwards = false
 )
 
-// failWaiters ends every wait.
+// failWaiters ends every wait. The caller holds p.mu.
 func (p *Pool[T]) failWaiters(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for outage := p.outages.id(); p.waiters.len() > 0; {
 		w := p.waiters.first
 		p.dequeue(w)
