@@ -108,8 +108,8 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 // caller if the one that it was started for has left.
 //
 // The error matches ctx.Err() if ctx ended, [ErrUnavailable] if the endpoint
-// was down then (or is, with FailFast), [ErrTooManyWaiters], or [ErrClosed];
-// for all of them [SafeToRetry] holds.
+// could not be reached until then (or is down, with FailFast),
+// [ErrTooManyWaiters], or [ErrClosed]; for all of them [SafeToRetry] holds.
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {

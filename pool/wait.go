@@ -105,8 +105,11 @@ func (k *seeker[T]) done(err error) {
 func (p *Pool[T]) waitError(ctxErr error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if o := p.outages.current; o != nil && o.Dial != nil {
+	switch o := p.outages.current; {
+	case o != nil:
 		return &unavailableError{dial: o.Dial, ctx: ctxErr}
+	case ctxErr == context.DeadlineExceeded && p.dialing > 0 && len(p.filled) == 0:
+		return &unavailableError{ctx: ctxErr} // the first dial hangs
 	}
 	return unsent(ctxErr)
 }
