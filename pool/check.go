@@ -106,8 +106,8 @@ func (p *Pool[T]) reset(s *slot[T]) {
 			p.discard(s, ReasonUnread, nil)
 			return
 		}
+		defer p.offer(s, used)
 		p.config.Observer.release()
-		p.offer(s, used)
 	})
 }
 
@@ -127,12 +127,24 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 		s.checked = true
 		return true
 	}
+	if why == ReasonFault {
+		s.fault = faultText(err)
+	}
 	if err == errUnanswered { // the connection's own watch judges that
 		p.putAside(s)
 		return false
 	}
 	p.discard(s, why, p.deathOf(s, why, err, waited(ctx, start)))
 	return false
+}
+
+// faultText says what Reset failed with.
+func faultText(err error) string {
+	text := err.Error()
+	if panicked, ok := errors.AsType[*PanicError](err); ok {
+		text += "\n" + string(panicked.Stack)
+	}
+	return text
 }
 
 // waited is for how long a check under ctx was waited for since start, by a

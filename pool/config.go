@@ -101,7 +101,7 @@ type Config[T any] struct {
 	// Backoff makes the pauses between attempts to reconnect, and before the
 	// pool replaces a connection that died young (see StableAfter); it is called
 	// once, and the result is used by one goroutine at a time. The pool never
-	// gives up: where NextBackOff says Stop, the last pause is repeated. Nil is
+	// gives up: where NextBackOff says Stop, or panics, the last pause is repeated. Nil is
 	// an exponential backoff from 50 ms to 15 s with a jitter of one half.
 	Backoff func() backoff.BackOff
 	// StableAfter is how long all has to be well, from the first dial that

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
+
 	"example.com/hale/health"
 )
 
@@ -265,5 +267,25 @@ func TestNoDeadlineIsSetAfterAPanic(t *testing.T) {
 		if _, err := near.Read(make([]byte, 1)); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// badBackoff does not return from what it is asked.
+type badBackoff struct{ once func() }
+
+func (b badBackoff) NextBackOff() time.Duration { b.once(); return time.Second }
+func (b badBackoff) Reset()                     { b.once() }
+
+func TestAPanicInABackoffStopsNothing(t *testing.T) {
+	t.Parallel()
+	forNoReturns(t, func(t *testing.T, once func()) {
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) {
+			c.MaxConns = 1
+			c.Backoff = func() backoff.BackOff { return badBackoff{once} }
+		})
+		outage(t, e, p, time.Minute)
+		time.Sleep(time.Minute)
+		mustWork(t, e, p)
 	})
 }

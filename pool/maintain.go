@@ -201,22 +201,41 @@ func (p *Pool[T]) healed() bool {
 // tellOutages tells the Observer of the outages that have begun and ended, one
 // after the other.
 func (p *Pool[T]) tellOutages() {
+	for p.tellOutage() {
+	}
+}
+
+// tellOutage tells of one, and reports whether there was one to tell of that
+// nobody else is at: whoever is will see ours.
+func (p *Pool[T]) tellOutage() bool {
+	o, ok := p.nextOutage()
+	if !ok {
+		return false
+	}
+	defer p.setTelling(false)
+	if o.Ended.IsZero() {
+		p.config.Observer.outageBegin(o)
+	} else {
+		p.config.Observer.outageEnd(o)
+	}
+	return true
+}
+
+func (p *Pool[T]) nextOutage() (o Outage, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.telling {
-		return // whoever does it will see ours
+		return o, false
 	}
-	p.telling = true
-	for o, ok := p.outages.news(); ok; o, ok = p.outages.news() {
-		p.mu.Unlock()
-		if o.Ended.IsZero() {
-			p.config.Observer.outageBegin(o)
-		} else {
-			p.config.Observer.outageEnd(o)
-		}
-		p.mu.Lock()
-	}
-	p.telling = false
+	o, ok = p.outages.news()
+	p.telling = ok
+	return o, ok
+}
+
+func (p *Pool[T]) setTelling(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.telling = yes
 }
 
 // reportLeaks tells of connections that are held for too long, and returns when

@@ -94,7 +94,7 @@ type EvictInfo struct {
 	Age    time.Duration
 	// Context is the one that Acquire was called with, if a caller holds it.
 	Context context.Context
-	Detail  string // what Invalidate was told
+	Detail  string // what Invalidate was told, or what Reset failed with and the stack if it panicked
 }
 
 // ReconnectStartInfo is an attempt that is about to be made.

@@ -32,6 +32,7 @@ type Pool[T any] struct {
 	only    context.Context
 	idlers  sync.Pool     // waiters to use again
 	wg      group         // goroutines of the pool: maintenance, dials, closers
+	told    sync.Once     // that the pool is closed
 	wake    chan struct{} // has maintenance look around; never blocks
 	reached chan struct{} // tells who reconnects that somebody else's dial succeeded
 	room    chan struct{} // tells who reconnects that a place or a dial has come free
@@ -176,8 +177,22 @@ func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (turn uint64, err error
 // one, until it has one that may be used; with none left, it waits.
 func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], turn uint64, err error) {
 	k := seeker[T]{pool: p, own: ctx, ctx: ctx, tried: s == nil, mayCheck: true}
-	s, turn, err = k.seek(s)
+	returned, got := false, Conn[T]{}
+	defer func() {
+		if !returned { // a hook panicked
+			k.leave()
+			if !got.end() {
+				p.leave()
+			} else {
+				p.putBack(got.slot, got.slot.faulty())
+			}
+		}
+	}()
+	if s, turn, err = k.seek(s); err == nil {
+		got = Conn[T]{pool: p, slot: s, turn: turn}
+	}
 	k.done(err)
+	returned = true
 	return s, turn, err
 }
 

@@ -166,7 +166,7 @@ func (p *Pool[T]) asks() bool {
 // dialNow ends the pause of who reconnects, and begins with the shortest again.
 // The caller holds p.mu.
 func (p *Pool[T]) dialNow() {
-	p.reconnector.backoff.Reset()
+	p.reconnector.reset()
 	signal(p.hurry)
 }
 

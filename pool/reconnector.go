@@ -102,7 +102,7 @@ func (r *reconnector) leave(to reach, fit bool) (start bool) {
 	r.well = time.Time{}
 	start = r.state == up
 	if start && stable {
-		r.backoff.Reset()
+		r.reset()
 	}
 	r.state = to
 	return start
@@ -131,12 +131,20 @@ func (r *reconnector) refused(err error, since time.Time) {
 	r.refusal.count++
 }
 
-// next asks the Backoff for the pause after last.
-func (r *reconnector) next(last time.Duration) time.Duration {
-	if next := r.backoff.NextBackOff(); next != backoff.Stop {
-		return next
+// next asks the Backoff for the pause after last, which is repeated if it says
+// Stop or panics.
+func (r *reconnector) next(last time.Duration) (pause time.Duration) {
+	pause = backoff.Stop
+	_ = guard("Backoff", func() error { pause = r.backoff.NextBackOff(); return nil })
+	if pause == backoff.Stop {
+		return last
 	}
-	return last // for good
+	return pause
+}
+
+// reset begins with the shortest pause again.
+func (r *reconnector) reset() {
+	_ = guard("Backoff", func() error { r.backoff.Reset(); return nil })
 }
 
 // diedYoung has the pool wait before it replaces a connection, if it has to: a
@@ -154,7 +162,7 @@ func (r *reconnector) diedYoung(atOnce, replace bool) {
 		return
 	}
 	if calm {
-		r.backoff.Reset()
+		r.reset()
 	}
 	r.pause = r.next(r.pause)
 	r.refillAt = time.Now().Add(r.pause)

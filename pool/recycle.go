@@ -14,18 +14,21 @@ import (
 // died is told of a connection's death by the connection itself, or that its
 // peer has closed it, on a goroutine that must not be held up.
 func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
-	if !p.condemn(s, ReasonDead, dead) {
+	tell, first := p.condemn(s, ReasonDead, dead)
+	if !first {
 		return
 	}
+	defer p.nudge()
 	if !s.held() {
-		p.closeSlot(s, p.unpark(s))
+		defer func() { p.closeSlot(s, p.unpark(s)) }()
 	}
-	p.nudge()
+	tell()
 }
 
-// condemn makes s unfit, tells the Observer, and does what a death entails. It
-// reports whether s was not condemned before.
-func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) bool {
+// condemn makes s unfit and does what a death entails. It reports whether s was
+// not condemned before; then the Observer is to be told by tell, which may
+// panic: what else there is to do is deferred.
+func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) (tell func(), first bool) {
 	var heard time.Time
 	if dead != nil && dead.Cause.Silent() && !s.unfit.Load() {
 		heard = p.lastHeard(s.remote, dead)
@@ -33,7 +36,7 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 	p.mu.Lock()
 	if s.unfit.Load() {
 		p.mu.Unlock()
-		return false
+		return func() {}, false
 	}
 	s.reason, s.death = reason, dead
 	s.unfit.Store(true)
@@ -42,19 +45,23 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 		delete(p.filled, s)
 	}
 	p.stats.recycle(reason, dead)
-	if reason == ReasonInvalid {
+	switch reason {
+	case ReasonInvalid:
 		info.Detail = p.invalid
+	case ReasonFault:
+		info.Detail = s.fault
 	}
 	begun := dead != nil && dead.Cause != health.LocalClosed && !p.closed && p.mourn(s, dead, heard)
 	p.mu.Unlock()
 	if info.InUse {
 		info.Context = s.holder.context()
 	}
-	p.config.Observer.evict(info)
-	if begun {
-		p.tellOutages()
-	}
-	return true
+	return func() {
+		if begun {
+			defer p.tellOutages()
+		}
+		p.config.Observer.evict(info)
+	}, true
 }
 
 // mourn draws the consequences of a death, and reports whether an outage begins
@@ -84,8 +91,9 @@ func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError, heard time.Time) (be
 
 // discard takes a slot that the caller owns out of the pool.
 func (p *Pool[T]) discard(s *slot[T], reason Reason, dead *health.DeadError) {
-	p.condemn(s, reason, dead)
-	p.closeSlot(s, s.res)
+	defer p.closeSlot(s, s.res)
+	tell, _ := p.condemn(s, reason, dead)
+	tell()
 }
 
 // letGo takes a slot out of the pool without closing its connection.
@@ -93,9 +101,10 @@ func (p *Pool[T]) letGo(s *slot[T]) {
 	s.closing.Store(true) // so that a death leaves it alone
 	p.unwatch(s)
 	p.stopHeartbeat(s)
-	p.condemn(s, ReasonHijacked, nil)
+	tell, _ := p.condemn(s, ReasonHijacked, nil)
 	p.forget(s)
 	p.vacate(s.res)
+	tell()
 }
 
 // forget ends the account of a slot.
@@ -195,8 +204,9 @@ func abort(conn net.Conn, dead bool) {
 
 // destruct is what puddle calls for an idle slot when the pool is closed.
 func (p *Pool[T]) destruct(s *slot[T]) {
-	p.condemn(s, ReasonShutdown, nil)
-	p.closeSlot(s, nil)
+	defer p.closeSlot(s, nil)
+	tell, _ := p.condemn(s, ReasonShutdown, nil)
+	tell()
 }
 
 // putBack returns a slot after its use, which may have been faulty.
@@ -212,8 +222,8 @@ func (p *Pool[T]) putBack(s *slot[T], faulty bool) {
 	case s.late():
 		p.discard(s, ReasonUnread, nil)
 	default:
+		defer p.offer(s, used)
 		p.config.Observer.release()
-		p.offer(s, used)
 	}
 }
 

@@ -24,7 +24,7 @@ func (p *Pool[T]) Invalidate(reason string) {
 // once and by several goroutines, each of which waits for the end; not by a hook
 // of the Observer, nor by Dial, Open, Close, Check or Reset.
 func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
-	first := p.shutDown()
+	p.shutDown()
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
@@ -37,9 +37,7 @@ func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
 		<-gone
 	}
 	p.wg.Wait()
-	if first {
-		p.config.Observer.closed()
-	}
+	p.told.Do(p.config.Observer.closed)
 	if aborted == 0 {
 		err = nil
 	}
@@ -54,11 +52,9 @@ func (p *Pool[T]) Close() {
 	_, _ = p.Shutdown(ctx)
 }
 
-// shutDown ends all waiting and dialling; it reports whether this was the first
-// call.
-func (p *Pool[T]) shutDown() (first bool) {
+// shutDown ends all waiting and dialling.
+func (p *Pool[T]) shutDown() {
 	p.mu.Lock()
-	first = !p.closed
 	p.closed = true
 	aside := p.aside
 	p.aside = nil
@@ -72,16 +68,15 @@ func (p *Pool[T]) shutDown() (first bool) {
 		p.outages.end(false)
 	}
 	p.mu.Unlock()
-	p.tellOutages()
+	defer p.tellOutages()
 	p.epoch.Or(shut)
 	p.end()
 	p.mu.Lock()
 	p.failWaiters(ErrClosed)
 	p.mu.Unlock()
 	for _, s := range aside {
-		p.discard(s, ReasonShutdown, nil)
+		defer p.discard(s, ReasonShutdown, nil)
 	}
-	return first
 }
 
 // abortHeld closes what is in use under its users' hands.
@@ -93,22 +88,27 @@ func (p *Pool[T]) abortHeld() (aborted int) {
 	}
 	p.mu.Unlock()
 	for _, s := range held {
-		turn := s.turn.Load()
-		if turn&inUse == 0 {
-			continue
+		if turn := s.turn.Load(); turn&inUse != 0 && p.abortSlot(s, turn) {
+			aborted++
 		}
-		p.condemn(s, ReasonShutdown, nil)
-		if !s.giveUp(turn) {
-			continue // released at the last moment
-		}
-		aborted++
-		p.leave()
-		s.closing.Store(true)
-		p.forget(s)
-		p.unwatch(s)
-		p.stopHeartbeat(s)
-		abort(s.conn, true)
-		p.vacate(s.res)
 	}
 	return aborted
+}
+
+// abortSlot closes the connection of a slot in use, unless it is released at the
+// last moment.
+func (p *Pool[T]) abortSlot(s *slot[T], turn uint64) (aborted bool) {
+	tell, _ := p.condemn(s, ReasonShutdown, nil)
+	defer tell()
+	if !s.giveUp(turn) {
+		return false
+	}
+	p.leave()
+	s.closing.Store(true)
+	p.forget(s)
+	p.unwatch(s)
+	p.stopHeartbeat(s)
+	abort(s.conn, true)
+	p.vacate(s.res)
+	return true
 }

@@ -42,6 +42,7 @@ type slot[T any] struct {
 	faults  uint64    // what the connection had counted before this use
 	asked   uint64    // how many dials of the pool had failed before this use, or check
 	checked bool      // a check has passed since the pulse was locked
+	fault   string    // what Reset failed with
 
 	// turn is the generation of the slot's use, shifted, and whether it is in
 	// use. A Conn carries the turn that it was made for; whoever moves the slot
