@@ -15,6 +15,7 @@ import (
 // passes takes a closer look at a slot that a caller has come upon. If it does
 // not pass, it is on its way out, aside or being checked when passes returns.
 func (p *Pool[T]) passes(ctx context.Context, s *slot[T], mayCheck *bool) bool {
+	s.look() // unread bytes are seen before a check reads them
 	reason, dead := p.unfitness(s)
 	switch {
 	case reason != "":
@@ -22,9 +23,6 @@ func (p *Pool[T]) passes(ctx context.Context, s *slot[T], mayCheck *bool) bool {
 		return false
 	case s.dubious():
 		p.putAside(s)
-		return false
-	case s.vital == nil && s.late(): // a look at the socket was due anyway
-		p.discard(s, ReasonUnread, nil)
 		return false
 	case !p.needsCheck(s):
 		return true
@@ -55,9 +53,6 @@ func (s *slot[T]) waits() bool {
 	_, waits := s.unanswered()
 	return waits || s.suspect()
 }
-
-// late reports whether a reply has come too late for the last user.
-func (s *slot[T]) late() bool { return s.used.Load() && s.peek.unread() }
 
 // checkFor checks s for a caller, who leaves when half of his time is over:
 // the other half is for what a hung check does not tell.
@@ -102,7 +97,7 @@ func (p *Pool[T]) reset(s *slot[T]) {
 		if !p.probe(s, p.config.Reset, ReasonFault) {
 			return
 		}
-		if s.peek.unread() {
+		if s.look() == unread {
 			p.discard(s, ReasonUnread, nil)
 			return
 		}

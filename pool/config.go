@@ -118,14 +118,14 @@ type Config[T any] struct {
 	// callers wait for what comes free.
 	FailFast bool
 
-	// KeepUnread allows unread bytes on a connection that is released: set it
-	// for protocols in which the peer speaks unasked, such as HTTP/2 and
-	// with it gRPC. Otherwise such a connection is closed, so that a late reply cannot reach the next
-	// caller. It cannot be known under TLS, nor on systems other than Unix; set
-	// it too if Open puts TLS on the connection inside of a T that is no
-	// net.Conn, for then there may be unread records. A caller who abandons
-	// a request has to Close the connection: a reply that arrives only after the
-	// release is seen at the latest a second later, but not before.
+	// KeepUnread allows unread bytes on a connection that is handed out: set it
+	// for protocols in which the peer speaks unasked, such as HTTP/2 and with it
+	// gRPC. Otherwise Acquire looks at the socket of one that was used before, and
+	// closes it if the peer has sent anything since, so that a late reply cannot
+	// reach the next caller. TLS records are let be, wherever TLS is, but for an
+	// alert: they may be session tickets. It cannot be known on systems other than
+	// Unix. A caller who abandons a request has to Close the connection: a reply
+	// may arrive only after the next Acquire.
 	KeepUnread bool
 
 	// LeakAfter is how long a connection may be held before the Observer is

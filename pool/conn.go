@@ -34,8 +34,8 @@ func (c Conn[T]) Untouched() bool {
 }
 
 // Release gives the connection back. It is kept for the next caller unless it
-// died, a read or write on it failed (see Config.Reset), or it has unread
-// bytes. Its deadlines stay as they are. Release never blocks on the network.
+// died or a read or write on it failed (see Config.Reset); for unread bytes see
+// Config.KeepUnread. Its deadlines stay as they are. Release never blocks on the network.
 //
 // It cannot know of a reply that is still under way: a caller who has sent a
 // request and does not wait for the reply calls Close.

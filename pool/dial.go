@@ -184,7 +184,8 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.info = infoOf(conn)
 	s.check = p.checkOf(conn)
 	encrypted := s.encrypted(conn)
-	if !encrypted && !p.config.KeepUnread {
+	s.keepUnread = p.config.KeepUnread
+	if !s.keepUnread || s.vital == nil {
 		s.peek.at(conn)
 	}
 	_, tcp := netconn.Find[*net.TCPConn](conn)

@@ -89,8 +89,6 @@ func (p *Pool[T]) consider(s *slot[T]) {
 		p.discard(s, reason, dead)
 	case s.dubious():
 		p.putAside(s)
-	case s.late():
-		p.discard(s, ReasonUnread, nil)
 	case s.check != nil && (s.doubt.Load() || p.queued.Load() > 0 && p.needsCheck(s)):
 		p.background(s, s.check, ReasonSuspect)
 	default:

@@ -68,7 +68,7 @@ const (
 	ReasonDead     Reason = "dead"      // it died; EvictInfo.Err says why
 	ReasonSuspect  Reason = "suspect"   // suspect, and the check did not pass
 	ReasonFault    Reason = "fault"     // a read or write failed during its use
-	ReasonUnread   Reason = "unread"    // released with unread bytes
+	ReasonUnread   Reason = "unread"    // the peer had sent something that no caller has read
 	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
 	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
 	ReasonInvalid  Reason = "invalid"   // Invalidate

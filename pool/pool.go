@@ -143,7 +143,7 @@ func (p *Pool[T]) acquire(ctx context.Context) (s *slot[T], turn uint64, err err
 	if p.queued.Load() == 0 { // or else everybody in turn
 		s = p.takeIdle()
 	}
-	if s != nil && s.vital != nil && p.config.CheckAfter == 0 {
+	if s != nil && (s.vital != nil || s.peek.raw != nil) && p.config.CheckAfter == 0 {
 		if turn, err = p.claim(ctx, s); err != errUnfit {
 			return s, turn, err
 		}
@@ -158,6 +158,9 @@ var errUnfit = errors.New("pool: unfit")
 // condemns a slot looks afterwards whether it is held, and claim looks
 // afterwards whether it is condemned: one of the two sees the other.
 func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (turn uint64, err error) {
+	if s.look() != clean {
+		return 0, errUnfit
+	}
 	s.begin()
 	s.asked = p.refusals.Load()
 	if p.config.Observer.wantsHolder() {

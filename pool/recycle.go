@@ -219,8 +219,6 @@ func (p *Pool[T]) putBack(s *slot[T], faulty bool) {
 		p.reset(s)
 	case faulty:
 		p.discard(s, ReasonFault, nil)
-	case s.late():
-		p.discard(s, ReasonUnread, nil)
 	default:
 		defer p.offer(s, used)
 		p.config.Observer.release()
@@ -244,24 +242,28 @@ func (p *Pool[T]) unfitness(s *slot[T]) (Reason, *health.DeadError) {
 	if dead := lookAt(s); dead != nil {
 		return ReasonDead, dead
 	}
+	if s.sight == unread {
+		return ReasonUnread, nil
+	}
 	return "", nil
 }
 
 // lookAt asks the connection whether it is dead, and the kernel if the
-// connection does not know.
+// connection does not know. Only the slot's owner may.
 func lookAt[T any](s *slot[T]) *health.DeadError {
 	var err error
-	if s.vital != nil {
+	switch {
+	case s.vital != nil:
 		err = s.vital.Err()
-	} else {
+	case s.peek.raw != nil:
+		s.look()
+	default:
 		err = health.Check(s.conn)
 	}
-	if err == nil {
-		return nil
+	if dead, ok := errors.AsType[*health.DeadError](err); ok {
+		return dead
 	}
-	var dead *health.DeadError
-	errors.As(err, &dead)
-	return dead
+	return s.end
 }
 
 func (s *slot[T]) age() time.Duration { return time.Since(s.opened) }
