@@ -113,6 +113,8 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
 	ctx, cancel := awake.WithTimeout(p.life, p.config.CheckTimeout)
 	defer cancel()
+	s.probed.Store(true)
+	defer s.probed.Store(false)
 	err := within(ctx, s.conn, why.check(), func() error { return check(ctx, s.value) })
 	if err == nil {
 		s.prove()
@@ -207,14 +209,13 @@ func within(ctx context.Context, conn net.Conn, name string, f func() error) err
 // deathOf says what a failed check means: the connection's own death if there
 // was one, or else that its application has not answered for so long.
 func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, silence time.Duration) *health.DeadError {
-	if dead := lookAt(s); dead != nil {
+	if dead := lookAt(s); dead != nil && dead.Cause != health.LocalClosed { // a T may close itself upon an error
 		return dead
 	}
 	if why != ReasonSuspect || p.life.Err() != nil {
 		return nil
 	}
-	var dead *health.DeadError
-	if errors.As(err, &dead) {
+	if dead, ok := errors.AsType[*health.DeadError](err); ok && dead.Cause != health.LocalClosed {
 		return dead
 	}
 	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Err: err}

@@ -119,6 +119,8 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 	}
 	refusals := p.refusals.Load()
 	start := time.Now()
+	s.probed.Store(true)
+	defer s.probed.Store(false)
 	err := guard("Check", func() error { return p.config.Check(ctx, s.value) })
 	took := time.Since(start)
 	if err = cmp.Or(err, ctx.Err()); err == nil {

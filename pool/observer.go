@@ -72,7 +72,7 @@ const (
 	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
 	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
 	ReasonInvalid  Reason = "invalid"   // Invalidate
-	ReasonClosed   Reason = "closed"    // Conn.Close
+	ReasonClosed   Reason = "closed"    // Conn.Close, or by the T itself
 	ReasonHijacked Reason = "hijacked"  // Conn.Hijack
 	ReasonShutdown Reason = "shutdown"  // Shutdown or Close of the pool
 )

@@ -14,6 +14,9 @@ import (
 // died is told of a connection's death by the connection itself, or that its
 // peer has closed it, on a goroutine that must not be held up.
 func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
+	if dead.Cause == health.LocalClosed && s.probed.Load() {
+		return // the check that has closed it will say why
+	}
 	tell, first := p.condemn(s, ReasonDead, dead)
 	if !first {
 		return
@@ -29,6 +32,9 @@ func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
 // not condemned before; then the Observer is to be told by tell, which may
 // panic: what else there is to do is deferred.
 func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) (tell func(), first bool) {
+	if dead != nil && dead.Cause == health.LocalClosed {
+		reason, dead = ReasonClosed, nil // by the T itself, which is no death
+	}
 	var heard time.Time
 	if dead != nil && dead.Cause.Silent() && !s.unfit.Load() {
 		heard = p.lastHeard(s.remote, dead)
@@ -51,7 +57,7 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) (te
 	case ReasonFault:
 		info.Detail = s.fault
 	}
-	begun := dead != nil && dead.Cause != health.LocalClosed && !p.closed && p.mourn(s, dead, heard)
+	begun := dead != nil && !p.closed && p.mourn(s, dead, heard)
 	p.mu.Unlock()
 	if info.InUse {
 		info.Context = s.holder.context()

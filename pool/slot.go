@@ -70,6 +70,7 @@ type slot[T any] struct {
 	answered atomic.Uint64 // of the last use or check that had a reply: asked
 
 	holder  holder      // kept only for an Observer
+	probed  atomic.Bool // Check or Reset is at it
 	closing atomic.Bool // somebody has taken it on him to close it, or to let it go
 }
 
