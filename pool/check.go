@@ -115,7 +115,7 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 	defer cancel()
 	s.probed.Store(true)
 	defer s.probed.Store(false)
-	err := within(ctx, s.conn, why.check(), func() error { return check(ctx, s.value) })
+	_, err := within(ctx, s.conn, why.check(), func() (struct{}, error) { return struct{}{}, check(ctx, s.value) }, nil)
 	if err == nil {
 		s.prove()
 		if p.config.Check != nil { // a kernel's answer would be no reply
@@ -195,15 +195,15 @@ func (r Reason) check() string {
 }
 
 // within runs f, the function of the Config that is so named, and has every
-// call on conn fail once ctx has ended.
-func within(ctx context.Context, conn net.Conn, name string, f func() error) error {
+// call on conn fail once ctx has ended. late is as for guardUntil.
+func within[R any](ctx context.Context, conn net.Conn, name string, f func() (R, error), late func(R)) (R, error) {
 	end, _ := netconn.Bind(ctx, conn) // a connection without deadlines has its ctx
-	err := guard(name, f)
+	value, err := guardUntil(ctx.Done(), name, f, late)
 	if end() {
-		return cmp.Or(err, ctx.Err())
+		return value, cmp.Or(err, ctx.Err())
 	}
 	_ = conn.SetDeadline(time.Time{})
-	return err
+	return value, err
 }
 
 // deathOf says what a failed check means: the connection's own death if there

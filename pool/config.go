@@ -18,6 +18,7 @@ const (
 	defaultCheckTimeout   = time.Second // short, because a caller may be waiting
 	defaultLifetimeJitter = 0.1
 	defaultStableAfter    = 10 * time.Second
+	defaultCloseTimeout   = 5 * time.Second
 )
 
 // Config says what is pooled and how. Dial and MaxConns are required;
@@ -26,7 +27,8 @@ const (
 //
 // A panic in Dial, Open, Check or Reset is an error of that call, a
 // [PanicError]; one in Close is taken for an error, too. They run on goroutines
-// of their own.
+// of their own. One that has not returned a second after its ctx ended has
+// failed; what Dial or Open return later is closed.
 type Config[T any] struct {
 	// Name tells pools apart in traces and metrics. It may be empty.
 	Name string
@@ -49,9 +51,9 @@ type Config[T any] struct {
 	// connection. One that is known to be dead is closed before Close is called:
 	// the peer cannot hear a farewell, but what T keeps besides the connection
 	// can be freed. Close is not called for what Shutdown aborts, which a caller
-	// still uses. It may be slow: it runs on a goroutine of its own, only
-	// Shutdown waits for it, and the connection that it closes is not one of
-	// MaxConns any more.
+	// still uses. It runs on a goroutine of its own, and nobody waits for it but
+	// Shutdown and whoever needs the place: the connection is one of MaxConns
+	// until Close has returned, or CloseTimeout is over.
 	Close func(T) error
 
 	// Check asks the endpoint whether a connection that no caller uses still
@@ -95,6 +97,9 @@ type Config[T any] struct {
 	// and a thirty-second of CheckTimeout does not count, nor is it part of the
 	// Silence of a death. 0 is 1 s.
 	CheckTimeout time.Duration
+	// CloseTimeout is how long Close, or else the Close of the connection, may
+	// take; then the connection is aborted. 0 is 5 s.
+	CloseTimeout time.Duration
 	CheckAfter   time.Duration // idle time after which Acquire calls Check first (see there for nil); it waits for Check at most half of the time left in its ctx; 0 is never
 	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; at most 64 at a time; 0 is never
 
@@ -144,6 +149,7 @@ func (c Config[T]) withDefaults() (Config[T], error) {
 	c.MaxDials = cmp.Or(c.MaxDials, defaultMaxDials)
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
 	c.CheckTimeout = cmp.Or(c.CheckTimeout, defaultCheckTimeout)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, defaultCloseTimeout)
 	c.StableAfter = cmp.Or(c.StableAfter, defaultStableAfter)
 	c.LifetimeJitter = max(0, cmp.Or(c.LifetimeJitter, defaultLifetimeJitter))
 	if c.Backoff == nil {
@@ -179,7 +185,7 @@ func (c Config[T]) validate() error {
 	}{
 		{"MaxConnLifetime", c.MaxConnLifetime}, {"MaxConnIdleTime", c.MaxConnIdleTime},
 		{"DialTimeout", c.DialTimeout}, {"CheckAfter", c.CheckAfter}, {"CheckTimeout", c.CheckTimeout},
-		{"Heartbeat", c.Heartbeat}, {"StableAfter", c.StableAfter}, {"LeakAfter", c.LeakAfter},
+		{"CloseTimeout", c.CloseTimeout}, {"Heartbeat", c.Heartbeat}, {"StableAfter", c.StableAfter}, {"LeakAfter", c.LeakAfter},
 	} {
 		if d.value < 0 {
 			return configError(d.field, d.value, "must not be negative")

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -134,11 +133,24 @@ func (p *Pool[T]) dialAndOpen(ctx context.Context, s *slot[T]) (net.Conn, error)
 		return nil, err
 	}
 	conn = counted(conn)
-	if s.value, err = p.openValue(ctx, conn); err != nil {
-		_ = guard("Close", conn.Close)
-		return nil, err
+	opened, err := p.openValue(ctx, conn)
+	if err == nil {
+		s.value = opened.value
+		return conn, nil
 	}
-	return conn, nil
+	if !await(run(func() { _ = guard("Close", conn.Close) }), lateAfter, p.hurried) {
+		p.abort(conn)
+	}
+	if opened.ok { // too late
+		p.closeValue(opened.value)
+	}
+	return nil, err
+}
+
+// opened is what Open has returned, and whether it is to be closed.
+type opened[T any] struct {
+	value T
+	ok    bool
 }
 
 // timedOut reports whether err is a timeout, or comes after one of ctx.
@@ -150,11 +162,13 @@ func timedOut(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// dial is Config.Dial, and never returns neither a connection nor an error.
-func (p *Pool[T]) dial(ctx context.Context) (conn net.Conn, err error) {
-	err = guard("Dial", func() error {
-		conn, err = p.config.Dial(ctx)
-		return err
+// dial is Config.Dial, and never returns neither a connection nor an error. A
+// connection that comes too late is closed.
+func (p *Pool[T]) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := guardUntil(ctx.Done(), "Dial", func() (net.Conn, error) { return p.config.Dial(ctx) }, func(late net.Conn) {
+		if !isNil(late) {
+			_ = guard("Close", late.Close)
+		}
 	})
 	if err == nil && isNil(conn) {
 		err = errNoConn
@@ -162,15 +176,16 @@ func (p *Pool[T]) dial(ctx context.Context) (conn net.Conn, err error) {
 	return conn, err
 }
 
-func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (value T, err error) {
+// openValue is Config.Open. What comes too late, or after ctx has ended, is to be
+// closed although there is an error.
+func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (opened[T], error) {
 	if p.config.Open == nil {
-		return any(conn).(T), nil
+		return opened[T]{any(conn).(T), true}, nil
 	}
-	err = within(ctx, conn, "Open", func() error {
-		value, err = p.config.Open(ctx, conn)
-		return err
-	})
-	return value, err
+	return within(ctx, conn, "Open", func() (opened[T], error) {
+		value, err := p.config.Open(ctx, conn)
+		return opened[T]{value, err == nil}, err
+	}, func(late opened[T]) { p.closeValue(late.value) })
 }
 
 // fill makes s a slot of conn and has its death told.
@@ -183,13 +198,10 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.meter = meterOf(conn)
 	s.info = infoOf(conn)
 	s.check = p.checkOf(conn)
-	encrypted := s.encrypted(conn)
 	s.keepUnread = p.config.KeepUnread
 	if !s.keepUnread || s.vital == nil {
 		s.peek.at(conn)
 	}
-	_, tcp := netconn.Find[*net.TCPConn](conn)
-	s.quick = !encrypted && (tcp || s.vital != nil)
 	s.begin()
 	s.remote = conn.RemoteAddr().String()
 	s.conn = conn
@@ -203,14 +215,4 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 		s.unwatch = stop
 		p.mu.Unlock()
 	}
-}
-
-// encrypted reports whether there is TLS on or around conn.
-func (s *slot[T]) encrypted(conn net.Conn) bool {
-	if _, ok := netconn.Find[*tls.Conn](conn); ok {
-		return true
-	}
-	value, _ := any(s.value).(net.Conn)
-	_, ok := netconn.Find[*tls.Conn](value)
-	return ok
 }

@@ -18,20 +18,21 @@ import (
 // endpoint is a server that exists in memory only. Its connections are pipes
 // that know their own state, as a hale.Conn does, and die when they are told.
 type endpoint struct {
-	mu       sync.Mutex
-	refuse   error         // what a dial gets
-	delay    time.Duration // what a dial takes
-	most     int           // how many may be open before a dial gets errFull; 0 is no limit
-	addr     string        // of the server that answers now
-	conns    []*fakeConn   // all that were made
-	open     int           // of them, those that are neither dead nor closed
-	unclosed int           // of them, those that are not closed
-	dialing  int           // dials under way
-	mostOpen int           // the most that were open or being dialled at a time
-	mostDial int           // the most dials at a time
-	dials    int
-	checks   int
-	wipes    int // calls of Reset
+	mu           sync.Mutex
+	refuse       error         // what a dial gets
+	delay        time.Duration // what a dial takes
+	most         int           // how many may be open before a dial gets errFull; 0 is no limit
+	addr         string        // of the server that answers now
+	conns        []*fakeConn   // all that were made
+	open         int           // of them, those that are neither dead nor closed
+	unclosed     int           // of them, those that are not closed
+	mostUnclosed int
+	dialing      int // dials under way
+	mostOpen     int // the most that were open or being dialled at a time
+	mostDial     int // the most dials at a time
+	dials        int
+	checks       int
+	wipes        int // calls of Reset
 
 	spoiled   health.Cause // what new connections die of, until then
 	spoiledTo time.Time
@@ -95,6 +96,7 @@ func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 	c := &fakeConn{Conn: near, far: far, endpoint: e, id: len(e.conns) + 1, addr: fakeAddr("server" + e.addr)}
 	e.conns = append(e.conns, c)
 	e.unclosed++
+	e.mostUnclosed = max(e.mostUnclosed, e.unclosed)
 	made = true
 	e.dialing--
 	e.open++
@@ -152,6 +154,13 @@ func (e *endpoint) asked() (checks, wipes int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.checks, e.wipes
+}
+
+// left is how many are not closed.
+func (e *endpoint) left() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unclosed
 }
 
 func (e *endpoint) setRefuse(err error) {

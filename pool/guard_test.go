@@ -261,7 +261,8 @@ func TestNoDeadlineIsSetAfterAPanic(t *testing.T) {
 		defer far.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		mustBePanic(t, within(ctx, near, "Check", func() error { once(); return nil }), "Check")
+		_, err := within(ctx, near, "Check", func() (int, error) { once(); return 0, nil }, nil)
+		mustBePanic(t, err, "Check")
 		time.Sleep(2 * time.Second)
 		go func() { _, _ = far.Write([]byte{1}) }()
 		if _, err := near.Read(make([]byte, 1)); err != nil {

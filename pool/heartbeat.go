@@ -121,7 +121,7 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 	start := time.Now()
 	s.probed.Store(true)
 	defer s.probed.Store(false)
-	err := guard("Check", func() error { return p.config.Check(ctx, s.value) })
+	_, err := guardUntil(ctx.Done(), "Check", func() (struct{}, error) { return struct{}{}, p.config.Check(ctx, s.value) }, nil)
 	took := time.Since(start)
 	if err = cmp.Or(err, ctx.Err()); err == nil {
 		s.prove()

@@ -223,6 +223,7 @@ func TestADialThatSucceedsBesideTheLeaderEndsHisWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer time.Sleep(time.Minute) // for a dial under way, which does not listen
 		defer p.Close()
 		start := time.Now()
 		var wg sync.WaitGroup

@@ -35,7 +35,6 @@ type slot[T any] struct {
 	info       func() (health.Info, error) // nil if the kernel does not tell
 	peek       peeker
 	keepUnread bool
-	quick      bool             // closing it takes no time
 	pulse      *heartbeat.Pulse // locked by who owns the slot; nil without heartbeats
 
 	// Of whoever owns it.
