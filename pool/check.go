@@ -14,7 +14,7 @@ import (
 
 // passes takes a closer look at a slot that a caller has come upon. If it does
 // not pass, it is on its way out, aside or being checked when passes returns.
-func (p *Pool[T]) passes(ctx context.Context, s *slot[T], mayCheck *bool) bool {
+func (p *Pool[T]) passes(k *seeker[T], s *slot[T]) bool {
 	s.look() // unread bytes are seen before a check reads them
 	reason, dead := p.unfitness(s)
 	switch {
@@ -29,14 +29,14 @@ func (p *Pool[T]) passes(ctx context.Context, s *slot[T], mayCheck *bool) bool {
 	case s.check == nil:
 		s.doubt.Store(false)
 		return true
-	case !*mayCheck:
+	case !k.mayCheck:
 		// One check has failed this caller already. Those that are left are
 		// checked beside each other, and it waits like everybody.
 		p.background(s, s.check, ReasonSuspect)
 		return false
 	}
-	*mayCheck = false
-	return p.checkFor(ctx, s)
+	k.mayCheck = false
+	return p.checkFor(k, s)
 }
 
 func (p *Pool[T]) needsCheck(s *slot[T]) bool {
@@ -56,12 +56,13 @@ func (s *slot[T]) waits() bool {
 
 // checkFor checks s for a caller, who leaves when half of his time is over:
 // the other half is for what a hung check does not tell.
-func (p *Pool[T]) checkFor(ctx context.Context, s *slot[T]) bool {
+func (p *Pool[T]) checkFor(k *seeker[T], s *slot[T]) bool {
 	patience := p.config.CheckTimeout
-	if deadline, ok := ctx.Deadline(); ok {
+	if deadline, ok := k.ctx.Deadline(); ok {
 		patience = min(patience, time.Until(deadline)/2)
 	}
-	waiting, leave := context.WithTimeout(ctx, patience)
+	start := time.Now()
+	waiting, leave := context.WithTimeout(k.ctx, patience)
 	defer leave()
 	passed := make(chan bool)
 	p.wg.Go(func() {
@@ -74,6 +75,8 @@ func (p *Pool[T]) checkFor(ctx context.Context, s *slot[T]) bool {
 			}
 		}
 	})
+	k.wait()
+	defer func() { p.waitTime.Add(int64(time.Since(start))) }()
 	select {
 	case ok := <-passed:
 		return ok

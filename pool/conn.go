@@ -72,10 +72,11 @@ func (c Conn[T]) Close() {
 // caller's to close, and none of MaxConns any more. After the use has ended it
 // returns the zero T.
 func (c Conn[T]) Hijack() T {
-	if !c.end() {
+	if c.slot == nil || !c.slot.detach(c.turn) {
 		var zero T
 		return zero
 	}
+	c.ended()
 	value := c.slot.value
 	c.pool.letGo(c.slot)
 	return value
@@ -86,6 +87,14 @@ func (c Conn[T]) end() bool {
 	if c.slot == nil || !c.slot.giveUp(c.turn) {
 		return false
 	}
-	c.pool.leave()
+	c.ended()
 	return true
+}
+
+// ended ends what Acquire has kept for the use.
+func (c Conn[T]) ended() {
+	if c.pool.config.Observer.wantsHolder() {
+		c.slot.holder.clear() // or else an idle connection would keep its last caller's ctx
+	}
+	c.pool.leave()
 }

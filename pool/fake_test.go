@@ -34,6 +34,7 @@ type endpoint struct {
 	checks       int
 	wipes        int // calls of Reset
 
+	looks     atomic.Int64 // calls of Err
 	spoiled   health.Cause // what new connections die of, until then
 	spoiledTo time.Time
 }
@@ -210,6 +211,7 @@ func (c *fakeConn) die(dead *health.DeadError) {
 }
 
 func (c *fakeConn) Err() error {
+	c.endpoint.looks.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead == nil {

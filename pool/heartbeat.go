@@ -114,7 +114,7 @@ func (p *Pool[T]) unpark(s *slot[T]) *puddle.Resource[*slot[T]] {
 func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 	s := c.(*probed[T]).slot
 	if !s.fit(p.epoch.Load()) {
-		p.nudge()
+		p.nudgeTidy()
 		return nil
 	}
 	refusals := p.refusals.Load()
@@ -139,7 +139,7 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 
 // failed acts on a heartbeat that failed, unless the death itself was faster.
 func (p *Pool[T]) failed(s *slot[T], dead *health.DeadError, took time.Duration) {
-	defer p.nudge()
+	defer p.nudgeTidy()
 	defer func() { p.closeSlot(s, p.unpark(s)) }()
 	tell, ours := p.condemn(s, ReasonSuspect, dead)
 	if !ours {

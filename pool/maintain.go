@@ -31,21 +31,20 @@ func (p *Pool[T]) maintain() {
 // round does everything that is due, and returns when something will be.
 func (p *Pool[T]) round() time.Duration {
 	p.lookAside()
-	next := p.tidyIdle()
+	if p.untidy.Swap(false) || due(p.tidyAt) {
+		p.tidyAt = time.Now().Add(p.tidyIdle())
+	}
 	p.refill()
 	p.assess()
 	p.endOutage()
-	next = min(next, p.reportLeaks())
-	return max(min(next, p.comingUp()), roundLeast)
+	next := min(p.reportLeaks(), p.comingUp())
+	return max(min(next, time.Until(p.tidyAt)), roundLeast)
 }
 
 // comingUp is when there will be something to do that no idle slot tells of:
 // slots that are in use now may be released just before.
 func (p *Pool[T]) comingUp() (next time.Duration) {
 	next = roundEvery
-	if p.config.MaxConnIdleTime > 0 {
-		next = min(next, p.config.MaxConnIdleTime)
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.aside) > 0 || p.asks() {
@@ -59,8 +58,8 @@ func (p *Pool[T]) comingUp() (next time.Duration) {
 	}
 	if p.config.MaxConnLifetime > 0 {
 		for s := range p.filled {
-			if s.expiry.After(now) {
-				next = min(next, s.expiry.Sub(now))
+			if s.expiry.After(now) && s.expiry.Before(p.tidyAt) {
+				p.tidyAt = s.expiry
 			}
 		}
 	}
@@ -101,13 +100,19 @@ func (p *Pool[T]) consider(s *slot[T]) {
 // those in doubt, and lets the others be. It returns when the next is due.
 func (p *Pool[T]) tidyIdle() (next time.Duration) {
 	next = roundEvery
-	p.sweep(func(s *slot[T]) { next = min(next, p.tidy(s)) })
+	if p.config.MaxConnIdleTime > 0 {
+		next = min(next, p.config.MaxConnIdleTime)
+	}
+	spare := p.spare()
+	p.sweep(func(s *slot[T]) { next = min(next, p.tidy(s, &spare)) })
 	return next
 }
 
-func (p *Pool[T]) tidy(s *slot[T]) (next time.Duration) {
+// tidy deals with one idle slot; spare is how many the pool can do without.
+func (p *Pool[T]) tidy(s *slot[T], spare *int) (next time.Duration) {
 	limit, idle := p.config.MaxConnIdleTime, s.res.IdleDuration()
-	if limit > 0 && idle >= limit && p.spare() {
+	if limit > 0 && idle >= limit && *spare > 0 {
+		*spare--
 		p.discard(s, ReasonIdle, nil)
 		return roundEvery
 	}
@@ -118,12 +123,12 @@ func (p *Pool[T]) tidy(s *slot[T]) (next time.Duration) {
 	return roundEvery
 }
 
-// spare reports whether the pool can do without one of its idle connections.
-func (p *Pool[T]) spare() bool {
+// spare is how many idle connections the pool can do without.
+func (p *Pool[T]) spare() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fit, idle := p.tally()
-	return fit > p.config.MinConns && idle > p.config.MinIdleConns
+	return max(0, min(fit-p.config.MinConns, idle-p.config.MinIdleConns))
 }
 
 // tally counts the connections that are not on their way out, and of them

@@ -17,7 +17,7 @@ import (
 // Hooks run concurrently with each other.
 type Observer struct {
 	// AcquireStart is called when an Acquire has to wait, for a connection in
-	// use or for a dial; one that is served at once makes no call. The context
+	// use, a dial or a Check; one that is served at once makes no call. The context
 	// that it returns is the one that AcquireDone gets and that a dial on its
 	// behalf runs under; to add nothing, return ctx (or nil).
 	AcquireStart func(ctx context.Context, info AcquireStartInfo) context.Context

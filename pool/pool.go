@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/puddle/v2"
 
@@ -32,6 +33,8 @@ type Pool[T any] struct {
 	only     context.Context
 	idlers   sync.Pool     // waiters to use again
 	wg       group         // goroutines of the pool: maintenance, dials, closers
+	untidy   atomic.Bool   // an idle slot is to be looked at
+	tidyAt   time.Time     // all are; maintenance's own
 	told     sync.Once     // that the pool is closed
 	hurried  chan struct{} // closed once nothing is closed gently any more
 	hastened sync.Once
@@ -117,7 +120,7 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
-	if p.config.MaxWaiters > 0 && p.callers.Add(1) > int64(p.config.MaxConns+p.config.MaxWaiters) {
+	if p.config.MaxWaiters > 0 && p.callers.Add(1)-int64(p.config.MaxConns) > int64(p.config.MaxWaiters) {
 		p.callers.Add(-1)
 		return Conn[T]{}, ErrTooManyWaiters
 	}
@@ -204,6 +207,12 @@ func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], turn uint
 
 // nudge has maintenance look around.
 func (p *Pool[T]) nudge() { signal(p.wake) }
+
+// nudgeTidy has maintenance look at the idle slots.
+func (p *Pool[T]) nudgeTidy() {
+	p.untidy.Store(true)
+	p.nudge()
+}
 
 // signal leaves a sign in c, which holds one.
 func signal(c chan struct{}) {

@@ -21,8 +21,8 @@ func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
 	if !first {
 		return
 	}
-	defer p.nudge()
-	if !s.held() {
+	defer p.nudgeTidy() // puddle may have it still
+	if s.isFree() {
 		defer func() { p.closeSlot(s, p.unpark(s)) }()
 	}
 	tell()
@@ -46,8 +46,9 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) (te
 	}
 	s.reason, s.death = reason, dead
 	s.unfit.Store(true)
-	info := EvictInfo{Reason: reason, Err: dead, Conn: s.conn, InUse: s.held(), Age: s.age()}
-	if !info.InUse {
+	info := EvictInfo{Reason: reason, Err: dead, Conn: s.conn, Context: s.holder.context(), Age: s.age()}
+	if info.InUse = s.held(); !info.InUse {
+		info.Context = nil
 		delete(p.filled, s)
 	}
 	p.stats.recycle(reason, dead)
@@ -59,9 +60,6 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) (te
 	}
 	begun := dead != nil && !p.closed && p.mourn(s, dead, heard)
 	p.mu.Unlock()
-	if info.InUse {
-		info.Context = s.holder.context()
-	}
 	return func() {
 		if begun {
 			defer p.tellOutages()
@@ -74,6 +72,7 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) (te
 // with it: one of an endpoint that others have heard last at heard. The caller
 // holds p.mu.
 func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError, heard time.Time) (begun bool) {
+	p.untidy.Store(true) // siblings may be in doubt
 	begun = p.outages.death(dead, heard, p.waiters.len())
 	young := s.age() < p.config.StableAfter
 	p.reconnector.lived(firstSign(dead))
@@ -302,7 +301,9 @@ func lookAt[T any](s *slot[T]) *health.DeadError {
 	var err error
 	switch {
 	case s.vital != nil:
-		err = s.vital.Err()
+		if dead := s.lifeless(); dead != nil {
+			return dead
+		}
 	case s.peek.raw != nil:
 		s.look()
 	default:
@@ -313,5 +314,24 @@ func lookAt[T any](s *slot[T]) *health.DeadError {
 	}
 	return s.end
 }
+
+// lifeless is why a connection that knows its own state says that it is not
+// alive, in whatever way, or nil. It agrees with fit.
+func (s *slot[T]) lifeless() *health.DeadError {
+	err, state := s.vital.Err(), s.vital.State()
+	if dead, ok := errors.AsType[*health.DeadError](err); ok {
+		return dead
+	}
+	if err == nil && (state == health.Alive || state == health.Suspect) {
+		return nil
+	}
+	if err == nil {
+		err = errLifeless
+	}
+	return &health.DeadError{Cause: health.Classify(err), Op: "acquire", Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: err}
+}
+
+// errLifeless is a connection that does not say why it is dead.
+var errLifeless = errors.New("pool: the connection says that it is dead, and not why")
 
 func (s *slot[T]) age() time.Duration { return time.Since(s.opened) }

@@ -101,7 +101,7 @@ func (p *Pool[T]) abortHeld() (aborted int) {
 	}
 	p.mu.Unlock()
 	for _, s := range held {
-		if turn := s.turn.Load(); turn&inUse != 0 && p.abortSlot(s, turn) {
+		if turn := s.turn.Load(); stateOf(turn) == inUse && p.abortSlot(s, turn) {
 			aborted++
 		}
 	}

@@ -48,7 +48,7 @@ type slot[T any] struct {
 	end     *health.DeadError // and of what the connection is over then
 
 	// turn is the generation of the slot's use, shifted, and whether it is in
-	// use. A Conn carries the turn that it was made for; whoever moves the slot
+	// use or detached. A Conn carries the turn that it was made for; whoever moves the slot
 	// on from there owns it, and all other copies of the Conn are stale.
 	turn atomic.Uint64
 	// unfit is set once the slot must not be handed out again, with reason
@@ -85,15 +85,32 @@ type watchable interface {
 	Watch(dead func(*health.DeadError)) (stop func())
 }
 
-const inUse = 1
+// The low bits of a turn.
+const (
+	free     = iota // the pool's
+	inUse           // a caller's
+	detached        // hijacked: the pool lets go of it
+	turnBits = 2
+)
 
 // take makes a free slot the caller's and returns the turn.
 func (s *slot[T]) take() uint64 { return s.turn.Add(inUse) }
 
 // giveUp ends the turn; only one caller can, and only with the turn's number.
-func (s *slot[T]) giveUp(turn uint64) bool { return s.turn.CompareAndSwap(turn, turn+inUse) }
+func (s *slot[T]) giveUp(turn uint64) bool {
+	return s.turn.CompareAndSwap(turn, turn>>turnBits<<turnBits+1<<turnBits)
+}
 
-func (s *slot[T]) held() bool { return s.turn.Load()&inUse != 0 }
+// detach ends the turn as giveUp does, and the slot does not become free by it:
+// a death that comes just then leaves the connection alone.
+func (s *slot[T]) detach(turn uint64) bool {
+	return s.turn.CompareAndSwap(turn, turn-inUse+detached)
+}
+
+func (s *slot[T]) held() bool   { return stateOf(s.turn.Load()) == inUse }
+func (s *slot[T]) isFree() bool { return stateOf(s.turn.Load()) == free }
+
+func stateOf(turn uint64) uint64 { return turn & (1<<turnBits - 1) }
 
 // fit reports whether nothing speaks against handing the slot out. It makes no
 // system call.
@@ -208,6 +225,13 @@ func (h *holder) set(ctx context.Context, leaks bool) {
 		h.stack = append(h.stack[:0], make([]uintptr, 32)...)
 		h.stack = h.stack[:runtime.Callers(2, h.stack)]
 	}
+}
+
+// clear forgets who held the slot.
+func (h *holder) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ctx, h.since = nil, time.Time{}
 }
 
 func (h *holder) context() context.Context {

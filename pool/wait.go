@@ -18,6 +18,7 @@ type seeker[T any] struct {
 	mayCheck bool            // no check has failed this caller yet
 	waits    bool            // it has had to wait
 	waiting  bool            // and does
+	queued   bool            // in the queue
 	began    time.Time       // of its wait, if anybody asks
 	outage   uint64          // that it waits for, or 0
 }
@@ -32,7 +33,7 @@ func (k *seeker[T]) seek(s *slot[T]) (_ *slot[T], turn uint64, err error) {
 			if s, err = k.queueUp(); err != nil {
 				return nil, 0, err
 			}
-		} else if !p.passes(k.ctx, s, &k.mayCheck) {
+		} else if !p.passes(k, s) {
 			continue
 		}
 		if turn, err = p.claim(k.own, s); err != errUnfit {
@@ -54,7 +55,8 @@ func (k *seeker[T]) idle() *slot[T] {
 
 // queueUp waits for the next connection that comes free in turn.
 func (k *seeker[T]) queueUp() (*slot[T], error) {
-	again := k.waits // then what it had waited for died on the way
+	again := k.queued // then what it had waited for died on the way
+	k.queued = true
 	k.wait()
 	p, start := k.pool, time.Now()
 	w, err := p.enqueue(k.ctx, again)
@@ -353,7 +355,7 @@ func (p *Pool[T]) offer(s *slot[T], after afterwards) {
 	// Whoever condemned it a moment ago, or began to wait, may not have seen
 	// it idle.
 	if s.unfit.Load() || s.doubt.Load() {
-		p.nudge()
+		p.nudgeTidy()
 	}
 	p.feed()
 }
