@@ -14,7 +14,7 @@ type Conn[T any] struct {
 // Value returns what was pooled, or the zero T after the use has ended. It must
 // not be used beyond that.
 func (c Conn[T]) Value() T {
-	if c.slot == nil || c.slot.turn.Load() != c.turn {
+	if !c.lasts() {
 		var zero T
 		return zero
 	}
@@ -30,7 +30,7 @@ func (c Conn[T]) Value() T {
 // those that bypass the connection's Write, as net.Buffers does, are seen on
 // Linux and Android only.
 func (c Conn[T]) Untouched() bool {
-	return c.slot != nil && c.slot.turn.Load() == c.turn && c.slot.untouched()
+	return c.lasts() && c.slot.untouched()
 }
 
 // Release gives the connection back. It is kept for the next caller unless it
@@ -80,6 +80,15 @@ func (c Conn[T]) Hijack() T {
 	value := c.slot.value
 	c.pool.letGo(c.slot)
 	return value
+}
+
+// lasts reports whether the use has not ended.
+func (c Conn[T]) lasts() bool {
+	if c.slot == nil {
+		return false
+	}
+	_, ok := c.slot.now(c.turn)
+	return ok
 }
 
 // end ends the use, for the first who asks.

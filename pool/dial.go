@@ -99,13 +99,15 @@ func (p *Pool[T]) create(ctx context.Context, open opener[T]) (s *slot[T], err e
 }
 
 // open dials and fills s. A dial whose time was over because this process stood
-// still has shown nothing of the endpoint: it is made again.
+// still has shown nothing of the endpoint: it is made again, once. One that
+// Invalidate has interrupted is as well.
 func (p *Pool[T]) open(ctx context.Context, s *slot[T]) error {
 	start := time.Now()
-	conn, stood, err := p.connect(ctx, s)
-	if stood {
+	conn, again, err := p.connect(ctx, s)
+	for stood := false; again == invalidated || again == stoodStill && !stood; {
+		stood = stood || again == stoodStill
 		start = time.Now()
-		conn, _, err = p.connect(ctx, s)
+		conn, again, err = p.connect(ctx, s)
 	}
 	p.countDial(time.Since(start), err)
 	if err == nil {
@@ -114,17 +116,33 @@ func (p *Pool[T]) open(ctx context.Context, s *slot[T]) error {
 	return err
 }
 
-// connect makes a connection and what s has of it, but for what fill does. stood
-// tells that it failed by a timeout, and this process stood still meanwhile.
-func (p *Pool[T]) connect(ctx context.Context, s *slot[T]) (conn net.Conn, stood bool, err error) {
+// again is why a dial that failed has shown nothing of the endpoint.
+type again int
+
+const (
+	notAgain    again = iota
+	stoodStill        // it timed out, and this process stood still meanwhile
+	invalidated       // it was begun before the last Invalidate
+)
+
+// connect makes a connection and what s has of it, but for what fill does.
+func (p *Pool[T]) connect(ctx context.Context, s *slot[T]) (conn net.Conn, why again, err error) {
+	era := p.currentEra()
 	span := awake.Begin(p.config.DialTimeout)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.DialTimeout)
 	defer cancel()
-	defer context.AfterFunc(p.life, cancel)()
+	defer context.AfterFunc(era, cancel)()
 	s.epoch = p.epoch.Load() &^ shut // nothing is fit any more once the bit is set
 	conn, err = p.dialAndOpen(ctx, s)
 	missed := span.Stop()
-	return conn, awake.Much(missed, p.config.DialTimeout) && timedOut(ctx, err), err
+	switch {
+	case err == nil:
+	case era.Err() != nil && p.life.Err() == nil:
+		return nil, invalidated, err
+	case awake.Much(missed, p.config.DialTimeout) && timedOut(ctx, err):
+		return nil, stoodStill, err
+	}
+	return conn, notAgain, err
 }
 
 func (p *Pool[T]) dialAndOpen(ctx context.Context, s *slot[T]) (net.Conn, error) {

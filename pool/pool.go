@@ -53,7 +53,9 @@ type Pool[T any] struct {
 	// mu guards what follows. No call-out and no I/O under it.
 	mu          sync.Mutex
 	closed      bool
-	invalid     string                // what Invalidate was told last
+	invalid     string          // what Invalidate was told last
+	era         context.Context // ends with the next Invalidate
+	eraEnd      context.CancelFunc
 	filled      map[*slot[T]]struct{} // every slot with a connection
 	waiters     waitList[T]
 	aside       []*slot[T] // suspect, and kept from everybody until they recover or die
@@ -93,6 +95,7 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 		return nil, configError("Backoff", "nil", "what it returned")
 	}
 	p.life, p.end = context.WithCancel(context.Background())
+	p.era, p.eraEnd = context.WithCancel(p.life)
 	p.only = context.WithValue(p.life, constructKey{}, constructor[T](noSlot[T]))
 	p.slots, err = puddle.NewPool(&puddle.Config[*slot[T]]{
 		Constructor: p.construct,

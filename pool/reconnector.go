@@ -55,6 +55,7 @@ type reconnector struct {
 	refillAt time.Time     // nothing is dialled in the background before
 	dialAt   time.Time     // and nothing for callers
 
+	hurried time.Time // when Invalidate ended the pauses last
 	asking  asking
 	refusal refusal
 }

@@ -140,7 +140,7 @@ func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
 	}
 	p.forget(s)
 	p.mu.Lock()
-	dead := s.death != nil
+	dead := s.death != nil || s.aborted.Load()
 	p.mu.Unlock()
 	go func() {
 		defer p.wg.done()

@@ -2,20 +2,6 @@ package pool
 
 import "context"
 
-// Invalidate makes the pool part with every connection that it has now: idle
-// ones at once, those in use when they are released, and those that are being
-// dialled when they are made. Call it when they lead to the wrong place, as
-// after a failover. reason reaches the Observer, as EvictInfo.Detail. On a
-// closed pool it does nothing.
-func (p *Pool[T]) Invalidate(reason string) {
-	p.mu.Lock()
-	p.invalid = reason
-	p.mu.Unlock()
-	p.epoch.Add(1)
-	p.sweep(p.consider)
-	p.nudge() // for those that are aside
-}
-
 // Shutdown closes the pool in good order: it hands nothing out any more, ends
 // every wait with [ErrClosed], and waits until what is in use was released and
 // all connections are closed, by Config.Close. When ctx ends it aborts what is
@@ -101,8 +87,10 @@ func (p *Pool[T]) abortHeld() (aborted int) {
 	}
 	p.mu.Unlock()
 	for _, s := range held {
-		if turn := s.turn.Load(); stateOf(turn) == inUse && p.abortSlot(s, turn) {
-			aborted++
+		if turn := s.turn.Load(); stateOf(turn) == inUse || stateOf(turn) == interrupted {
+			if p.abortSlot(s, turn>>turnBits<<turnBits+inUse) {
+				aborted++
+			}
 		}
 	}
 	return aborted

@@ -69,6 +69,7 @@ type slot[T any] struct {
 	answered atomic.Uint64 // of the last use or check that had a reply: asked
 
 	holder  holder      // kept only for an Observer
+	aborted atomic.Bool // by Interrupt, when it was in use
 	probed  atomic.Bool // Check or Reset is at it
 	closing atomic.Bool // somebody has taken it on him to close it, or to let it go
 }
@@ -87,27 +88,54 @@ type watchable interface {
 
 // The low bits of a turn.
 const (
-	free     = iota // the pool's
-	inUse           // a caller's
-	detached        // hijacked: the pool lets go of it
-	turnBits = 2
+	free        = iota // the pool's
+	inUse              // a caller's
+	interrupted        // a caller's still, whose connection was aborted
+	detached           // hijacked: the pool lets go of it
+	turnBits    = 2
 )
 
 // take makes a free slot the caller's and returns the turn.
 func (s *slot[T]) take() uint64 { return s.turn.Add(inUse) }
 
+// now returns the turn as it is, and whether it is that use still.
+func (s *slot[T]) now(turn uint64) (now uint64, ok bool) {
+	now = s.turn.Load()
+	return now, now == turn || now == turn-inUse+interrupted
+}
+
 // giveUp ends the turn; only one caller can, and only with the turn's number.
 func (s *slot[T]) giveUp(turn uint64) bool {
-	return s.turn.CompareAndSwap(turn, turn>>turnBits<<turnBits+1<<turnBits)
+	return s.leave(turn, turn>>turnBits<<turnBits+1<<turnBits)
 }
 
 // detach ends the turn as giveUp does, and the slot does not become free by it:
 // a death that comes just then leaves the connection alone.
-func (s *slot[T]) detach(turn uint64) bool {
-	return s.turn.CompareAndSwap(turn, turn-inUse+detached)
+func (s *slot[T]) detach(turn uint64) bool { return s.leave(turn, turn-inUse+detached) }
+
+func (s *slot[T]) leave(turn, next uint64) bool {
+	for {
+		now, ok := s.now(turn)
+		if !ok {
+			return false
+		}
+		if s.turn.CompareAndSwap(now, next) {
+			return true
+		}
+	}
 }
 
-func (s *slot[T]) held() bool   { return stateOf(s.turn.Load()) == inUse }
+// interrupt notes that the connection is aborted under its caller's hands.
+func (s *slot[T]) interrupt() bool {
+	turn := s.turn.Load()
+	return stateOf(turn) == inUse && s.turn.CompareAndSwap(turn, turn-inUse+interrupted)
+}
+
+func (s *slot[T]) held() bool {
+	state := stateOf(s.turn.Load())
+	return state == inUse || state == interrupted
+}
+
 func (s *slot[T]) isFree() bool { return stateOf(s.turn.Load()) == free }
 
 func stateOf(turn uint64) uint64 { return turn & (1<<turnBits - 1) }
