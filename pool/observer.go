@@ -94,6 +94,7 @@ type EvictInfo struct {
 	Age    time.Duration
 	// Context is the one that Acquire was called with, if a caller holds it.
 	Context context.Context
+	Outage  uint64 // the ID of the outage that a death begins or belongs to, or 0
 	Detail  string // what Invalidate was told, or what Reset failed with and the stack if it panicked
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -679,7 +680,13 @@ func TestAnOutageEndsOnceNobodyIsInDoubtAndLatecomersBeginNoOther(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		e := new(endpoint)
 		var a attempts
-		p := newPool(t, e, func(c *Config[*fakeConn]) { c.MinConns, c.Observer = 2, a.observer() })
+		var of []uint64
+		observer := Tee(a.observer(), &Observer{Evict: func(i EvictInfo) {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			of = append(of, i.Outage)
+		}})
+		p := newPool(t, e, func(c *Config[*fakeConn]) { c.MinConns, c.Observer = 2, observer })
 		time.Sleep(20 * time.Second)
 		held := acquire(t, p)
 		defer held.Release()
@@ -710,6 +717,11 @@ func TestAnOutageEndsOnceNobodyIsInDoubtAndLatecomersBeginNoOther(t *testing.T) 
 		synctest.Wait()
 		if begun, _ := a.outages(); begun != 1 {
 			t.Error("a latecomer began another")
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if !slices.Equal(of, []uint64{1, 1, 0}) {
+			t.Errorf("they belong to %v", of)
 		}
 	})
 }

@@ -58,7 +58,11 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) (te
 	case ReasonFault:
 		info.Detail = s.fault
 	}
-	begun := dead != nil && !p.closed && p.mourn(s, dead, heard)
+	begun := false
+	if dead != nil && !p.closed {
+		begun = p.mourn(s, dead, heard)
+		info.Outage = p.outages.id()
+	}
 	p.mu.Unlock()
 	return func() {
 		if begun {
