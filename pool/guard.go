@@ -12,7 +12,8 @@ import (
 
 // A PanicError is what a dial or a check fails with if Dial, Open, Check or
 // Reset of the [Config] panicked, or ended its goroutine. It wraps nothing, not
-// even a value that is an error.
+// even a value that is an error. A panic in a hook of the [Observer] is the
+// program's own.
 type PanicError struct {
 	Func  string // of the Config
 	Value any    // what recover returned; nil if the goroutine was ended ([runtime.Goexit])

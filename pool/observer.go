@@ -14,7 +14,8 @@ import (
 // An Observer is told what a pool does. Every field may be nil, and so may the
 // Observer. A hook has no say in what happens; it runs on the goroutine that
 // acts, so it must be quick, must not block and must not call the pool.
-// Hooks run concurrently with each other.
+// Hooks run concurrently with each other. A panic in one is not recovered; a
+// program that does so on a goroutine of its own finds the pool as it should be.
 type Observer struct {
 	// AcquireStart is called when an Acquire has to wait, for a connection in
 	// use, a dial or a Check; one that is served at once makes no call. The context

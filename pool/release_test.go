@@ -105,6 +105,52 @@ func TestOneOfManyWhoEndAUseEndsIt(t *testing.T) {
 	})
 }
 
+func TestWhatBecomesOfATurn(t *testing.T) {
+	t.Parallel()
+	const none = 1 << turnBits // no transition
+	verbs := map[string]func(s *slot[int], turn uint64) bool{
+		"giveUp":    (*slot[int]).giveUp,
+		"detach":    (*slot[int]).detach,
+		"interrupt": func(s *slot[int], _ uint64) bool { return s.interrupt() },
+	}
+	for from, to := range map[uint64]map[string]uint64{ // as the table in its documentation
+		free:        {"giveUp": none, "interrupt": none, "detach": none},
+		inUse:       {"giveUp": free, "interrupt": interrupted, "detach": detached},
+		interrupted: {"giveUp": free, "interrupt": none, "detach": detached},
+		detached:    {"giveUp": none, "interrupt": none, "detach": none},
+	} {
+		for verb, want := range to {
+			var s slot[int]
+			turn := s.take()
+			before := turn
+			switch from {
+			case free:
+				s.giveUp(turn)
+			case interrupted:
+				s.interrupt()
+			case detached:
+				s.detach(turn)
+			}
+			if before = s.turn.Load(); stateOf(before) != from {
+				t.Fatalf("not %d but %d", from, stateOf(before))
+			}
+			done := verbs[verb](&s, turn)
+			now := s.turn.Load()
+			switch {
+			case done != (want != none):
+				t.Errorf("%d, %s: %v", from, verb, done)
+			case !done && now != before, done && stateOf(now) != want:
+				t.Errorf("%d, %s: %d", from, verb, stateOf(now))
+			case done && (want == free) != (now>>turnBits != before>>turnBits):
+				t.Errorf("%d, %s: use %d, then %d", from, verb, before>>turnBits, now>>turnBits)
+			}
+			if _, lasts := s.now(turn); lasts != (stateOf(now) == inUse || stateOf(now) == interrupted) {
+				t.Errorf("%d, %s: the use lasts: %v", from, verb, lasts)
+			}
+		}
+	}
+}
+
 func TestATurnEndsForOneOfTwo(t *testing.T) {
 	t.Parallel()
 	var s slot[int]

@@ -86,7 +86,18 @@ type watchable interface {
 	Watch(dead func(*health.DeadError)) (stop func())
 }
 
-// The low bits of a turn.
+// Whose a slot is, in the low bits of a turn; the others count the uses. From
+// free on, a slot that is closed stays free.
+//
+//	from         by                                 to
+//	free         take                               inUse
+//	inUse        giveUp: Release, Close, Shutdown   free, the next use
+//	inUse        interrupt                          interrupted
+//	inUse        detach: Hijack                     detached
+//	interrupted  giveUp                             free, the next use
+//	interrupted  detach                             detached
+//
+// Nothing leads out of detached, and what is not here does nothing.
 const (
 	free        = iota // the pool's
 	inUse              // a caller's

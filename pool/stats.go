@@ -10,12 +10,12 @@ import (
 // Stats is what a pool has done and what it holds. Counts are since New.
 type Stats struct {
 	MaxConns    int
-	Conns       int // open, idle or in use
+	Conns       int // open: idle, quarantined or in use; those being dialled or closed are none of them
 	Idle        int
 	InUse       int
 	Dialing     int
 	Quarantined int // suspect; no caller gets them until they are well again
-	Waiting     int // callers in Acquire that wait
+	Waiting     int // callers in Acquire that wait, for a connection, a dial or a Check
 
 	Acquires      int64         // that got a connection
 	Waits         int64         // of them, those that waited
