@@ -3,7 +3,6 @@ package otelhale
 import (
 	"context"
 	"net"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -28,6 +27,7 @@ type loss struct {
 	peer    net.Addr // or nil
 	inUse   bool
 	victim  trace.SpanContext // of the request that was using it, if it was in one
+	outage  uint64            // that it begins or belongs to, or 0
 	counted bool
 }
 
@@ -46,22 +46,24 @@ func (p *PoolTelemetry) evict(info pool.EvictInfo) {
 	if info.Err == nil || !isDeath(info.Err.Cause) {
 		return
 	}
-	l := loss{dead: info.Err, peer: peerOf(info), inUse: info.InUse, victim: trace.SpanContextFromContext(ctx)}
+	l := loss{dead: info.Err, peer: peerOf(info), inUse: info.InUse, victim: trace.SpanContextFromContext(ctx), outage: info.Outage}
 	if info.Context != nil {
 		p.tellHolder(ctx, l)
 	}
 	p.mu.Lock()
-	o, dropped := p.current(), loss{}
-	late := o == nil && (p.closed || p.last != nil && !l.dead.Detected.After(p.last.ended))
-	if o == nil && !late {
-		l.counted = !l.dead.Cause.Silent()
+	o, dropped := p.outages[l.outage], loss{}
+	// Without an outage, a reset may yet belong to one that begins with the next
+	// dial; a silence came too late for the one before.
+	untold := l.outage > p.begun || l.outage == 0 && !l.dead.Cause.Silent()
+	if untold = untold && !p.closed; untold {
+		l.counted = l.outage == 0
 		dropped = p.keep(l)
 	}
 	p.mu.Unlock()
 	switch {
 	case o != nil:
 		p.lose(o, l)
-	case late || l.counted:
+	case !untold || l.counted:
 		p.count(ctx, loss{dead: l.dead, peer: l.peer})
 	}
 	if dropped.dead != nil {
@@ -78,9 +80,8 @@ func peerOf(info pool.EvictInfo) net.Addr {
 	return info.Err.Peer
 }
 
-// keep remembers l for an outage that may begin with it: one that does for
-// sure if the peer fell silent, and the next dial decides otherwise. It returns
-// what there is no room for. The caller holds p.mu.
+// keep remembers l for an outage that begins with it, or may: the next dial
+// decides. It returns what there is no room for. The caller holds p.mu.
 func (p *PoolTelemetry) keep(l loss) (dropped loss) {
 	if len(p.pending) == pendingMost {
 		dropped, p.pending = p.pending[0], p.pending[1:]
@@ -92,11 +93,17 @@ func (p *PoolTelemetry) keep(l loss) (dropped loss) {
 // explain takes the deaths that belong to an outage which begins. The caller
 // holds p.mu.
 func (p *PoolTelemetry) explain(info pool.Outage) []loss {
-	mine := p.pending
-	p.pending = nil
-	return slices.DeleteFunc(mine, func(l loss) bool {
-		return l.counted && l.dead != info.Death && info.Detected.Sub(l.dead.Detected) > pendingLongest
-	})
+	var mine, others []loss
+	for _, l := range p.pending {
+		switch {
+		case l.outage > info.ID: // of the next
+			others = append(others, l)
+		case !l.counted || l.dead == info.Death || info.Detected.Sub(l.dead.Detected) <= pendingLongest:
+			mine = append(mine, l)
+		}
+	}
+	p.pending = others
+	return mine
 }
 
 // count counts a death, once.

@@ -29,8 +29,7 @@ type outage struct {
 	ctx      context.Context // has span
 	span     trace.Span
 	began    time.Time
-	ended    time.Time // zero before
-	why      string    // error.type
+	why      string // error.type
 	linked   map[spanID]struct{}
 	told     int // events
 	lost     int // what was seen of it, for an outage that the pool does not end
@@ -53,7 +52,7 @@ func (p *PoolTelemetry) outageBegin(info pool.Outage) {
 	}
 	o := p.startOutage(info)
 	p.mu.Lock()
-	p.outages[o.id] = o
+	p.outages[o.id], p.begun = o, max(p.begun, o.id)
 	explained, doubts, closed := p.explain(info), p.suspects, p.closed
 	p.suspects = nil
 	p.mu.Unlock()
@@ -129,8 +128,12 @@ func (p *PoolTelemetry) outageEnd(info pool.Outage) {
 // finish ends o and what is left of it.
 func (p *PoolTelemetry) finish(o *outage, info pool.Outage) {
 	p.mu.Lock()
+	if p.outages[o.id] != o {
+		p.mu.Unlock()
+		return // somebody else ends it
+	}
 	delete(p.outages, o.id)
-	p.last, o.ended = o, info.Ended
+	p.last = o
 	r := p.reconnect
 	if r != nil && r.outage == o {
 		p.reconnect = nil

@@ -325,7 +325,7 @@ func TestAPoolTellsThePeerAndTheWindowOfADeath(t *testing.T) {
 	o, now := orders.Observer(), time.Now()
 	ctx, request := r.user().Start(t.Context(), "request")
 	death := &health.DeadError{Cause: health.KeepAliveTimeout, Detected: now, Peer: peer, WindowEarliest: time.Second, WindowLatest: 2 * time.Second}
-	o.Evict(pool.EvictInfo{Reason: pool.ReasonDead, Err: death, InUse: true, Context: ctx})
+	o.Evict(pool.EvictInfo{Reason: pool.ReasonDead, Outage: 1, Err: death, InUse: true, Context: ctx})
 	request.End()
 	o.OutageBegin(pool.Outage{ID: 1, Began: now, Detected: now, Death: death})
 	o.Evict(pool.EvictInfo{Reason: pool.ReasonSuspect, Err: &health.DeadError{Cause: health.HeartbeatFailed, Detected: now}, Conn: peerConn{}})
@@ -382,7 +382,7 @@ func TestDeathsThatNothingExplainsAreBounded(t *testing.T) {
 	}
 	o := orders.Observer()
 	for range 3 * pendingMost {
-		o.Evict(pool.EvictInfo{Reason: pool.ReasonDead, Err: &health.DeadError{Cause: health.KeepAliveTimeout, Detected: time.Now()}, InUse: true, Context: context.Background()})
+		o.Evict(pool.EvictInfo{Reason: pool.ReasonDead, Outage: 1, Err: &health.DeadError{Cause: health.KeepAliveTimeout, Detected: time.Now()}, InUse: true, Context: context.Background()})
 	}
 	if n := len(orders.pending); n != pendingMost {
 		t.Errorf("%d are kept", n)
@@ -453,7 +453,7 @@ func TestAGreatOutageTellsOfItsBeginning(t *testing.T) {
 	o.OutageBegin(info)
 	for range 500 {
 		ctx, request := r.user().Start(t.Context(), "request")
-		o.Evict(pool.EvictInfo{Reason: pool.ReasonDead, Err: &health.DeadError{Cause: health.KeepAliveTimeout, Detected: now}, InUse: true, Context: ctx})
+		o.Evict(pool.EvictInfo{Reason: pool.ReasonDead, Outage: 1, Err: &health.DeadError{Cause: health.KeepAliveTimeout, Detected: now}, InUse: true, Context: ctx})
 		request.End()
 	}
 	info.Ended, info.Lost = now.Add(time.Second), 500

@@ -26,6 +26,7 @@ type PoolTelemetry struct {
 	server       string             // where the pool's dialer dials to, once known
 	outages      map[uint64]*outage // that run, by ID: one, or two for a moment
 	newest       uint64             // the highest ID so far
+	begun        uint64             // the highest ID that was in outages
 	last         *outage            // the one that ended last, or nil
 	reconnect    *reconnect         // or nil
 	pending      []loss             // that no outage explains yet

@@ -45,8 +45,15 @@ func (p *PoolTelemetry) reconnectStart(ctx context.Context, info pool.ReconnectS
 	r.attempts++
 	r.pause = info.Pause
 	o.attempts++
-	p.reconnect = r
+	over := p.outages[o.id] != o // meanwhile
+	if !over {
+		p.reconnect = r
+	}
 	p.mu.Unlock()
+	if over {
+		p.endReconnect(r, errAbandoned)
+		return ctx
+	}
 	if !r.span.SpanContext().IsValid() {
 		return ctx // neither of the two is wanted: the dial stays with its caller
 	}

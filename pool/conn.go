@@ -14,7 +14,7 @@ type Conn[T any] struct {
 // Value returns what was pooled, or the zero T after the use has ended. It must
 // not be used beyond that.
 func (c Conn[T]) Value() T {
-	if c.slot == nil || c.slot.turn.Load() != c.turn {
+	if !c.lasts() {
 		var zero T
 		return zero
 	}
@@ -30,19 +30,24 @@ func (c Conn[T]) Value() T {
 // those that bypass the connection's Write, as net.Buffers does, are seen on
 // Linux and Android only.
 func (c Conn[T]) Untouched() bool {
-	return c.slot != nil && c.slot.turn.Load() == c.turn && c.slot.untouched()
+	return c.lasts() && c.slot.untouched()
 }
 
 // Release gives the connection back. It is kept for the next caller unless it
-// died, a read or write on it failed (see Config.Reset), or it has unread
-// bytes. Its deadlines stay as they are. Release never blocks on the network.
+// died or a read or write on it failed (see Config.Reset); for unread bytes see
+// Config.KeepUnread. Its deadlines stay as they are. Release never blocks on the network.
 //
 // It cannot know of a reply that is still under way: a caller who has sent a
 // request and does not wait for the reply calls Close.
 func (c Conn[T]) Release() {
-	if c.end() {
-		c.pool.putBack(c.slot, c.slot.faulty())
+	if !c.end() {
+		return
 	}
+	faulty := c.slot.faulty()
+	if !faulty {
+		c.slot.endWell()
+	}
+	c.pool.putBack(c.slot, faulty)
 }
 
 // abandon is a Release of a connection on which a reply may still be under way.
@@ -67,13 +72,23 @@ func (c Conn[T]) Close() {
 // caller's to close, and none of MaxConns any more. After the use has ended it
 // returns the zero T.
 func (c Conn[T]) Hijack() T {
-	if !c.end() {
+	if c.slot == nil || !c.slot.detach(c.turn) {
 		var zero T
 		return zero
 	}
+	c.ended()
 	value := c.slot.value
 	c.pool.letGo(c.slot)
 	return value
+}
+
+// lasts reports whether the use has not ended.
+func (c Conn[T]) lasts() bool {
+	if c.slot == nil {
+		return false
+	}
+	_, ok := c.slot.now(c.turn)
+	return ok
 }
 
 // end ends the use, for the first who asks.
@@ -81,6 +96,14 @@ func (c Conn[T]) end() bool {
 	if c.slot == nil || !c.slot.giveUp(c.turn) {
 		return false
 	}
-	c.pool.leave()
+	c.ended()
 	return true
+}
+
+// ended ends what Acquire has kept for the use.
+func (c Conn[T]) ended() {
+	if c.pool.config.Observer.wantsHolder() {
+		c.slot.holder.clear() // or else an idle connection would keep its last caller's ctx
+	}
+	c.pool.leave()
 }

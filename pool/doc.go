@@ -7,16 +7,20 @@
 // adds is knowing the state of the connection under each value, and acting on
 // it at once:
 //
-//   - a connection that dies is closed and replaced within milliseconds, idle
-//     or in use, and the next Acquire gets another;
+//   - a connection that dies is closed within milliseconds if it is idle, or else
+//     when it is released, and the next Acquire gets another. It is replaced in
+//     the background if MinConns or MinIdleConns needs it: at once, or after a
+//     pause if it died young;
 //   - a death by silence makes the other connections to the same address
 //     suspect: they are checked before a caller gets them;
-//   - while the endpoint is down, one dial at a time tries to reach it, with
-//     growing and jittered pauses, and all callers wait for its result;
+//   - while the endpoint is down, or takes no more connections, one dial at a time
+//     is made, with growing and jittered pauses, and all callers wait for its
+//     result or for a connection that comes free;
 //   - a request is sent again only if not a byte of the first attempt can have
 //     left, or if the caller says that it is idempotent.
 //
-// Connections of package hale tell all that by themselves, and then Acquire
-// makes no system call to verify one. Any other net.Conn is looked at when it
-// is acquired ([health.Check]).
+// Connections of package hale tell all that by themselves; what else Acquire
+// makes is one system call, to see whether a late reply lies on the connection
+// (none with KeepUnread). Any other net.Conn is looked at when it is acquired,
+// and when it is idle.
 package pool

@@ -26,7 +26,8 @@ func (i AcquireDoneInfo) LogValue() slog.Value { return i.line().Value() }
 
 func (i EvictInfo) line() logline.Line {
 	line := logline.Line{}.Text("hale.close.reason", string(i.Reason)).Text("detail", i.Detail).
-		Flag("hale.connection.in_use", i.InUse).Duration("hale.connection.duration", i.Age).Group(i.Err.LogValue())
+		Flag("hale.connection.in_use", i.InUse).Duration("hale.connection.duration", i.Age).
+		ID("hale.outage.id", i.Outage).Group(i.Err.LogValue())
 	if i.Conn != nil {
 		line = line.Peer(i.Conn.RemoteAddr())
 	}

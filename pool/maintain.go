@@ -31,35 +31,35 @@ func (p *Pool[T]) maintain() {
 // round does everything that is due, and returns when something will be.
 func (p *Pool[T]) round() time.Duration {
 	p.lookAside()
-	next := p.tidyIdle()
+	if p.untidy.Swap(false) || due(p.tidyAt) {
+		p.tidyAt = time.Now().Add(p.tidyIdle())
+	}
 	p.refill()
+	p.assess()
 	p.endOutage()
-	next = min(next, p.reportLeaks())
-	return max(min(next, p.comingUp()), roundLeast)
+	next := min(p.reportLeaks(), p.comingUp())
+	return max(min(next, time.Until(p.tidyAt)), roundLeast)
 }
 
 // comingUp is when there will be something to do that no idle slot tells of:
 // slots that are in use now may be released just before.
 func (p *Pool[T]) comingUp() (next time.Duration) {
 	next = roundEvery
-	if p.config.MaxConnIdleTime > 0 {
-		next = min(next, p.config.MaxConnIdleTime)
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.aside) > 0 {
+	if len(p.aside) > 0 || p.asks() {
 		next = min(next, asideEvery)
 	}
 	now := time.Now()
-	for _, at := range []time.Time{p.refillAt, p.dialAt} {
+	for _, at := range []time.Time{p.reconnector.refillAt, p.reconnector.dialAt} {
 		if at.After(now) {
 			next = min(next, at.Sub(now))
 		}
 	}
 	if p.config.MaxConnLifetime > 0 {
 		for s := range p.filled {
-			if s.expiry.After(now) {
-				next = min(next, s.expiry.Sub(now))
+			if s.expiry.After(now) && s.expiry.Before(p.tidyAt) {
+				p.tidyAt = s.expiry
 			}
 		}
 	}
@@ -88,8 +88,6 @@ func (p *Pool[T]) consider(s *slot[T]) {
 		p.discard(s, reason, dead)
 	case s.dubious():
 		p.putAside(s)
-	case s.late():
-		p.discard(s, ReasonUnread, nil)
 	case s.check != nil && (s.doubt.Load() || p.queued.Load() > 0 && p.needsCheck(s)):
 		p.background(s, s.check, ReasonSuspect)
 	default:
@@ -102,13 +100,19 @@ func (p *Pool[T]) consider(s *slot[T]) {
 // those in doubt, and lets the others be. It returns when the next is due.
 func (p *Pool[T]) tidyIdle() (next time.Duration) {
 	next = roundEvery
-	p.sweep(func(s *slot[T]) { next = min(next, p.tidy(s)) })
+	if p.config.MaxConnIdleTime > 0 {
+		next = min(next, p.config.MaxConnIdleTime)
+	}
+	spare := p.spare()
+	p.sweep(func(s *slot[T]) { next = min(next, p.tidy(s, &spare)) })
 	return next
 }
 
-func (p *Pool[T]) tidy(s *slot[T]) (next time.Duration) {
+// tidy deals with one idle slot; spare is how many the pool can do without.
+func (p *Pool[T]) tidy(s *slot[T], spare *int) (next time.Duration) {
 	limit, idle := p.config.MaxConnIdleTime, s.res.IdleDuration()
-	if limit > 0 && idle >= limit && p.spare() {
+	if limit > 0 && idle >= limit && *spare > 0 {
+		*spare--
 		p.discard(s, ReasonIdle, nil)
 		return roundEvery
 	}
@@ -119,12 +123,12 @@ func (p *Pool[T]) tidy(s *slot[T]) (next time.Duration) {
 	return roundEvery
 }
 
-// spare reports whether the pool can do without one of its idle connections.
-func (p *Pool[T]) spare() bool {
+// spare is how many idle connections the pool can do without.
+func (p *Pool[T]) spare() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fit, idle := p.tally()
-	return fit > p.config.MinConns && idle > p.config.MinIdleConns
+	return max(0, min(fit-p.config.MinConns, idle-p.config.MinIdleConns))
 }
 
 // tally counts the connections that are not on their way out, and of them
@@ -161,7 +165,7 @@ func (p *Pool[T]) refill() {
 	p.mu.Lock()
 	p.startDials()
 	n := 0
-	for !p.closed && !p.down && due(p.refillAt) && p.wanted() > 0 && p.reserve() {
+	for !p.closed && p.reconnector.state == up && due(p.reconnector.refillAt) && p.wanted() > 0 && p.reserve() {
 		n++
 		p.wg.Go(func() { _ = p.dialInto(p.life, p.open) }) // a failure has begun an outage
 	}
@@ -171,10 +175,10 @@ func (p *Pool[T]) refill() {
 	}
 }
 
-// endOutage closes the account when the pool is whole again.
+// endOutage closes the account when it is over.
 func (p *Pool[T]) endOutage() {
 	p.mu.Lock()
-	if p.outages.current == nil || !p.whole() {
+	if p.outages.current == nil || !p.healed() {
 		p.mu.Unlock()
 		return
 	}
@@ -183,15 +187,14 @@ func (p *Pool[T]) endOutage() {
 	p.tellOutages()
 }
 
-// whole: the endpoint is reached, nobody waits, nothing is missing, and no
-// connection is in doubt, for its death would be one more of the same outage.
-// The caller holds p.mu.
-func (p *Pool[T]) whole() bool {
-	if p.down || p.waiters.len() > 0 || p.wanted() > 0 || len(p.filled) == 0 {
+// healed: the endpoint is reached, and no connection of before is in doubt, for
+// its death would be one more of the same outage. The caller holds p.mu.
+func (p *Pool[T]) healed() bool {
+	if r := p.reconnector.state; r != up && r != full || !p.outages.reached() {
 		return false
 	}
 	for s := range p.filled {
-		if s.doubt.Load() || s.suspect() {
+		if s.opened.Before(p.outages.since) && !s.unfit.Load() && (s.doubt.Load() || s.suspect()) {
 			return false
 		}
 	}
@@ -201,22 +204,41 @@ func (p *Pool[T]) whole() bool {
 // tellOutages tells the Observer of the outages that have begun and ended, one
 // after the other.
 func (p *Pool[T]) tellOutages() {
+	for p.tellOutage() {
+	}
+}
+
+// tellOutage tells of one, and reports whether there was one to tell of that
+// nobody else is at: whoever is will see ours.
+func (p *Pool[T]) tellOutage() bool {
+	o, ok := p.nextOutage()
+	if !ok {
+		return false
+	}
+	defer p.setTelling(false)
+	if o.Ended.IsZero() {
+		p.config.Observer.outageBegin(o)
+	} else {
+		p.config.Observer.outageEnd(o)
+	}
+	return true
+}
+
+func (p *Pool[T]) nextOutage() (o Outage, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.telling {
-		return // whoever does it will see ours
+		return o, false
 	}
-	p.telling = true
-	for o, ok := p.outages.news(); ok; o, ok = p.outages.news() {
-		p.mu.Unlock()
-		if o.Ended.IsZero() {
-			p.config.Observer.outageBegin(o)
-		} else {
-			p.config.Observer.outageEnd(o)
-		}
-		p.mu.Lock()
-	}
-	p.telling = false
+	o, ok = p.outages.news()
+	p.telling = ok
+	return o, ok
+}
+
+func (p *Pool[T]) setTelling(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.telling = yes
 }
 
 // reportLeaks tells of connections that are held for too long, and returns when

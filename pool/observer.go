@@ -14,10 +14,11 @@ import (
 // An Observer is told what a pool does. Every field may be nil, and so may the
 // Observer. A hook has no say in what happens; it runs on the goroutine that
 // acts, so it must be quick, must not block and must not call the pool.
-// Hooks run concurrently with each other.
+// Hooks run concurrently with each other. A panic in one is not recovered; a
+// program that does so on a goroutine of its own finds the pool as it should be.
 type Observer struct {
 	// AcquireStart is called when an Acquire has to wait, for a connection in
-	// use or for a dial; one that is served at once makes no call. The context
+	// use, a dial or a Check; one that is served at once makes no call. The context
 	// that it returns is the one that AcquireDone gets and that a dial on its
 	// behalf runs under; to add nothing, return ctx (or nil).
 	AcquireStart func(ctx context.Context, info AcquireStartInfo) context.Context
@@ -31,9 +32,9 @@ type Observer struct {
 	// OutageBegin and OutageEnd are called once for each outage.
 	OutageBegin func(Outage)
 	OutageEnd   func(Outage)
-	// ReconnectStart is called before each attempt to reconnect during an
-	// outage; the dial runs under the context that it returns, and
-	// ReconnectDone gets the same.
+	// ReconnectStart is called before each attempt to dial again after a dial
+	// that failed or a death by silence; the dial runs under the context that it
+	// returns, and ReconnectDone gets the same.
 	ReconnectStart func(ctx context.Context, info ReconnectStartInfo) context.Context
 	ReconnectDone  func(ctx context.Context, info ReconnectDoneInfo)
 	// Refill is called when connections are opened that no caller waits for.
@@ -68,11 +69,11 @@ const (
 	ReasonDead     Reason = "dead"      // it died; EvictInfo.Err says why
 	ReasonSuspect  Reason = "suspect"   // suspect, and the check did not pass
 	ReasonFault    Reason = "fault"     // a read or write failed during its use
-	ReasonUnread   Reason = "unread"    // released with unread bytes
+	ReasonUnread   Reason = "unread"    // the peer had sent something that no caller has read
 	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
 	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
 	ReasonInvalid  Reason = "invalid"   // Invalidate
-	ReasonClosed   Reason = "closed"    // Conn.Close
+	ReasonClosed   Reason = "closed"    // Conn.Close, or by the T itself
 	ReasonHijacked Reason = "hijacked"  // Conn.Hijack
 	ReasonShutdown Reason = "shutdown"  // Shutdown or Close of the pool
 )
@@ -94,19 +95,20 @@ type EvictInfo struct {
 	Age    time.Duration
 	// Context is the one that Acquire was called with, if a caller holds it.
 	Context context.Context
-	Detail  string // what Invalidate was told
+	Outage  uint64 // the ID of the outage that a death begins or belongs to, or 0
+	Detail  string // what Invalidate was told, or what Reset failed with and the stack if it panicked
 }
 
 // ReconnectStartInfo is an attempt that is about to be made.
 type ReconnectStartInfo struct {
-	Outage  uint64
+	Outage  uint64        // its ID; 0 if there is none: the server is full (Stats.Full), or may be
 	Attempt int           // from 1
 	Pause   time.Duration // that came before it
 }
 
 // ReconnectDoneInfo is how it ended.
 type ReconnectDoneInfo struct {
-	Outage   uint64
+	Outage   uint64 // as in ReconnectStartInfo
 	Attempt  int
 	Duration time.Duration
 	Err      error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -223,6 +224,7 @@ func TestADialThatSucceedsBesideTheLeaderEndsHisWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer time.Sleep(time.Minute) // for a dial under way, which does not listen
 		defer p.Close()
 		start := time.Now()
 		var wg sync.WaitGroup
@@ -490,7 +492,7 @@ func TestFailFastSaysThatTheEndpointIsDown(t *testing.T) {
 				t.Errorf("after %v", took)
 			}
 		}
-		fails(time.Second) // the dial itself
+		fails(2 * time.Second) // the dial itself, and a second in which a reply may come
 		for range 5 {
 			fails(0)
 			time.Sleep(700 * time.Millisecond)
@@ -678,7 +680,13 @@ func TestAnOutageEndsOnceNobodyIsInDoubtAndLatecomersBeginNoOther(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		e := new(endpoint)
 		var a attempts
-		p := newPool(t, e, func(c *Config[*fakeConn]) { c.MinConns, c.Observer = 2, a.observer() })
+		var of []uint64
+		observer := Tee(a.observer(), &Observer{Evict: func(i EvictInfo) {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			of = append(of, i.Outage)
+		}})
+		p := newPool(t, e, func(c *Config[*fakeConn]) { c.MinConns, c.Observer = 2, observer })
 		time.Sleep(20 * time.Second)
 		held := acquire(t, p)
 		defer held.Release()
@@ -709,6 +717,11 @@ func TestAnOutageEndsOnceNobodyIsInDoubtAndLatecomersBeginNoOther(t *testing.T) 
 		synctest.Wait()
 		if begun, _ := a.outages(); begun != 1 {
 			t.Error("a latecomer began another")
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if !slices.Equal(of, []uint64{1, 1, 0}) {
+			t.Errorf("they belong to %v", of)
 		}
 	})
 }

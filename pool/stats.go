@@ -10,12 +10,12 @@ import (
 // Stats is what a pool has done and what it holds. Counts are since New.
 type Stats struct {
 	MaxConns    int
-	Conns       int // open, idle or in use
+	Conns       int // open: idle, quarantined or in use; those being dialled or closed are none of them
 	Idle        int
 	InUse       int
 	Dialing     int
 	Quarantined int // suspect; no caller gets them until they are well again
-	Waiting     int // callers in Acquire that wait
+	Waiting     int // callers in Acquire that wait, for a connection, a dial or a Check
 
 	Acquires      int64         // that got a connection
 	Waits         int64         // of them, those that waited
@@ -30,7 +30,8 @@ type Stats struct {
 	OutageTime    time.Duration // of those, from the silence on
 	Silence       time.Duration // of all deaths, from the peer's last sign of life
 	Invalidations uint64        // how often Invalidate was called
-	Down          bool          // the endpoint cannot be reached
+	Down          bool          // an outage runs, and neither a dial nor a reply has reached the endpoint since it began
+	Full          bool          // the endpoint serves, but its last dial failed: no more connections than these
 }
 
 // stats is what is counted. Its user holds the pool's mutex.
@@ -88,7 +89,7 @@ func (p *Pool[T]) Stats() Stats {
 		Dials: p.stats.dials, DialErrors: p.stats.dialErrors, DialTime: p.stats.dialTime, Retries: p.stats.retries,
 		Deaths: maps.Clone(p.stats.deaths), Recycled: maps.Clone(p.stats.recycled),
 		Outages: p.stats.outages, OutageTime: p.stats.outageTime, Silence: p.stats.silence,
-		Invalidations: p.epoch.Load() &^ shut, Down: p.down,
+		Invalidations: p.epoch.Load() &^ shut, Down: p.reconnector.state == down, Full: p.reconnector.state == full,
 	}
 	for s := range p.filled {
 		if s.held() {
