@@ -133,7 +133,7 @@ func TestWhatArrivedBeforeTheDeathCanBeRead(t *testing.T) {
 	if _, err := client.Write([]byte("anybody?")); err != nil {
 		t.Fatal(err)
 	}
-	waitDead(t, client)
+	waitDone(t, client)
 	buf := make([]byte, 100)
 	n, err := client.Read(buf)
 	if string(buf[:n]) != "last words" || err != nil {

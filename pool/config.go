@@ -36,7 +36,9 @@ type Config[T any] struct {
 	// Dial connects to the endpoint; the DialContext of a hale.Dialer is what
 	// it is made for. It is called again for each attempt, so names are
 	// resolved anew. ctx ends after DialTimeout and carries the values of the
-	// Acquire that caused the dial, if one did.
+	// Acquire that caused the dial, if one did. Hand it on to the Dialer: so the
+	// pool knows the *hale.Conn that was dialled under any wrapper (a SOCKS
+	// proxy's, a tunnel's), also under one that does not show it.
 	Dial func(ctx context.Context) (net.Conn, error)
 
 	// Open makes a T of a new connection: logs in, wraps. DialTimeout bounds
@@ -44,7 +46,7 @@ type Config[T any] struct {
 	// deadline it is meanwhile. If Open fails, the pool closes the connection.
 	// It may be nil if T is net.Conn. A connection other than a *hale.Conn is
 	// wrapped to count its errors; the wrapper's NetConn method returns the
-	// original.
+	// original, or the *hale.Conn if the original hides it.
 	Open func(ctx context.Context, conn net.Conn) (T, error)
 
 	// Close ends a T in good order and closes its connection. Nil closes the

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/puddle/v2"
 
-	"example.com/hale/health"
 	"example.com/hale/internal/awake"
 	"example.com/hale/internal/netconn"
 )
@@ -183,7 +182,7 @@ func timedOut(ctx context.Context, err error) bool {
 // dial is Config.Dial, and never returns neither a connection nor an error. A
 // connection that comes too late is closed.
 func (p *Pool[T]) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := guardUntil(ctx.Done(), "Dial", func() (net.Conn, error) { return p.config.Dial(ctx) }, func(late net.Conn) {
+	conn, err := guardUntil(ctx.Done(), "Dial", func() (net.Conn, error) { return p.dialRecorded(ctx) }, func(late net.Conn) {
 		if !isNil(late) {
 			_ = guard("Close", late.Close)
 		}
@@ -227,10 +226,5 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	p.filled[s] = struct{}{}
 	p.mu.Unlock()
 	p.startHeartbeat(s)
-	if w, ok := netconn.Find[watchable](conn); ok {
-		stop := w.Watch(func(dead *health.DeadError) { p.died(s, dead) })
-		p.mu.Lock()
-		s.unwatch = stop
-		p.mu.Unlock()
-	}
+	p.watch(s, conn)
 }

@@ -236,3 +236,35 @@ func ExamplePanicError() {
 	}
 	// Output: Dial panicked: no such region
 }
+
+// A plain connection, or one that hides the hale.Conn under it, tells nothing of its
+// death: the pool finds out when it is used.
+func ExampleUnwatchedInfo() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer l.Close()
+	p, err := pool.New(pool.Config[net.Conn]{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+		},
+		MaxConns: 1,
+		Observer: &pool.Observer{Unwatched: func(info pool.UnwatchedInfo) {
+			fmt.Printf("%T: %v\n", info.Conn, errors.Is(info.Err, errors.ErrUnsupported))
+		}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer p.Close()
+	c, err := p.Acquire(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c.Release()
+	// Output: *net.TCPConn: true
+}

@@ -76,6 +76,13 @@ func (i HeartbeatInfo) line() logline.Line {
 func (i HeartbeatInfo) String() string       { return i.line().String() }
 func (i HeartbeatInfo) LogValue() slog.Value { return i.line().Value() }
 
+func (i UnwatchedInfo) line() logline.Line {
+	return logline.Line{}.Error("hale.unwatched", i.Err)
+}
+
+func (i UnwatchedInfo) String() string       { return i.line().String() }
+func (i UnwatchedInfo) LogValue() slog.Value { return i.line().Value() }
+
 func (o Outage) line() logline.Line {
 	line := logline.Line{}.ID("hale.outage.id", o.ID).Time("began", o.Began).
 		Between("hale.detection.duration", o.Began, o.Detected).Between("hale.outage.duration", o.Began, o.Ended).

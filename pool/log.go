@@ -13,8 +13,8 @@ import (
 //	Info   a reconnect, or an attempt at one that failed; the end of an
 //	       outage; the end of the pool
 //	Warn   an Acquire that waited in vain, a connection that left because it
-//	       was dead or suspect, a heartbeat that failed, a leak, an outage that
-//	       did not heal
+//	       was dead or suspect, a heartbeat that failed, a leak, connections
+//	       that are not watched, an outage that did not heal
 //	Error  an outage that begins
 //
 // Their attributes have the names and units (seconds) of package otel's. A nil
@@ -47,7 +47,8 @@ func LogObserver(logger *slog.Logger) *Observer {
 				to.Log(slog.LevelWarn, "heartbeat failed", info.line)
 			}
 		},
-		Closed: func() { to.Log(slog.LevelInfo, "pool closed", logline.Nothing) },
+		Unwatched: func(info UnwatchedInfo) { to.Log(slog.LevelWarn, "connections are not watched", info.line) },
+		Closed:    func() { to.Log(slog.LevelInfo, "pool closed", logline.Nothing) },
 	}
 }
 

@@ -44,6 +44,10 @@ type Observer struct {
 	// Heartbeat is called after each Check of Config.Heartbeat that was not cut
 	// short by the end of the pool.
 	Heartbeat func(HeartbeatInfo)
+	// Unwatched is called once, for the first connection whose death is not told:
+	// no *hale.Conn is found under it, or that one cannot be watched. Stats has how
+	// many there are.
+	Unwatched func(UnwatchedInfo)
 	// Closed is called when the pool is closed and everything in it gone.
 	Closed func()
 }
@@ -59,6 +63,12 @@ type AcquireDoneInfo struct {
 	Wait   time.Duration
 	Outage uint64 // the ID of the outage that it waited for, or 0
 	Err    error
+}
+
+// UnwatchedInfo is a connection whose death is found only when it is used.
+type UnwatchedInfo struct {
+	Conn net.Conn
+	Err  error // why, and what to do about it; it matches errors.ErrUnsupported as a rule
 }
 
 // A Reason says why a connection left the pool.
@@ -170,4 +180,5 @@ func (o *Observer) wantsWaits() bool {
 }
 
 // wantsHolder reports whether the Observer asks for the holder of a connection.
-func (o *Observer) wantsHolder() bool { return o.set().Evict != nil || o.set().Leak != nil }
+func (o *Observer) wantsHolder() bool            { return o.set().Evict != nil || o.set().Leak != nil }
+func (o *Observer) unwatched(info UnwatchedInfo) { hooks.Call(o.set().Unwatched, info) }

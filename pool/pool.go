@@ -28,20 +28,21 @@ type Pool[T any] struct {
 	// life ends when the pool is closed, and with it the dials. only is the
 	// context in which construct makes nothing, so that TryAcquire gives what
 	// is idle and starts nothing.
-	life     context.Context
-	end      context.CancelFunc
-	only     context.Context
-	idlers   sync.Pool     // waiters to use again
-	wg       group         // goroutines of the pool: maintenance, dials, closers
-	untidy   atomic.Bool   // an idle slot is to be looked at
-	tidyAt   time.Time     // all are; maintenance's own
-	told     sync.Once     // that the pool is closed
-	hurried  chan struct{} // closed once nothing is closed gently any more
-	hastened sync.Once
-	wake     chan struct{} // has maintenance look around; never blocks
-	reached  chan struct{} // tells who reconnects that somebody else's dial succeeded
-	room     chan struct{} // tells who reconnects that a place or a dial has come free
-	hurry    chan struct{} // ends the pause of who reconnects
+	life          context.Context
+	end           context.CancelFunc
+	only          context.Context
+	idlers        sync.Pool   // waiters to use again
+	wg            group       // goroutines of the pool: maintenance, dials, closers
+	untidy        atomic.Bool // an idle slot is to be looked at
+	tidyAt        time.Time   // all are; maintenance's own
+	told          sync.Once   // that the pool is closed
+	tellUnwatched sync.Once
+	hurried       chan struct{} // closed once nothing is closed gently any more
+	hastened      sync.Once
+	wake          chan struct{} // has maintenance look around; never blocks
+	reached       chan struct{} // tells who reconnects that somebody else's dial succeeded
+	room          chan struct{} // tells who reconnects that a place or a dial has come free
+	hurry         chan struct{} // ends the pause of who reconnects
 
 	_        [64]byte     // what every caller writes is apart from what every caller reads
 	acquires atomic.Int64 // that got a connection

@@ -57,10 +57,11 @@ type slot[T any] struct {
 	doubt atomic.Bool
 
 	// Under the pool's mutex.
-	reason  Reason
-	death   *health.DeadError
-	unwatch func()
-	parked  bool // taken out of puddle, and left to the probe that is under way
+	reason    Reason
+	death     *health.DeadError
+	unwatch   func()
+	unwatched bool // its death is not told
+	parked    bool // taken out of puddle, and left to the probe that is under way
 
 	// Set by the owner before a use.
 	used    atomic.Bool   // Value was called

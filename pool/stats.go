@@ -15,6 +15,7 @@ type Stats struct {
 	InUse       int
 	Dialing     int
 	Quarantined int // suspect; no caller gets them until they are well again
+	Unwatched   int // whose death is not told: it is found when they are used, or by Check or Heartbeat
 	Waiting     int // callers in Acquire that wait, for a connection, a dial or a Check
 
 	Acquires      int64         // that got a connection
@@ -94,6 +95,9 @@ func (p *Pool[T]) Stats() Stats {
 	for s := range p.filled {
 		if s.held() {
 			st.InUse++
+		}
+		if s.unwatched {
+			st.Unwatched++
 		}
 	}
 	for _, s := range p.aside {
