@@ -1,6 +1,7 @@
 package hale
 
 import (
+	"bytes"
 	"os"
 	"runtime"
 	"testing"
@@ -36,6 +37,29 @@ func TestAConnThatIsDroppedIsClosedAndTold(t *testing.T) {
 	if info := <-told; info.RemoteAddr.String() != l.Addr().String() || info.Open <= 0 {
 		t.Errorf("%+v", info)
 	}
+}
+
+// Not parallel: others keep the watch going. A test that looks for leaked goroutines
+// finds none of the watch's soon after its last connection was collected.
+func TestTheWatchEndsWithTheLastConnThatWasDropped(t *testing.T) {
+	l := testnet.Listen(t)
+	if _, err := Dial("tcp", l.Addr().String()); err != nil { // within 30 s: it is not looked at for 7
+		t.Fatal(err)
+	}
+	start := time.Now()
+	for watching() {
+		if time.Since(start) > 5*time.Second {
+			t.Fatal("the watch goes on")
+		}
+		runtime.GC()
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// watching reports whether the goroutine of the watch runs.
+func watching() bool {
+	stacks := make([]byte, 1<<20)
+	return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("deathwatch.(*watcher).run"))
 }
 
 func descriptors(t *testing.T) int {

@@ -134,6 +134,7 @@ func (w *watcher) settle(c *Supervision, s Subject) {
 func (w *watcher) sample() {
 	now := time.Now()
 	woke := w.clock.jumped(now)
+	w.forgetDropped(w.clock.since(now))
 	next := w.collect(w.clock.since(now), woke)
 	for _, c := range w.due {
 		next = min(next, w.examine(c, woke))
@@ -142,6 +143,28 @@ func (w *watcher) sample() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wakeBy(next)
+}
+
+// forgetDropped looks for connections that were collected as garbage, if it is time.
+func (w *watcher) forgetDropped(now time.Duration) {
+	if !w.tidyAt(now) {
+		return
+	}
+	w.due = w.everybody(w.due[:0])
+	for _, c := range w.due {
+		w.subjectOf(c)
+	}
+	clear(w.due)
+}
+
+func (w *watcher) tidyAt(now time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	is := w.tidy <= now
+	if is {
+		w.tidy = never
+	}
+	return is
 }
 
 // examine looks at c, tells its subject what there is to tell, and returns

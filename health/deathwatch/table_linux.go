@@ -142,7 +142,7 @@ func (w *watcher) collect(now time.Duration, all bool) (next time.Duration) {
 	defer w.mu.Unlock()
 	w.wake = time.Time{}
 	_ = w.epoll.SetReadDeadline(w.wake)
-	w.due, next = w.due[:0], never
+	w.due, next = w.due[:0], w.tidy
 	for i := range w.table.entries {
 		switch e := &w.table.entries[i]; {
 		case e.c == nil:

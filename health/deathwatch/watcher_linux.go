@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -30,7 +31,8 @@ type watcher struct {
 	mu    sync.Mutex // guards what follows; nobody is called under it
 	table table
 	users int
-	wake  time.Time // when the goroutine looks next by itself; zero is never
+	wake  time.Time     // when the goroutine looks next by itself; zero is never
+	tidy  time.Duration // when it looks for connections that were dropped; never if no garbage was collected since
 
 	// Of the goroutine alone.
 	events  []unix.EpollEvent
@@ -77,14 +79,43 @@ func startWatcher() (*watcher, error) {
 		epoll:  os.NewFile(uintptr(fd), "hale death watch"),
 		events: make([]unix.EpollEvent, 128),
 		lost:   make(map[netip.Addr]struct{}),
+		tidy:   never,
 	}
 	w.clock.start = time.Now()
 	if w.raw, err = w.epoll.SyscallConn(); err != nil {
 		w.epoll.Close()
 		return nil, err
 	}
+	w.ringAfterGC()
 	go w.run()
 	return w, nil
+}
+
+// ringAfterGC has the goroutine look for connections that were dropped after each
+// garbage collection, so that the watch ends with the last of them: an object that
+// nobody has is finalized by the next one.
+func (w *watcher) ringAfterGC() {
+	bell := &struct{ w *watcher }{w}
+	runtime.SetFinalizer(bell, func(bell *struct{ w *watcher }) {
+		if bell.w.ring() {
+			bell.w.ringAfterGC()
+		}
+	})
+}
+
+// ring wakes the goroutine; it reports whether that still serves anybody.
+func (w *watcher) ring() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.users == 0 {
+		return false
+	}
+	if w.tidy == never { // at most once in so long: garbage is collected often
+		const pause = time.Second
+		w.tidy = w.clock.plus(pause)
+		w.wakeBy(w.tidy)
+	}
+	return true
 }
 
 // stopIfIdle ends the watcher that nobody uses. The caller holds current.mu.
