@@ -31,7 +31,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	timeout := f.Duration("timeout", 5*time.Minute, "for one test binary of -module")
 	f.StringVar(&o.skip, "skip", "", "leave out tests that match `pattern`, as go test does")
 	f.IntVar(&o.again, "again", 5, "how often a test in doubt is run again, alone")
-	f.BoolVar(&o.bubble, "bubbles", false, "put hale beneath connections that tests make in a bubble of testing/synctest, too")
+	f.BoolVar(&o.bubble, "bubbles", true, "put hale beneath connections that tests make in a bubble of testing/synctest, too")
 	f.BoolVar(&o.output, "output", false, "print all that a finding's test has said")
 	err = f.Parse(args, out, func() error {
 		if *module != "" {
