@@ -47,20 +47,20 @@ func (unreadable) Write(b []byte) (int, error) { panic("called") }
 
 type socksConn struct { // as golang.org/x/net/internal/socks.Conn
 	net.Conn
-	boundAddr net.Addr
+	_ net.Addr
 }
 
 type muxConn struct { // as cmux.MuxConn
-	mu sync.Mutex
+	_ sync.Mutex
 	net.Conn
-	buf []byte
+	_ []byte
 }
 
 type base struct{ net.Conn }
 
 type bufConn struct {
 	base
-	buf []byte
+	_ []byte
 }
 
 type pointerToBase struct {

@@ -77,6 +77,7 @@ func (c *Call[T]) Stop() {
 	for c.running && !firing() {
 		c.mu.Unlock()
 		c.turn.Lock()
+		//lint:ignore SA2001 that it is free is all
 		c.turn.Unlock()
 		c.mu.Lock()
 	}
