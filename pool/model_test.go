@@ -137,6 +137,9 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 		begun := m.begun
 		m.mu.Unlock()
 		conn, err := m.e.dial(ctx)
+		if err == errFull {
+			return nil, nil
+		}
 		if err == nil {
 			m.mu.Lock()
 			m.of(conn.(*fakeConn)).begun = begun
@@ -187,10 +190,15 @@ func (m *model) alone(check func(context.Context, *fakeConn) error) func(context
 		k.checked = true
 		m.mu.Unlock()
 		time.Sleep(time.Duration(c.id%3) * 5 * time.Millisecond)
+		defer func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			k.checked = false
+		}()
 		err := check(ctx, c)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		k.checked = false
+		if err == errSick && c.id%3 == 0 {
+			panic(err)
+		}
 		return err
 	}
 }

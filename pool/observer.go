@@ -17,10 +17,11 @@ import (
 // Hooks run concurrently with each other. A panic in one is not recovered; a
 // program that does so on a goroutine of its own finds the pool as it should be.
 type Observer struct {
-	// AcquireStart is called when an Acquire has to wait, for a connection in
-	// use, a dial or a Check; one that is served at once makes no call. The context
-	// that it returns is the one that AcquireDone gets and that a dial on its
-	// behalf runs under; to add nothing, return ctx (or nil).
+	// AcquireStart is called when an Acquire is not served at once: it waits for a
+	// connection in use, a dial or a Check, or fails with [ErrClosed] or
+	// [ErrUnavailable]. One that has an ended ctx, or too many before it, makes no
+	// call. The context that it returns is the one that AcquireDone gets and that
+	// a dial on its behalf runs under; to add nothing, return ctx (or nil).
 	AcquireStart func(ctx context.Context, info AcquireStartInfo) context.Context
 	// AcquireDone is called once for every AcquireStart.
 	AcquireDone func(ctx context.Context, info AcquireDoneInfo)
@@ -55,7 +56,7 @@ type Observer struct {
 // AcquireStartInfo is an Acquire that has to wait.
 type AcquireStartInfo struct {
 	Waiting int  // callers that wait, this one included
-	Outage  bool // the endpoint is down
+	Outage  bool // an outage runs
 }
 
 // AcquireDoneInfo is how it ended.

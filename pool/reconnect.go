@@ -157,10 +157,11 @@ func (p *Pool[T]) assess() {
 	}
 }
 
-// asks reports whether a reply would tell anything. The caller holds p.mu.
+// asks reports whether a reply would tell anything, and may come. The caller holds
+// p.mu.
 func (p *Pool[T]) asks() bool {
 	r := &p.reconnector
-	return !r.asking.since.IsZero() && (r.state == probing || r.state == down)
+	return !r.asking.since.IsZero() && (r.state == probing || r.state == down && len(p.filled) > 0)
 }
 
 // dialNow ends the pause of who reconnects, and begins with the shortest again.
