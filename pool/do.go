@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"io"
 
 	"example.com/hale/health"
 )
@@ -76,7 +77,8 @@ func doOn[T any](ctx context.Context, conn Conn[T], fn func(context.Context, T) 
 		return end, nil
 	}
 	end.untouched = conn.Untouched()
-	end.dead = health.IsDead(err) && conn.broken()
+	// TLS makes an io.ErrUnexpectedEOF of a close in the middle of a record.
+	end.dead = (health.IsDead(err) || errors.Is(err, io.ErrUnexpectedEOF)) && conn.broken()
 	if !end.untouched && (ctx.Err() != nil || endedByContext(err)) {
 		conn.abandon()
 		return end, err

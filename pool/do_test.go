@@ -52,6 +52,17 @@ func TestDoRepeatsOnlyWhatWasNotSent(t *testing.T) {
 			}
 			return ask(c)
 		}, runs: 2},
+		"closed in the middle of a record": {fn: func(c *fakeConn) error {
+			if c.id == 1 {
+				c.kill(health.Reset)
+				return io.ErrUnexpectedEOF // as crypto/tls says
+			}
+			return ask(c)
+		}, runs: 2},
+		"a message cut short on a connection that lives": {fn: func(c *fakeConn) error {
+			_ = ask(c)
+			return io.ErrUnexpectedEOF
+		}, word: true, runs: 1, err: io.ErrUnexpectedEOF},
 		"dead after something was sent": {fn: func(c *fakeConn) error {
 			if err := ask(c); err != nil {
 				return err
@@ -150,7 +161,7 @@ func TestDoDoesNotRepeatAnAcquireThatFailed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := new(endpoint)
-		e.setRefuse(io.ErrUnexpectedEOF) // which looks like a death
+		e.setRefuse(io.EOF) // which looks like a death
 		p := newPool(t, e, func(c *Config[*fakeConn]) { c.FailFast = true })
 		err := p.Do(Idempotent(t.Context()), func(context.Context, *fakeConn) error { return nil })
 		if !errors.Is(err, ErrUnavailable) || !SafeToRetry(err) {
