@@ -1,8 +1,11 @@
-package rawconn
+package rawconn_test
 
 import (
 	"net"
 	"testing"
+
+	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/rawconn"
 )
 
 func TestMultipathIsToldFromWhatFellBack(t *testing.T) {
@@ -31,7 +34,7 @@ func TestMultipathIsToldFromWhatFellBack(t *testing.T) {
 			defer c.Close()
 			if test.want {
 				if is, err := c.(*net.TCPConn).MultipathTCP(); !is || err != nil {
-					t.Skip("SKIPPED: this machine lacks Multipath TCP") // rawconn is a leaf: no testnet.Missing
+					testnet.Missing(t, "Multipath TCP")
 				}
 			}
 			raw, err := c.(*net.TCPConn).SyscallConn()
@@ -39,7 +42,7 @@ func TestMultipathIsToldFromWhatFellBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			var is bool
-			raw.Control(func(fd uintptr) { is = IsMultipath(fd) })
+			raw.Control(func(fd uintptr) { is = rawconn.IsMultipath(fd) })
 			if is != test.want {
 				t.Error(is)
 			}
