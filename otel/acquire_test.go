@@ -81,12 +81,22 @@ func TestAnAcquireThatWaitsInVainSaysWhy(t *testing.T) {
 		want string
 	}{
 		{"timeout", func(ctx context.Context, e *endpoint, p *pool.Pool[*fakeConn]) error {
+			if _, err := p.Acquire(ctx); err != nil { // the idle one, without a wait
+				return err
+			}
 			e.set(nil, time.Hour)
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			_, err := p.Acquire(ctx)
 			return err
 		}, "timeout"},
+		{"no dial has ended", func(ctx context.Context, e *endpoint, p *pool.Pool[*fakeConn]) error {
+			e.set(nil, time.Hour)
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			_, err := p.Acquire(ctx)
+			return err
+		}, "unavailable"},
 		{"canceled", func(ctx context.Context, e *endpoint, p *pool.Pool[*fakeConn]) error {
 			e.set(nil, time.Hour)
 			ctx, cancel := context.WithCancel(ctx)
@@ -112,7 +122,12 @@ func TestAnAcquireThatWaitsInVainSaysWhy(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := record(t, WithDBClientMetrics())
 				e := new(endpoint)
-				p, _ := newPool(t, r.telemetry, e, nil)
+				p, _ := newPool(t, r.telemetry, e, func(config *pool.Config[*fakeConn]) {
+					if c.want == "timeout" {
+						config.MinConns = 1
+					}
+				})
+				synctest.Wait()
 				if err := c.run(t.Context(), e, p); err == nil {
 					t.Fatal("got a connection")
 				}

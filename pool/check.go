@@ -15,6 +15,7 @@ import (
 // passes takes a closer look at a slot that a caller has come upon. If it does
 // not pass, it is on its way out, aside or being checked when passes returns.
 func (p *Pool[T]) passes(ctx context.Context, s *slot[T], mayCheck *bool) bool {
+	s.look() // unread bytes are seen before a check reads them
 	reason, dead := p.unfitness(s)
 	switch {
 	case reason != "":
@@ -22,9 +23,6 @@ func (p *Pool[T]) passes(ctx context.Context, s *slot[T], mayCheck *bool) bool {
 		return false
 	case s.dubious():
 		p.putAside(s)
-		return false
-	case s.vital == nil && s.late(): // a look at the socket was due anyway
-		p.discard(s, ReasonUnread, nil)
 		return false
 	case !p.needsCheck(s):
 		return true
@@ -47,18 +45,14 @@ func (p *Pool[T]) needsCheck(s *slot[T]) bool {
 
 // dubious reports whether the kernel waits for the peer.
 func (s *slot[T]) dubious() bool {
-	if s.suspect() {
-		return true
-	}
-	if !s.doubt.Load() {
-		return false
-	}
-	_, waits := s.unanswered()
-	return waits
+	return s.suspect() || s.doubt.Load() && s.waits()
 }
 
-// late reports whether a reply has come too late for the last user.
-func (s *slot[T]) late() bool { return s.used.Load() && s.peek.unread() }
+// waits reports whether the peer leaves anything unanswered.
+func (s *slot[T]) waits() bool {
+	_, waits := s.unanswered()
+	return waits || s.suspect()
+}
 
 // checkFor checks s for a caller, who leaves when half of his time is over:
 // the other half is for what a hung check does not tell.
@@ -103,26 +97,35 @@ func (p *Pool[T]) reset(s *slot[T]) {
 		if !p.probe(s, p.config.Reset, ReasonFault) {
 			return
 		}
-		if s.peek.unread() {
+		if s.look() == unread {
 			p.discard(s, ReasonUnread, nil)
 			return
 		}
+		defer p.offer(s, used)
 		p.config.Observer.release()
-		p.offer(s, used)
 	})
 }
 
 // probe runs check on a slot that the caller owns, and discards the slot if it
 // fails.
 func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
+	refusals := p.refusals.Load()
 	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
 	ctx, cancel := awake.WithTimeout(p.life, p.config.CheckTimeout)
 	defer cancel()
-	err := within(ctx, s.conn, why.check(), func() error { return check(ctx, s.value) })
+	s.probed.Store(true)
+	defer s.probed.Store(false)
+	_, err := within(ctx, s.conn, why.check(), func() (struct{}, error) { return struct{}{}, check(ctx, s.value) }, nil)
 	if err == nil {
 		s.prove()
+		if p.config.Check != nil { // a kernel's answer would be no reply
+			s.answered.Store(refusals)
+		}
 		s.checked = true
 		return true
+	}
+	if why == ReasonFault {
+		s.fault = faultText(err)
 	}
 	if err == errUnanswered { // the connection's own watch judges that
 		p.putAside(s)
@@ -130,6 +133,15 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 	}
 	p.discard(s, why, p.deathOf(s, why, err, waited(ctx, start)))
 	return false
+}
+
+// faultText says what Reset failed with.
+func faultText(err error) string {
+	text := err.Error()
+	if panicked, ok := errors.AsType[*PanicError](err); ok {
+		text += "\n" + string(panicked.Stack)
+	}
+	return text
 }
 
 // waited is for how long a check under ctx was waited for since start, by a
@@ -183,28 +195,27 @@ func (r Reason) check() string {
 }
 
 // within runs f, the function of the Config that is so named, and has every
-// call on conn fail once ctx has ended.
-func within(ctx context.Context, conn net.Conn, name string, f func() error) error {
+// call on conn fail once ctx has ended. late is as for guardUntil.
+func within[R any](ctx context.Context, conn net.Conn, name string, f func() (R, error), late func(R)) (R, error) {
 	end, _ := netconn.Bind(ctx, conn) // a connection without deadlines has its ctx
-	err := guard(name, f)
+	value, err := guardUntil(ctx.Done(), name, f, late)
 	if end() {
-		return cmp.Or(err, ctx.Err())
+		return value, cmp.Or(err, ctx.Err())
 	}
 	_ = conn.SetDeadline(time.Time{})
-	return err
+	return value, err
 }
 
 // deathOf says what a failed check means: the connection's own death if there
 // was one, or else that its application has not answered for so long.
 func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, silence time.Duration) *health.DeadError {
-	if dead := lookAt(s); dead != nil {
+	if dead := lookAt(s); dead != nil && dead.Cause != health.LocalClosed { // a T may close itself upon an error
 		return dead
 	}
 	if why != ReasonSuspect || p.life.Err() != nil {
 		return nil
 	}
-	var dead *health.DeadError
-	if errors.As(err, &dead) {
+	if dead, ok := errors.AsType[*health.DeadError](err); ok && dead.Cause != health.LocalClosed {
 		return dead
 	}
 	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Err: err}

@@ -18,6 +18,7 @@ const (
 	defaultCheckTimeout   = time.Second // short, because a caller may be waiting
 	defaultLifetimeJitter = 0.1
 	defaultStableAfter    = 10 * time.Second
+	defaultCloseTimeout   = 5 * time.Second
 )
 
 // Config says what is pooled and how. Dial and MaxConns are required;
@@ -26,7 +27,8 @@ const (
 //
 // A panic in Dial, Open, Check or Reset is an error of that call, a
 // [PanicError]; one in Close is taken for an error, too. They run on goroutines
-// of their own.
+// of their own. One that has not returned a second after its ctx ended has
+// failed; what Dial or Open return later is closed.
 type Config[T any] struct {
 	// Name tells pools apart in traces and metrics. It may be empty.
 	Name string
@@ -49,9 +51,9 @@ type Config[T any] struct {
 	// connection. One that is known to be dead is closed before Close is called:
 	// the peer cannot hear a farewell, but what T keeps besides the connection
 	// can be freed. Close is not called for what Shutdown aborts, which a caller
-	// still uses. It may be slow: it runs on a goroutine of its own, only
-	// Shutdown waits for it, and the connection that it closes is not one of
-	// MaxConns any more.
+	// still uses. It runs on a goroutine of its own, and nobody waits for it but
+	// Shutdown and whoever needs the place: the connection is one of MaxConns
+	// until Close has returned, or CloseTimeout is over.
 	Close func(T) error
 
 	// Check asks the endpoint whether a connection that no caller uses still
@@ -95,13 +97,16 @@ type Config[T any] struct {
 	// and a thirty-second of CheckTimeout does not count, nor is it part of the
 	// Silence of a death. 0 is 1 s.
 	CheckTimeout time.Duration
+	// CloseTimeout is how long Close, or else the Close of the connection, may
+	// take; then the connection is aborted. 0 is 5 s.
+	CloseTimeout time.Duration
 	CheckAfter   time.Duration // idle time after which Acquire calls Check first (see there for nil); it waits for Check at most half of the time left in its ctx; 0 is never
 	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; at most 64 at a time; 0 is never
 
 	// Backoff makes the pauses between attempts to reconnect, and before the
 	// pool replaces a connection that died young (see StableAfter); it is called
 	// once, and the result is used by one goroutine at a time. The pool never
-	// gives up: where NextBackOff says Stop, the last pause is repeated. Nil is
+	// gives up: where NextBackOff says Stop, or panics, the last pause is repeated. Nil is
 	// an exponential backoff from 50 ms to 15 s with a jitter of one half.
 	Backoff func() backoff.BackOff
 	// StableAfter is how long all has to be well, from the first dial that
@@ -112,17 +117,20 @@ type Config[T any] struct {
 	StableAfter time.Duration
 
 	// FailFast makes Acquire return an error that matches [ErrUnavailable] at
-	// once while the endpoint is down, instead of waiting for its ctx.
+	// once while the endpoint is down, instead of waiting for its ctx. An
+	// endpoint that refuses a dial is not down yet if connections to it live: a
+	// reply on one of them within CheckTimeout shows that it is only full, and
+	// callers wait for what comes free.
 	FailFast bool
 
-	// KeepUnread allows unread bytes on a connection that is released: set it
-	// for protocols in which the peer speaks unasked, such as HTTP/2 and
-	// with it gRPC. Otherwise such a connection is closed, so that a late reply cannot reach the next
-	// caller. It cannot be known under TLS, nor on systems other than Unix; set
-	// it too if Open puts TLS on the connection inside of a T that is no
-	// net.Conn, for then there may be unread records. A caller who abandons
-	// a request has to Close the connection: a reply that arrives only after the
-	// release is seen at the latest a second later, but not before.
+	// KeepUnread allows unread bytes on a connection that is handed out: set it
+	// for protocols in which the peer speaks unasked, such as HTTP/2 and with it
+	// gRPC. Otherwise Acquire looks at the socket of one that was used before, and
+	// closes it if the peer has sent anything since, so that a late reply cannot
+	// reach the next caller. TLS records are let be, wherever TLS is, but for an
+	// alert: they may be session tickets. It cannot be known on systems other than
+	// Unix. A caller who abandons a request has to Close the connection: a reply
+	// may arrive only after the next Acquire.
 	KeepUnread bool
 
 	// LeakAfter is how long a connection may be held before the Observer is
@@ -141,6 +149,7 @@ func (c Config[T]) withDefaults() (Config[T], error) {
 	c.MaxDials = cmp.Or(c.MaxDials, defaultMaxDials)
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
 	c.CheckTimeout = cmp.Or(c.CheckTimeout, defaultCheckTimeout)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, defaultCloseTimeout)
 	c.StableAfter = cmp.Or(c.StableAfter, defaultStableAfter)
 	c.LifetimeJitter = max(0, cmp.Or(c.LifetimeJitter, defaultLifetimeJitter))
 	if c.Backoff == nil {
@@ -176,7 +185,7 @@ func (c Config[T]) validate() error {
 	}{
 		{"MaxConnLifetime", c.MaxConnLifetime}, {"MaxConnIdleTime", c.MaxConnIdleTime},
 		{"DialTimeout", c.DialTimeout}, {"CheckAfter", c.CheckAfter}, {"CheckTimeout", c.CheckTimeout},
-		{"Heartbeat", c.Heartbeat}, {"StableAfter", c.StableAfter}, {"LeakAfter", c.LeakAfter},
+		{"CloseTimeout", c.CloseTimeout}, {"Heartbeat", c.Heartbeat}, {"StableAfter", c.StableAfter}, {"LeakAfter", c.LeakAfter},
 	} {
 		if d.value < 0 {
 			return configError(d.field, d.value, "must not be negative")

@@ -34,15 +34,20 @@ func (c Conn[T]) Untouched() bool {
 }
 
 // Release gives the connection back. It is kept for the next caller unless it
-// died, a read or write on it failed (see Config.Reset), or it has unread
-// bytes. Its deadlines stay as they are. Release never blocks on the network.
+// died or a read or write on it failed (see Config.Reset); for unread bytes see
+// Config.KeepUnread. Its deadlines stay as they are. Release never blocks on the network.
 //
 // It cannot know of a reply that is still under way: a caller who has sent a
 // request and does not wait for the reply calls Close.
 func (c Conn[T]) Release() {
-	if c.end() {
-		c.pool.putBack(c.slot, c.slot.faulty())
+	if !c.end() {
+		return
 	}
+	faulty := c.slot.faulty()
+	if !faulty {
+		c.slot.endWell()
+	}
+	c.pool.putBack(c.slot, faulty)
 }
 
 // abandon is a Release of a connection on which a reply may still be under way.

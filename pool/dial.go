@@ -2,14 +2,12 @@ package pool
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
 	"runtime"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health"
@@ -37,7 +35,7 @@ func noSlot[T any](context.Context) (*slot[T], error) { return nil, errNoSlot }
 
 // startDials dials for those who wait. The caller holds p.mu.
 func (p *Pool[T]) startDials() {
-	for !p.closed && !p.down && p.sweeping == 0 && p.dialing < p.waiters.len() && due(p.dialAt) && p.reserve() {
+	for !p.closed && p.reconnector.state == up && p.sweeping == 0 && p.dialing < p.waiters.len() && due(p.reconnector.dialAt) && p.reserve() {
 		ctx := p.waiters.at(p.dialing - 1).ctx
 		p.wg.Go(func() { _ = p.dialInto(ctx, p.open) }) // a failure has begun an outage
 	}
@@ -135,11 +133,24 @@ func (p *Pool[T]) dialAndOpen(ctx context.Context, s *slot[T]) (net.Conn, error)
 		return nil, err
 	}
 	conn = counted(conn)
-	if s.value, err = p.openValue(ctx, conn); err != nil {
-		_ = guard("Close", conn.Close)
-		return nil, err
+	opened, err := p.openValue(ctx, conn)
+	if err == nil {
+		s.value = opened.value
+		return conn, nil
 	}
-	return conn, nil
+	if !await(run(func() { _ = guard("Close", conn.Close) }), lateAfter, p.hurried) {
+		p.abort(conn)
+	}
+	if opened.ok { // too late
+		p.closeValue(opened.value)
+	}
+	return nil, err
+}
+
+// opened is what Open has returned, and whether it is to be closed.
+type opened[T any] struct {
+	value T
+	ok    bool
 }
 
 // timedOut reports whether err is a timeout, or comes after one of ctx.
@@ -151,11 +162,13 @@ func timedOut(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// dial is Config.Dial, and never returns neither a connection nor an error.
-func (p *Pool[T]) dial(ctx context.Context) (conn net.Conn, err error) {
-	err = guard("Dial", func() error {
-		conn, err = p.config.Dial(ctx)
-		return err
+// dial is Config.Dial, and never returns neither a connection nor an error. A
+// connection that comes too late is closed.
+func (p *Pool[T]) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := guardUntil(ctx.Done(), "Dial", func() (net.Conn, error) { return p.config.Dial(ctx) }, func(late net.Conn) {
+		if !isNil(late) {
+			_ = guard("Close", late.Close)
+		}
 	})
 	if err == nil && isNil(conn) {
 		err = errNoConn
@@ -163,15 +176,16 @@ func (p *Pool[T]) dial(ctx context.Context) (conn net.Conn, err error) {
 	return conn, err
 }
 
-func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (value T, err error) {
+// openValue is Config.Open. What comes too late, or after ctx has ended, is to be
+// closed although there is an error.
+func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (opened[T], error) {
 	if p.config.Open == nil {
-		return any(conn).(T), nil
+		return opened[T]{any(conn).(T), true}, nil
 	}
-	err = within(ctx, conn, "Open", func() error {
-		value, err = p.config.Open(ctx, conn)
-		return err
-	})
-	return value, err
+	return within(ctx, conn, "Open", func() (opened[T], error) {
+		value, err := p.config.Open(ctx, conn)
+		return opened[T]{value, err == nil}, err
+	}, func(late opened[T]) { p.closeValue(late.value) })
 }
 
 // fill makes s a slot of conn and has its death told.
@@ -182,13 +196,12 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	}
 	s.vital, _ = netconn.Find[vital](conn)
 	s.meter = meterOf(conn)
+	s.info = infoOf(conn)
 	s.check = p.checkOf(conn)
-	encrypted := s.encrypted(conn)
-	if !encrypted && !p.config.KeepUnread {
+	s.keepUnread = p.config.KeepUnread
+	if !s.keepUnread || s.vital == nil {
 		s.peek.at(conn)
 	}
-	_, tcp := netconn.Find[*net.TCPConn](conn)
-	s.quick = !encrypted && (tcp || s.vital != nil)
 	s.begin()
 	s.remote = conn.RemoteAddr().String()
 	s.conn = conn
@@ -202,190 +215,4 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 		s.unwatch = stop
 		p.mu.Unlock()
 	}
-}
-
-// encrypted reports whether there is TLS on or around conn.
-func (s *slot[T]) encrypted(conn net.Conn) bool {
-	if _, ok := netconn.Find[*tls.Conn](conn); ok {
-		return true
-	}
-	value, _ := any(s.value).(net.Conn)
-	_, ok := netconn.Find[*tls.Conn](value)
-	return ok
-}
-
-// dialed takes note of a connection that was made.
-func (p *Pool[T]) dialed(s *slot[T]) {
-	p.mu.Lock()
-	if p.well.IsZero() {
-		p.well = s.opened
-	}
-	if p.calm.IsZero() {
-		p.calm = s.opened
-	}
-	p.sign = s.opened
-	p.outages.succeeded()
-	if p.down {
-		signal(p.reached)
-	}
-	p.mu.Unlock()
-}
-
-// dialFailed takes note of one that was not, although it was tried from start
-// on.
-func (p *Pool[T]) dialFailed(err error, start time.Time) {
-	defer p.nudge()
-	defer signal(p.room)
-	if heard := p.lastHeard("", nil); !heard.IsZero() {
-		start = heard
-	}
-	p.mu.Lock()
-	p.dialing--
-	p.places--
-	if p.closed || err == puddle.ErrNotAvailable {
-		p.mu.Unlock()
-		return
-	}
-	begun := p.outages.failed(err, start, p.waiters.len())
-	p.startLeader()
-	p.mu.Unlock()
-	if begun {
-		p.tellOutages()
-	}
-	if p.config.FailFast {
-		p.failWaiters(&unavailableError{dial: err})
-	}
-}
-
-// startLeader makes one goroutine the only one to dial, until it succeeds. The
-// caller holds p.mu.
-func (p *Pool[T]) startLeader() {
-	stable := p.stable()
-	p.well = time.Time{}
-	if p.down || p.closed {
-		return
-	}
-	p.down = true
-	if stable {
-		p.backoff.Reset()
-	}
-	select {
-	case <-p.reached: // of the last time
-	default:
-	}
-	p.wg.Go(p.lead)
-}
-
-// stable reports whether all was well for long enough to begin with the
-// shortest pause: not by the age of the newest connection, which is never old
-// in a pool that keeps dialling. The caller holds p.mu.
-func (p *Pool[T]) stable() bool {
-	if p.well.IsZero() {
-		return false
-	}
-	last := p.sign
-	if fit, _ := p.tally(); fit > 0 {
-		last = time.Now()
-	}
-	return last.Sub(p.well) >= p.config.StableAfter
-}
-
-const (
-	// firstPause comes before every attempt of a Backoff that says Stop at once,
-	// and before a caller is dialled for again whose connection died at once.
-	firstPause = 50 * time.Millisecond
-	// roomEvery is how often a leader without room looks for some, should he
-	// not be told.
-	roomEvery = 100 * time.Millisecond
-)
-
-// lead reconnects: one dial at a time, with growing pauses. A dial that was
-// under way already may succeed before.
-func (p *Pool[T]) lead() {
-	p.tellOutages() // of the one that this is the work of
-	pause := firstPause
-	for n, over := 1, false; !over; n++ {
-		pause = p.nextPause(pause)
-		over = (p.rest(pause, nil) || p.attempt(n, pause)) && p.stepDown()
-	}
-	p.nudge()
-}
-
-// nextPause asks the Backoff for the pause after last. Only the leader may, or
-// who holds p.mu while there is none.
-func (p *Pool[T]) nextPause(last time.Duration) time.Duration {
-	if next := p.backoff.NextBackOff(); next != backoff.Stop {
-		return next
-	}
-	return last // for good
-}
-
-// stepDown ends the leader's work, unless a death has begun an outage since the
-// dial that did.
-func (p *Pool[T]) stepDown() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed && !p.outages.reached() {
-		return false
-	}
-	p.down = false
-	p.startDials()
-	return true
-}
-
-// rest pauses, less long if there is a sign in soon, and reports whether the
-// leader's work is over.
-func (p *Pool[T]) rest(pause time.Duration, soon <-chan struct{}) (over bool) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-p.life.Done():
-		return true
-	case <-p.reached:
-		return true
-	case <-soon:
-	case <-timer.C:
-	}
-	return p.life.Err() != nil
-}
-
-// attempt makes one dial, as soon as there is room for it, and reports whether
-// the leader's work is over.
-func (p *Pool[T]) attempt(n int, pause time.Duration) (over bool) {
-	for {
-		switch err := p.leaderDial(n, pause); err {
-		case nil:
-			return true
-		case errNoRoom:
-			if p.rest(roomEvery, p.room) {
-				return true
-			}
-		default:
-			return false
-		}
-	}
-}
-
-// errNoRoom is an attempt that was not made: all places are taken, or enough
-// dials under way.
-var errNoRoom = errors.New("pool: no room for a dial")
-
-func (p *Pool[T]) leaderDial(n int, pause time.Duration) error {
-	p.mu.Lock()
-	if !p.reserve() {
-		p.mu.Unlock()
-		return errNoRoom
-	}
-	ctx, info := p.life, ReconnectStartInfo{Outage: p.outages.id(), Attempt: n, Pause: pause}
-	if w := p.waiters.first; w != nil {
-		ctx = w.ctx
-	}
-	p.mu.Unlock()
-	return p.dialInto(ctx, func(ctx context.Context, s *slot[T]) error {
-		ctx = p.config.Observer.reconnectStart(ctx, info)
-		start := time.Now()
-		err := p.open(ctx, s)
-		p.config.Observer.reconnectDone(ctx, ReconnectDoneInfo{Outage: info.Outage, Attempt: n, Duration: time.Since(start), Err: err})
-		return err
-	})
 }

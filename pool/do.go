@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 
 	"example.com/hale/health"
 )
@@ -23,9 +24,9 @@ func Idempotent(ctx context.Context) context.Context {
 // Linux and Android it is not seen what bypasses the connection's Write, as
 // net.Buffers does: fn must not use it there.)
 //
-// If ctx ends and fn returns an error after it has sent something, a reply may
-// still be under way, and the connection is closed or reset, as after a
-// deadline. If fn panics, the connection is closed.
+// If ctx ends, or a context of fn's own as its error says, and fn returns an
+// error after it has sent something, a reply may still be under way, and the
+// connection is closed or reset, as after a deadline. If fn panics, the connection is closed.
 //
 // The error is Acquire's or fn's, or wraps it; see [SafeToRetry]. fn must not keep the value
 // beyond its return.
@@ -76,10 +77,15 @@ func doOn[T any](ctx context.Context, conn Conn[T], fn func(context.Context, T) 
 	}
 	end.untouched = conn.Untouched()
 	end.dead = health.IsDead(err) && conn.broken()
-	if ctx.Err() != nil && !end.untouched {
+	if !end.untouched && (ctx.Err() != nil || endedByContext(err)) {
 		conn.abandon()
 		return end, err
 	}
 	conn.Release()
 	return end, err
+}
+
+// endedByContext reports whether err says that a context has ended.
+func endedByContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

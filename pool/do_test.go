@@ -224,6 +224,42 @@ func TestARequestThatWasAbandonedTakesItsConnectionWithIt(t *testing.T) {
 	}
 }
 
+func TestAContextOfFnsOwnAbandonsWhatItEnds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fn   func(ctx context.Context, c *fakeConn) error
+		gone bool
+	}{
+		"a deadline under way": {func(ctx context.Context, c *fakeConn) error {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			_ = ask(c)
+			<-ctx.Done() // no reply
+			return fmt.Errorf("query: %w", ctx.Err())
+		}, true},
+		"a cancellation under way": {func(ctx context.Context, c *fakeConn) error {
+			ctx, cancel := context.WithCancelCause(ctx)
+			_ = ask(c)
+			cancel(errSick)
+			return errors.Join(errSick, ctx.Err())
+		}, true},
+		"before anything was sent": {func(context.Context, *fakeConn) error { return context.DeadlineExceeded }, false},
+		"another error":            {func(_ context.Context, c *fakeConn) error { return errors.Join(ask(c), errSick) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, nil)
+				err := p.Do(t.Context(), test.fn)
+				synctest.Wait()
+				if err == nil || e.all()[0].closed.Load() != test.gone {
+					t.Errorf("%v, closed: %v", err, e.all()[0].closed.Load())
+				}
+			})
+		})
+	}
+}
+
 func TestAPanicInDoClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

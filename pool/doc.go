@@ -16,7 +16,8 @@
 //   - a request is sent again only if not a byte of the first attempt can have
 //     left, or if the caller says that it is idempotent.
 //
-// Connections of package hale tell all that by themselves, and then Acquire
-// makes no system call to verify one. Any other net.Conn is looked at when it
-// is acquired ([health.Check]).
+// Connections of package hale tell all that by themselves; what else Acquire
+// makes is one system call, to see whether a late reply lies on the connection
+// (none with KeepUnread). Any other net.Conn is looked at when it is acquired,
+// and when it is idle.
 package pool

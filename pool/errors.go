@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 var (
@@ -14,30 +15,31 @@ var (
 	ErrTooManyWaiters = errors.New("pool: too many callers are waiting")
 
 	// ErrUnavailable is matched by the error of an Acquire that got nothing
-	// because the endpoint cannot be reached. The last dial's error is under
-	// the same error.
+	// because the endpoint cannot be reached: during an outage, or while the
+	// first dial has not ended and there is no connection. The last dial's error,
+	// if one has failed, is under the same error.
 	ErrUnavailable = errors.New("pool: endpoint unavailable")
 )
 
 // unavailableError is an Acquire that failed while the endpoint was down.
 type unavailableError struct {
-	dial error // the last dial's
+	dial error // the last dial's; nil if none has ended
 	ctx  error // the caller's, if that ended the wait
 }
 
 func (e *unavailableError) Error() string {
+	text := ErrUnavailable.Error()
 	if e.ctx != nil {
-		return fmt.Sprintf("%v: %v: last dial: %v", ErrUnavailable, e.ctx, e.dial)
+		text += ": " + e.ctx.Error()
 	}
-	return fmt.Sprintf("%v: last dial: %v", ErrUnavailable, e.dial)
+	if e.dial == nil {
+		return text + ": no dial has ended"
+	}
+	return text + ": last dial: " + e.dial.Error()
 }
 
 func (e *unavailableError) Unwrap() []error {
-	errs := []error{ErrUnavailable, e.dial}
-	if e.ctx != nil {
-		errs = append(errs, e.ctx)
-	}
-	return errs
+	return slices.DeleteFunc([]error{ErrUnavailable, e.dial, e.ctx}, func(err error) bool { return err == nil })
 }
 
 // SafeToRetry is true: nothing was sent.

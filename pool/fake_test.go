@@ -18,19 +18,21 @@ import (
 // endpoint is a server that exists in memory only. Its connections are pipes
 // that know their own state, as a hale.Conn does, and die when they are told.
 type endpoint struct {
-	mu       sync.Mutex
-	refuse   error         // what a dial gets
-	delay    time.Duration // what a dial takes
-	addr     string        // of the server that answers now
-	conns    []*fakeConn   // all that were made
-	open     int           // of them, those that are neither dead nor closed
-	unclosed int           // of them, those that are not closed
-	dialing  int           // dials under way
-	mostOpen int           // the most that were open or being dialled at a time
-	mostDial int           // the most dials at a time
-	dials    int
-	checks   int
-	wipes    int // calls of Reset
+	mu           sync.Mutex
+	refuse       error         // what a dial gets
+	delay        time.Duration // what a dial takes
+	most         int           // how many may be open before a dial gets errFull; 0 is no limit
+	addr         string        // of the server that answers now
+	conns        []*fakeConn   // all that were made
+	open         int           // of them, those that are neither dead nor closed
+	unclosed     int           // of them, those that are not closed
+	mostUnclosed int
+	dialing      int // dials under way
+	mostOpen     int // the most that were open or being dialled at a time
+	mostDial     int // the most dials at a time
+	dials        int
+	checks       int
+	wipes        int // calls of Reset
 
 	spoiled   health.Cause // what new connections die of, until then
 	spoiledTo time.Time
@@ -54,7 +56,10 @@ type fakeConn struct {
 	out     atomic.Bool // counted as open no more
 }
 
-var errRefused = errors.New("connection refused")
+var (
+	errRefused = errors.New("connection refused")
+	errFull    = errors.New("too many connections")
+)
 
 func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 	e.mu.Lock()
@@ -68,8 +73,8 @@ func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 	defer func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if e.dialing--; made {
-			e.open++
+		if !made {
+			e.dialing--
 		}
 	}()
 	if delay > 0 {
@@ -81,14 +86,20 @@ func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.refuse != nil {
+	switch {
+	case e.refuse != nil:
 		return nil, e.refuse
+	case e.most > 0 && e.open >= e.most:
+		return nil, errFull
 	}
 	near, far := net.Pipe()
 	c := &fakeConn{Conn: near, far: far, endpoint: e, id: len(e.conns) + 1, addr: fakeAddr("server" + e.addr)}
 	e.conns = append(e.conns, c)
 	e.unclosed++
+	e.mostUnclosed = max(e.mostUnclosed, e.unclosed)
 	made = true
+	e.dialing--
+	e.open++
 	return c, nil
 }
 
@@ -145,10 +156,24 @@ func (e *endpoint) asked() (checks, wipes int) {
 	return e.checks, e.wipes
 }
 
+// left is how many are not closed.
+func (e *endpoint) left() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unclosed
+}
+
 func (e *endpoint) setRefuse(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.refuse = err
+}
+
+// allow has the server take so many connections at a time; 0 is any number.
+func (e *endpoint) allow(most int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.most = most
 }
 
 func (e *endpoint) setDelay(d time.Duration) {

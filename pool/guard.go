@@ -6,6 +6,8 @@ import (
 	"net"
 	"reflect"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 )
 
 // A PanicError is what a dial or a check fails with if Dial, Open, Check or
@@ -27,22 +29,62 @@ func (e *PanicError) Error() string {
 // guard calls f, which is a function of the Config or calls it, and returns a
 // [PanicError] if it does not return. f runs on a goroutine of its own: the end
 // of one cannot be recovered from.
-func guard(name string, f func() error) (err error) {
-	done := make(chan struct{})
+func guard(name string, f func() error) error {
+	_, err := guardUntil(nil, name, func() (struct{}, error) { return struct{}{}, f() }, nil)
+	return err
+}
+
+// lateAfter is how long a function of the Config may take to return after the
+// end of its ctx.
+const lateAfter = time.Second
+
+// guardUntil is guard for a function that is to return once over is closed. If it
+// does not within lateAfter, the error matches errLate, and late is called with
+// what it returns later, unless that is an error.
+func guardUntil[R any](over <-chan struct{}, name string, f func() (R, error), late func(R)) (R, error) {
+	type result struct {
+		value R
+		err   error
+	}
+	done, settled := make(chan result, 1), new(atomic.Bool)
 	go func() {
-		defer close(done)
+		var r result
 		returned := false
 		defer func() {
 			if value := recover(); !returned {
-				err = &PanicError{Func: name, Value: value, Stack: debug.Stack()}
+				r.err = &PanicError{Func: name, Value: value, Stack: debug.Stack()}
+			}
+			if settled.CompareAndSwap(false, true) {
+				done <- r
+			} else if r.err == nil && late != nil {
+				late(r.value)
 			}
 		}()
-		err = f()
+		r.value, r.err = f()
 		returned = true
 	}()
-	<-done
-	return err
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-over:
+	}
+	timer := time.NewTimer(lateAfter)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-timer.C:
+	}
+	if settled.CompareAndSwap(false, true) {
+		var none R
+		return none, fmt.Errorf("pool: %s %w", name, errLate)
+	}
+	r := <-done
+	return r.value, r.err
 }
+
+// errLate is a function of the Config that goes on after the end of its ctx.
+var errLate = errors.New("has not returned a second after the end of its ctx")
 
 var errNoConn = errors.New("pool: Dial returned no connection and no error")
 

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
+
 	"example.com/hale/health"
 )
 
@@ -259,11 +261,32 @@ func TestNoDeadlineIsSetAfterAPanic(t *testing.T) {
 		defer far.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		mustBePanic(t, within(ctx, near, "Check", func() error { once(); return nil }), "Check")
+		_, err := within(ctx, near, "Check", func() (int, error) { once(); return 0, nil }, nil)
+		mustBePanic(t, err, "Check")
 		time.Sleep(2 * time.Second)
 		go func() { _, _ = far.Write([]byte{1}) }()
 		if _, err := near.Read(make([]byte, 1)); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// badBackoff does not return from what it is asked.
+type badBackoff struct{ once func() }
+
+func (b badBackoff) NextBackOff() time.Duration { b.once(); return time.Second }
+func (b badBackoff) Reset()                     { b.once() }
+
+func TestAPanicInABackoffStopsNothing(t *testing.T) {
+	t.Parallel()
+	forNoReturns(t, func(t *testing.T, once func()) {
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) {
+			c.MaxConns = 1
+			c.Backoff = func() backoff.BackOff { return badBackoff{once} }
+		})
+		outage(t, e, p, time.Minute)
+		time.Sleep(time.Minute)
+		mustWork(t, e, p)
 	})
 }

@@ -117,11 +117,15 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 		p.nudge()
 		return nil
 	}
+	refusals := p.refusals.Load()
 	start := time.Now()
-	err := guard("Check", func() error { return p.config.Check(ctx, s.value) })
+	s.probed.Store(true)
+	defer s.probed.Store(false)
+	_, err := guardUntil(ctx.Done(), "Check", func() (struct{}, error) { return struct{}{}, p.config.Check(ctx, s.value) }, nil)
 	took := time.Since(start)
 	if err = cmp.Or(err, ctx.Err()); err == nil {
 		s.prove()
+		s.answered.Store(refusals)
 		p.config.Observer.heartbeat(HeartbeatInfo{Duration: took})
 		return nil
 	}
@@ -135,13 +139,15 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 
 // failed acts on a heartbeat that failed, unless the death itself was faster.
 func (p *Pool[T]) failed(s *slot[T], dead *health.DeadError, took time.Duration) {
-	if !p.condemn(s, ReasonSuspect, dead) {
+	defer p.nudge()
+	defer func() { p.closeSlot(s, p.unpark(s)) }()
+	tell, ours := p.condemn(s, ReasonSuspect, dead)
+	if !ours {
 		_, first := p.unfitness(s)
 		dead = cmp.Or(first, dead)
 	}
+	tell()
 	p.config.Observer.heartbeat(HeartbeatInfo{Duration: took, Err: dead})
-	p.closeSlot(s, p.unpark(s))
-	p.nudge()
 }
 
 // afterHeartbeat takes a slot back that was parked meanwhile.

@@ -33,6 +33,7 @@ func (p *Pool[T]) round() time.Duration {
 	p.lookAside()
 	next := p.tidyIdle()
 	p.refill()
+	p.assess()
 	p.endOutage()
 	next = min(next, p.reportLeaks())
 	return max(min(next, p.comingUp()), roundLeast)
@@ -47,11 +48,11 @@ func (p *Pool[T]) comingUp() (next time.Duration) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.aside) > 0 {
+	if len(p.aside) > 0 || p.asks() {
 		next = min(next, asideEvery)
 	}
 	now := time.Now()
-	for _, at := range []time.Time{p.refillAt, p.dialAt} {
+	for _, at := range []time.Time{p.reconnector.refillAt, p.reconnector.dialAt} {
 		if at.After(now) {
 			next = min(next, at.Sub(now))
 		}
@@ -88,8 +89,6 @@ func (p *Pool[T]) consider(s *slot[T]) {
 		p.discard(s, reason, dead)
 	case s.dubious():
 		p.putAside(s)
-	case s.late():
-		p.discard(s, ReasonUnread, nil)
 	case s.check != nil && (s.doubt.Load() || p.queued.Load() > 0 && p.needsCheck(s)):
 		p.background(s, s.check, ReasonSuspect)
 	default:
@@ -161,7 +160,7 @@ func (p *Pool[T]) refill() {
 	p.mu.Lock()
 	p.startDials()
 	n := 0
-	for !p.closed && !p.down && due(p.refillAt) && p.wanted() > 0 && p.reserve() {
+	for !p.closed && p.reconnector.state == up && due(p.reconnector.refillAt) && p.wanted() > 0 && p.reserve() {
 		n++
 		p.wg.Go(func() { _ = p.dialInto(p.life, p.open) }) // a failure has begun an outage
 	}
@@ -171,10 +170,10 @@ func (p *Pool[T]) refill() {
 	}
 }
 
-// endOutage closes the account when the pool is whole again.
+// endOutage closes the account when it is over.
 func (p *Pool[T]) endOutage() {
 	p.mu.Lock()
-	if p.outages.current == nil || !p.whole() {
+	if p.outages.current == nil || !p.healed() {
 		p.mu.Unlock()
 		return
 	}
@@ -183,15 +182,14 @@ func (p *Pool[T]) endOutage() {
 	p.tellOutages()
 }
 
-// whole: the endpoint is reached, nobody waits, nothing is missing, and no
-// connection is in doubt, for its death would be one more of the same outage.
-// The caller holds p.mu.
-func (p *Pool[T]) whole() bool {
-	if p.down || p.waiters.len() > 0 || p.wanted() > 0 || len(p.filled) == 0 {
+// healed: the endpoint is reached, and no connection of before is in doubt, for
+// its death would be one more of the same outage. The caller holds p.mu.
+func (p *Pool[T]) healed() bool {
+	if r := p.reconnector.state; r != up && r != full || !p.outages.reached() {
 		return false
 	}
 	for s := range p.filled {
-		if s.doubt.Load() || s.suspect() {
+		if s.opened.Before(p.outages.since) && !s.unfit.Load() && (s.doubt.Load() || s.suspect()) {
 			return false
 		}
 	}
@@ -201,22 +199,41 @@ func (p *Pool[T]) whole() bool {
 // tellOutages tells the Observer of the outages that have begun and ended, one
 // after the other.
 func (p *Pool[T]) tellOutages() {
+	for p.tellOutage() {
+	}
+}
+
+// tellOutage tells of one, and reports whether there was one to tell of that
+// nobody else is at: whoever is will see ours.
+func (p *Pool[T]) tellOutage() bool {
+	o, ok := p.nextOutage()
+	if !ok {
+		return false
+	}
+	defer p.setTelling(false)
+	if o.Ended.IsZero() {
+		p.config.Observer.outageBegin(o)
+	} else {
+		p.config.Observer.outageEnd(o)
+	}
+	return true
+}
+
+func (p *Pool[T]) nextOutage() (o Outage, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.telling {
-		return // whoever does it will see ours
+		return o, false
 	}
-	p.telling = true
-	for o, ok := p.outages.news(); ok; o, ok = p.outages.news() {
-		p.mu.Unlock()
-		if o.Ended.IsZero() {
-			p.config.Observer.outageBegin(o)
-		} else {
-			p.config.Observer.outageEnd(o)
-		}
-		p.mu.Lock()
-	}
-	p.telling = false
+	o, ok = p.outages.news()
+	p.telling = ok
+	return o, ok
+}
+
+func (p *Pool[T]) setTelling(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.telling = yes
 }
 
 // reportLeaks tells of connections that are held for too long, and returns when

@@ -123,6 +123,7 @@ func runModel(t *testing.T, seed uint64) (steps int64) {
 	m.heal()
 	m.mustServe()
 	m.mustEnd(r)
+	time.Sleep(time.Second) // for a Close that goes on
 	return m.steps.Load()
 }
 
@@ -167,6 +168,7 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 			return c.Close()
 		}
 	}
+	c.CloseTimeout = choose(r, 0, 50*time.Millisecond)
 	c.LeakAfter = choose(r, 0, 20*time.Millisecond)
 	if r.IntN(4) > 0 {
 		c.Observer = m.observer()
@@ -237,6 +239,8 @@ func (m *model) misfortune(r *rand.Rand) {
 		m.e.setRefuse(errRefused)
 	case n < 6:
 		m.e.setRefuse(nil)
+	case n < 7:
+		m.e.allow(r.IntN(m.config.MaxConns + 1))
 	case n < 8:
 		m.e.setDelay(time.Duration(r.IntN(60)) * time.Millisecond)
 	case n < 9:
@@ -437,6 +441,7 @@ func (m *model) do(ctx context.Context, r *rand.Rand) {
 // heal makes everything well again.
 func (m *model) heal() {
 	m.e.setRefuse(nil)
+	m.e.allow(0)
 	m.e.setDelay(time.Millisecond)
 	for _, c := range m.e.all() {
 		c.suspect.Store(false)
@@ -473,19 +478,30 @@ func (m *model) mustServe() {
 	synctest.Wait()
 	st := m.p.Stats()
 	for range 100 { // it may be replacing one at this very moment
-		if st.Conns >= m.config.MinConns {
+		if m.kept(st) >= m.config.MinConns {
 			break
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		st = m.p.Stats()
 	}
-	if st.Down || st.Waiting != 0 || st.InUse != 0 || st.Quarantined != 0 || st.Conns < m.config.MinConns || st.Conns > m.config.MaxConns {
+	if st.Down || st.Waiting != 0 || st.InUse != 0 || st.Quarantined != 0 || m.kept(st) < m.config.MinConns || st.Conns > m.config.MaxConns {
 		m.t.Errorf("with all well: %+v", st)
 	}
 	if _, open, _ := m.e.counts(); m.config.Close == nil && open != st.Conns {
 		m.t.Errorf("%d open, %+v", open, st)
 	}
+}
+
+// kept is how many connections the pool has, those included that a slow Close is
+// at: they keep their place.
+func (m *model) kept(st Stats) int {
+	if m.config.Close == nil {
+		return st.Conns
+	}
+	m.p.mu.Lock()
+	defer m.p.mu.Unlock()
+	return m.p.places
 }
 
 // mustEnd checks that nothing is left when the pool is closed.
@@ -502,7 +518,7 @@ func (m *model) mustEnd(r *rand.Rand) {
 	if m.e.unclosed != 0 || m.e.open != 0 {
 		m.t.Errorf("%d are left open", m.e.unclosed)
 	}
-	if m.config.Close == nil && m.e.mostOpen > m.config.MaxConns {
+	if m.e.mostOpen > m.config.MaxConns {
 		m.t.Errorf("%d were open of %d", m.e.mostOpen, m.config.MaxConns)
 	}
 	maxDials := m.config.MaxDials

@@ -31,9 +31,9 @@ type Observer struct {
 	// OutageBegin and OutageEnd are called once for each outage.
 	OutageBegin func(Outage)
 	OutageEnd   func(Outage)
-	// ReconnectStart is called before each attempt to reconnect during an
-	// outage; the dial runs under the context that it returns, and
-	// ReconnectDone gets the same.
+	// ReconnectStart is called before each attempt to dial again after a dial
+	// that failed or a death by silence; the dial runs under the context that it
+	// returns, and ReconnectDone gets the same.
 	ReconnectStart func(ctx context.Context, info ReconnectStartInfo) context.Context
 	ReconnectDone  func(ctx context.Context, info ReconnectDoneInfo)
 	// Refill is called when connections are opened that no caller waits for.
@@ -68,11 +68,11 @@ const (
 	ReasonDead     Reason = "dead"      // it died; EvictInfo.Err says why
 	ReasonSuspect  Reason = "suspect"   // suspect, and the check did not pass
 	ReasonFault    Reason = "fault"     // a read or write failed during its use
-	ReasonUnread   Reason = "unread"    // released with unread bytes
+	ReasonUnread   Reason = "unread"    // the peer had sent something that no caller has read
 	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
 	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
 	ReasonInvalid  Reason = "invalid"   // Invalidate
-	ReasonClosed   Reason = "closed"    // Conn.Close
+	ReasonClosed   Reason = "closed"    // Conn.Close, or by the T itself
 	ReasonHijacked Reason = "hijacked"  // Conn.Hijack
 	ReasonShutdown Reason = "shutdown"  // Shutdown or Close of the pool
 )
@@ -94,19 +94,19 @@ type EvictInfo struct {
 	Age    time.Duration
 	// Context is the one that Acquire was called with, if a caller holds it.
 	Context context.Context
-	Detail  string // what Invalidate was told
+	Detail  string // what Invalidate was told, or what Reset failed with and the stack if it panicked
 }
 
 // ReconnectStartInfo is an attempt that is about to be made.
 type ReconnectStartInfo struct {
-	Outage  uint64
+	Outage  uint64        // its ID; 0 if there is none: the server is full (Stats.Full), or may be
 	Attempt int           // from 1
 	Pause   time.Duration // that came before it
 }
 
 // ReconnectDoneInfo is how it ended.
 type ReconnectDoneInfo struct {
-	Outage   uint64
+	Outage   uint64 // as in ReconnectStartInfo
 	Attempt  int
 	Duration time.Duration
 	Err      error

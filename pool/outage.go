@@ -12,11 +12,11 @@ type Outage struct {
 	ID       uint64            // counts the outages of the pool, from 1
 	Began    time.Time         // the endpoint's last sign of life: the silence that led to it, not only its detection
 	Detected time.Time         // when the pool took notice
-	Ended    time.Time         // when the pool was whole again, or closed; zero before
-	Healed   bool              // the pool was whole again: a dial had succeeded, no caller waited, no connection was suspect
+	Ended    time.Time         // when it had healed, or the pool was closed; zero before
+	Healed   bool              // the endpoint was reached, by a dial or a reply, and no connection of before was suspect any more
 	Death    *health.DeadError // the first death of it; nil if there was none, or none yet
 	Dial     error             // the last dial's error, or nil
-	Attempts int               // dials that failed, and the one that succeeded after them
+	Attempts int               // dials that failed, and the one that succeeded after them, if one did
 	Lost     int               // connections lost to it
 	Waiters  int               // most callers that waited at a time
 }
@@ -28,7 +28,7 @@ const deathIsNews = 5 * time.Second
 type outages struct {
 	count   uint64
 	current *Outage   // nil while all is well
-	dialled bool      // a dial succeeded since the current began
+	since   time.Time // when the endpoint was reached after the current began; zero before
 	failing bool      // none has succeeded since the current began, or since one failed
 	healed  time.Time // when the last one ended
 	last    *health.DeadError
@@ -100,15 +100,39 @@ func (o *outages) succeeded() {
 	if o.failing {
 		o.current.Attempts++
 	}
-	o.dialled, o.failing = true, false
+	o.reach()
+	o.failing = false
 }
 
 // reached reports whether the endpoint has been reached since it was not.
-func (o *outages) reached() bool { return o.current == nil || o.dialled }
+func (o *outages) reached() bool { return o.current == nil || !o.since.IsZero() }
+
+// unreached has the current outage, if there is one, go on.
+func (o *outages) unreached() { o.since = time.Time{} }
+
+// reach takes note of a dial that succeeded, or of a reply.
+func (o *outages) reach() {
+	if o.current != nil && o.since.IsZero() {
+		o.since = time.Now()
+	}
+}
+
+// failedBefore takes note of dials that failed before it was known that an
+// outage has begun; it begins with them if none runs.
+func (o *outages) failedBefore(r refusal, waiters int) {
+	if o.current == nil {
+		o.failed(r.err, r.since, waiters)
+		r.count--
+	}
+	o.current.Attempts += r.count
+	if o.current.Dial == nil {
+		o.current.Dial = r.err
+	}
+}
 
 func (o *outages) begin(first Outage) {
 	o.count++
-	o.dialled, o.failing = false, true
+	o.since, o.failing = time.Time{}, true
 	first.ID, first.Detected, first.Lost = o.count, time.Now(), o.recent
 	o.current = &first
 	o.untold = append(o.untold, first)

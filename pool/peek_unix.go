@@ -4,8 +4,13 @@ package pool
 
 import "syscall"
 
-func readable(fd uintptr) bool {
-	var b [1]byte
-	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-	return err == nil && n > 0
+const canPeek = true
+
+// peek looks at the first bytes without taking them.
+func peek(fd uintptr, head *[recordHeader]byte) (int, error) {
+	n, _, err := syscall.Recvfrom(int(fd), head[:], syscall.MSG_PEEK)
+	if err == syscall.EAGAIN || err == syscall.EINTR {
+		err = errNothing
+	}
+	return n, err
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/health/heartbeat"
@@ -23,19 +21,24 @@ type Pool[T any] struct {
 	epoch   atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
 	callers atomic.Int64  // in Acquire or holding a connection; kept only for MaxWaiters
 
-	queued atomic.Int64 // callers in waiters
+	queued   atomic.Int64  // callers in waiters
+	refusals atomic.Uint64 // dials that failed
 
 	// life ends when the pool is closed, and with it the dials. only is the
 	// context in which construct makes nothing, so that TryAcquire gives what
 	// is idle and starts nothing.
-	life    context.Context
-	end     context.CancelFunc
-	only    context.Context
-	idlers  sync.Pool     // waiters to use again
-	wg      group         // goroutines of the pool: maintenance, dials, closers
-	wake    chan struct{} // has maintenance look around; never blocks
-	reached chan struct{} // tells the leader that somebody else's dial succeeded
-	room    chan struct{} // tells the leader that a place or a dial has come free
+	life     context.Context
+	end      context.CancelFunc
+	only     context.Context
+	idlers   sync.Pool     // waiters to use again
+	wg       group         // goroutines of the pool: maintenance, dials, closers
+	told     sync.Once     // that the pool is closed
+	hurried  chan struct{} // closed once nothing is closed gently any more
+	hastened sync.Once
+	wake     chan struct{} // has maintenance look around; never blocks
+	reached  chan struct{} // tells who reconnects that somebody else's dial succeeded
+	room     chan struct{} // tells who reconnects that a place or a dial has come free
+	hurry    chan struct{} // ends the pause of who reconnects
 
 	_        [64]byte     // what every caller writes is apart from what every caller reads
 	acquires atomic.Int64 // that got a connection
@@ -45,26 +48,19 @@ type Pool[T any] struct {
 	_        [64]byte
 
 	// mu guards what follows. No call-out and no I/O under it.
-	mu       sync.Mutex
-	closed   bool
-	invalid  string                // what Invalidate was told last
-	filled   map[*slot[T]]struct{} // every slot with a connection
-	waiters  waitList[T]
-	aside    []*slot[T] // suspect, and kept from everybody until they recover or die
-	places   int        // taken, of MaxConns: by slots with a connection that is not closed, and by dials
-	dialing  int        // dials under way
-	sweeping int        // who holds every idle slot for a moment
-	down     bool       // the leader is at work, and the only one to dial
-	backoff  backoff.BackOff
-	well     time.Time     // when the first dial succeeded since one failed; zero before
-	sign     time.Time     // the last dial that succeeded, or death of one that had lived
-	calm     time.Time     // when the first dial succeeded since a connection died young; zero before
-	pause    time.Duration // the last one that a young death has caused
-	refillAt time.Time     // nothing is dialled in the background before
-	dialAt   time.Time     // and nothing for callers
-	outages  outages
-	telling  bool // somebody tells the Observer of outages
-	stats    stats
+	mu          sync.Mutex
+	closed      bool
+	invalid     string                // what Invalidate was told last
+	filled      map[*slot[T]]struct{} // every slot with a connection
+	waiters     waitList[T]
+	aside       []*slot[T] // suspect, and kept from everybody until they recover or die
+	places      int        // taken, of MaxConns: by slots with a connection that is not closed, and by dials
+	dialing     int        // dials under way
+	sweeping    int        // who holds every idle slot for a moment
+	outages     outages
+	reconnector reconnector
+	telling     bool // somebody tells the Observer of outages
+	stats       stats
 }
 
 // shut is the bit of the epoch that makes every slot unfit at once.
@@ -83,11 +79,14 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 		wake:    make(chan struct{}, 1),
 		reached: make(chan struct{}, 1),
 		room:    make(chan struct{}, 1),
+		hurry:   make(chan struct{}, 1),
+		hurried: make(chan struct{}),
 		filled:  make(map[*slot[T]]struct{}),
-		backoff: config.Backoff(),
-		pause:   firstPause,
+		reconnector: reconnector{
+			backoff: config.Backoff(), stable: config.StableAfter, grace: config.CheckTimeout, pause: firstPause,
+		},
 	}
-	if p.backoff == nil {
+	if p.reconnector.backoff == nil {
 		return nil, configError("Backoff", "nil", "what it returned")
 	}
 	p.life, p.end = context.WithCancel(context.Background())
@@ -113,8 +112,8 @@ func New[T any](config Config[T]) (*Pool[T], error) {
 // caller if the one that it was started for has left.
 //
 // The error matches ctx.Err() if ctx ended, [ErrUnavailable] if the endpoint
-// was down then (or is, with FailFast), [ErrTooManyWaiters], or [ErrClosed];
-// for all of them [SafeToRetry] holds.
+// could not be reached until then (or is down, with FailFast),
+// [ErrTooManyWaiters], or [ErrClosed]; for all of them [SafeToRetry] holds.
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
@@ -147,7 +146,7 @@ func (p *Pool[T]) acquire(ctx context.Context) (s *slot[T], turn uint64, err err
 	if p.queued.Load() == 0 { // or else everybody in turn
 		s = p.takeIdle()
 	}
-	if s != nil && s.vital != nil && p.config.CheckAfter == 0 {
+	if s != nil && (s.vital != nil || s.peek.raw != nil) && p.config.CheckAfter == 0 {
 		if turn, err = p.claim(ctx, s); err != errUnfit {
 			return s, turn, err
 		}
@@ -162,7 +161,11 @@ var errUnfit = errors.New("pool: unfit")
 // condemns a slot looks afterwards whether it is held, and claim looks
 // afterwards whether it is condemned: one of the two sees the other.
 func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (turn uint64, err error) {
+	if s.look() != clean {
+		return 0, errUnfit
+	}
 	s.begin()
+	s.asked = p.refusals.Load()
 	if p.config.Observer.wantsHolder() {
 		s.holder.set(ctx, p.config.LeakAfter > 0)
 	}
@@ -180,8 +183,22 @@ func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (turn uint64, err error
 // one, until it has one that may be used; with none left, it waits.
 func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], turn uint64, err error) {
 	k := seeker[T]{pool: p, own: ctx, ctx: ctx, tried: s == nil, mayCheck: true}
-	s, turn, err = k.seek(s)
+	returned, got := false, Conn[T]{}
+	defer func() {
+		if !returned { // a hook panicked
+			k.leave()
+			if !got.end() {
+				p.leave()
+			} else {
+				p.putBack(got.slot, got.slot.faulty())
+			}
+		}
+	}()
+	if s, turn, err = k.seek(s); err == nil {
+		got = Conn[T]{pool: p, slot: s, turn: turn}
+	}
 	k.done(err)
+	returned = true
 	return s, turn, err
 }
 

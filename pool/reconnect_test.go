@@ -223,6 +223,7 @@ func TestADialThatSucceedsBesideTheLeaderEndsHisWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer time.Sleep(time.Minute) // for a dial under way, which does not listen
 		defer p.Close()
 		start := time.Now()
 		var wg sync.WaitGroup
@@ -490,7 +491,7 @@ func TestFailFastSaysThatTheEndpointIsDown(t *testing.T) {
 				t.Errorf("after %v", took)
 			}
 		}
-		fails(time.Second) // the dial itself
+		fails(2 * time.Second) // the dial itself, and a second in which a reply may come
 		for range 5 {
 			fails(0)
 			time.Sleep(700 * time.Millisecond)

@@ -14,18 +14,27 @@ import (
 // died is told of a connection's death by the connection itself, or that its
 // peer has closed it, on a goroutine that must not be held up.
 func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
-	if !p.condemn(s, ReasonDead, dead) {
+	if dead.Cause == health.LocalClosed && s.probed.Load() {
+		return // the check that has closed it will say why
+	}
+	tell, first := p.condemn(s, ReasonDead, dead)
+	if !first {
 		return
 	}
+	defer p.nudge()
 	if !s.held() {
-		p.closeSlot(s, p.unpark(s))
+		defer func() { p.closeSlot(s, p.unpark(s)) }()
 	}
-	p.nudge()
+	tell()
 }
 
-// condemn makes s unfit, tells the Observer, and does what a death entails. It
-// reports whether s was not condemned before.
-func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) bool {
+// condemn makes s unfit and does what a death entails. It reports whether s was
+// not condemned before; then the Observer is to be told by tell, which may
+// panic: what else there is to do is deferred.
+func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) (tell func(), first bool) {
+	if dead != nil && dead.Cause == health.LocalClosed {
+		reason, dead = ReasonClosed, nil // by the T itself, which is no death
+	}
 	var heard time.Time
 	if dead != nil && dead.Cause.Silent() && !s.unfit.Load() {
 		heard = p.lastHeard(s.remote, dead)
@@ -33,7 +42,7 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 	p.mu.Lock()
 	if s.unfit.Load() {
 		p.mu.Unlock()
-		return false
+		return func() {}, false
 	}
 	s.reason, s.death = reason, dead
 	s.unfit.Store(true)
@@ -42,19 +51,23 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 		delete(p.filled, s)
 	}
 	p.stats.recycle(reason, dead)
-	if reason == ReasonInvalid {
+	switch reason {
+	case ReasonInvalid:
 		info.Detail = p.invalid
+	case ReasonFault:
+		info.Detail = s.fault
 	}
-	begun := dead != nil && dead.Cause != health.LocalClosed && !p.closed && p.mourn(s, dead, heard)
+	begun := dead != nil && !p.closed && p.mourn(s, dead, heard)
 	p.mu.Unlock()
 	if info.InUse {
 		info.Context = s.holder.context()
 	}
-	p.config.Observer.evict(info)
-	if begun {
-		p.tellOutages()
-	}
-	return true
+	return func() {
+		if begun {
+			defer p.tellOutages()
+		}
+		p.config.Observer.evict(info)
+	}, true
 }
 
 // mourn draws the consequences of a death, and reports whether an outage begins
@@ -63,14 +76,13 @@ func (p *Pool[T]) condemn(s *slot[T], reason Reason, dead *health.DeadError) boo
 func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError, heard time.Time) (begun bool) {
 	begun = p.outages.death(dead, heard, p.waiters.len())
 	young := s.age() < p.config.StableAfter
-	if lived := firstSign(dead); lived.After(p.sign) {
-		p.sign = lived
-	}
+	p.reconnector.lived(firstSign(dead))
 	if begun {
-		p.startLeader()
+		p.reconnector.asking = asking{}
+		p.goDown()
 	}
 	if young {
-		p.slowDown(s)
+		p.reconnector.diedYoung(s.turn.Load() == 0 && s.age() < firstPause, p.wanted() > 0)
 	}
 	if !dead.Cause.Silent() {
 		return begun
@@ -83,34 +95,11 @@ func (p *Pool[T]) mourn(s *slot[T], dead *health.DeadError, heard time.Time) (be
 	return begun
 }
 
-// slowDown has the pool wait before it replaces a connection that died young:
-// a server that accepts and hangs up would be dialled in a loop. It is no
-// outage, for a dial has succeeded, so whoever waits is dialled for at once;
-// but not if the connection died before anybody could have it, which is a loop
-// of the pool's own. The caller holds p.mu.
-func (p *Pool[T]) slowDown(s *slot[T]) {
-	if s.turn.Load() == 0 && s.age() < firstPause {
-		p.dialAt = time.Now().Add(firstPause)
-	}
-	calm := !p.calm.IsZero() && time.Since(p.calm) >= p.config.StableAfter
-	p.calm = time.Time{}
-	if p.down || p.wanted() <= 0 || !due(p.refillAt) {
-		return
-	}
-	if calm {
-		p.backoff.Reset()
-	}
-	p.pause = p.nextPause(p.pause)
-	p.refillAt = time.Now().Add(p.pause)
-}
-
-// due reports whether t has come.
-func due(t time.Time) bool { return !time.Now().Before(t) }
-
 // discard takes a slot that the caller owns out of the pool.
 func (p *Pool[T]) discard(s *slot[T], reason Reason, dead *health.DeadError) {
-	p.condemn(s, reason, dead)
-	p.closeSlot(s, s.res)
+	defer p.closeSlot(s, s.res)
+	tell, _ := p.condemn(s, reason, dead)
+	tell()
 }
 
 // letGo takes a slot out of the pool without closing its connection.
@@ -118,9 +107,10 @@ func (p *Pool[T]) letGo(s *slot[T]) {
 	s.closing.Store(true) // so that a death leaves it alone
 	p.unwatch(s)
 	p.stopHeartbeat(s)
-	p.condemn(s, ReasonHijacked, nil)
+	tell, _ := p.condemn(s, ReasonHijacked, nil)
 	p.forget(s)
 	p.vacate(s.res)
+	tell()
 }
 
 // forget ends the account of a slot.
@@ -141,8 +131,7 @@ func (p *Pool[T]) unwatch(s *slot[T]) {
 
 // closeSlot closes the connection in the background, once: as the Config says,
 // after an abort if it is known to be dead. The place, if the caller has it to
-// give, comes free when the connection is closed, or before that if closing it
-// may take its time.
+// give, comes free when the connection is closed.
 func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
 	p.wg.add() // before anybody can see that the slot is being closed, and wait for it
 	if s.closing.Swap(true) {
@@ -154,37 +143,45 @@ func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
 	p.mu.Lock()
 	dead := s.death != nil
 	p.mu.Unlock()
-	quick := dead || s.quick && p.config.Close == nil
-	if !quick {
-		p.vacate(place)
-	}
 	go func() {
 		defer p.wg.done()
 		p.unwatch(s)
 		if dead {
-			abort(s.conn, true) // also under a probe, which may not notice otherwise
+			p.abort(s.conn) // also under a probe, which may not notice otherwise
 		}
 		p.stopHeartbeat(s)
-		if !dead && p.config.Close == nil {
-			abort(s.conn, false)
-		}
-		if quick {
+		if dead {
 			p.vacate(place)
+			place = nil
 		}
-		p.closeValue(s)
+		closed := run(func() { p.closeGently(s, dead) })
+		if !await(closed, p.config.CloseTimeout, p.hurried) {
+			p.abort(s.conn)
+			await(closed, abortedAfter, nil)
+		}
+		p.vacate(place)
 	}()
 }
 
+// closeGently is Config.Close, or else the connection's.
+func (p *Pool[T]) closeGently(s *slot[T], dead bool) {
+	switch {
+	case p.config.Close != nil && p.closeValue(s.value) && !dead:
+		_ = guard("Close", s.conn.Close)
+	case p.config.Close == nil && !dead:
+		_ = guard("Close", s.conn.Close)
+	}
+}
+
 // closeValue is Config.Close, if there is one. There is nobody to tell of its
-// error; if it does not return, the connection may not be closed yet.
-func (p *Pool[T]) closeValue(s *slot[T]) {
+// error. It reports whether it did not return, so that the connection may not be
+// closed yet.
+func (p *Pool[T]) closeValue(value T) (panicked bool) {
 	if p.config.Close == nil {
-		return
+		return false
 	}
-	err := guard("Close", func() error { return p.config.Close(s.value) })
-	if _, ok := err.(*PanicError); ok {
-		abort(s.conn, false)
-	}
+	_, panicked = errors.AsType[*PanicError](guard("Close", func() error { return p.config.Close(value) }))
+	return panicked
 }
 
 // vacate gives a place back, if there is one, and has it filled again.
@@ -201,27 +198,63 @@ func (p *Pool[T]) vacate(place *puddle.Resource[*slot[T]]) {
 	p.nudge()
 }
 
-// abort closes conn. A dead peer is sent no more than a RST, what is left to
+// abort closes conn at once: the peer is sent no more than a RST, what is left to
 // send is forgotten, and the socket goes before those who would say goodbye on
-// it, as TLS does.
-func abort(conn net.Conn, dead bool) {
+// it, as TLS does. It does not wait for long for those.
+func (p *Pool[T]) abort(conn net.Conn) {
 	type socket interface {
 		SetLinger(sec int) error
 		Close() error
 	}
-	_ = guard("Close", func() error {
-		if c, ok := netconn.Find[socket](conn); ok && dead {
-			_ = c.SetLinger(0)
-			_ = c.Close()
-		}
-		return conn.Close()
-	})
+	await(run(func() {
+		_ = guard("Close", func() error {
+			if c, ok := netconn.Find[socket](conn); ok {
+				_ = c.SetLinger(0)
+				_ = c.Close()
+			}
+			return conn.Close()
+		})
+	}), abortedAfter, nil)
+}
+
+// abortedAfter is how long it may take to return from a Close of what was
+// aborted.
+const abortedAfter = 100 * time.Millisecond
+
+// run runs f, and closes done at its end.
+func run(f func()) (done <-chan struct{}) {
+	c := make(chan struct{})
+	go func() {
+		defer close(c)
+		f()
+	}()
+	return c
+}
+
+// await waits for done, at most for so long and until hurried is closed, and
+// reports whether it is closed.
+func await(done <-chan struct{}, longest time.Duration, hurried <-chan struct{}) bool {
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+	case <-hurried:
+	}
+	select {
+	case <-done: // just then
+		return true
+	default:
+		return false
+	}
 }
 
 // destruct is what puddle calls for an idle slot when the pool is closed.
 func (p *Pool[T]) destruct(s *slot[T]) {
-	p.condemn(s, ReasonShutdown, nil)
-	p.closeSlot(s, nil)
+	defer p.closeSlot(s, nil)
+	tell, _ := p.condemn(s, ReasonShutdown, nil)
+	tell()
 }
 
 // putBack returns a slot after its use, which may have been faulty.
@@ -234,11 +267,9 @@ func (p *Pool[T]) putBack(s *slot[T], faulty bool) {
 		p.reset(s)
 	case faulty:
 		p.discard(s, ReasonFault, nil)
-	case s.late():
-		p.discard(s, ReasonUnread, nil)
 	default:
+		defer p.offer(s, used)
 		p.config.Observer.release()
-		p.offer(s, used)
 	}
 }
 
@@ -259,24 +290,28 @@ func (p *Pool[T]) unfitness(s *slot[T]) (Reason, *health.DeadError) {
 	if dead := lookAt(s); dead != nil {
 		return ReasonDead, dead
 	}
+	if s.sight == unread {
+		return ReasonUnread, nil
+	}
 	return "", nil
 }
 
 // lookAt asks the connection whether it is dead, and the kernel if the
-// connection does not know.
+// connection does not know. Only the slot's owner may.
 func lookAt[T any](s *slot[T]) *health.DeadError {
 	var err error
-	if s.vital != nil {
+	switch {
+	case s.vital != nil:
 		err = s.vital.Err()
-	} else {
+	case s.peek.raw != nil:
+		s.look()
+	default:
 		err = health.Check(s.conn)
 	}
-	if err == nil {
-		return nil
+	if dead, ok := errors.AsType[*health.DeadError](err); ok {
+		return dead
 	}
-	var dead *health.DeadError
-	errors.As(err, &dead)
-	return dead
+	return s.end
 }
 
 func (s *slot[T]) age() time.Duration { return time.Since(s.opened) }

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -54,11 +55,15 @@ func TestADeathIsActedOnWhateverItsCause(t *testing.T) {
 					if !v.closed.Load() {
 						t.Error("not closed")
 					}
-					if st := p.Stats(); st.Idle != 2 || st.Deaths[cause] != 1 || st.Recycled[ReasonDead] != 1 || st.Down {
+					reason, deaths := ReasonDead, int64(1)
+					if cause == health.LocalClosed {
+						reason, deaths = ReasonClosed, 0
+					}
+					if st := p.Stats(); st.Idle != 2 || st.Deaths[cause] != deaths || st.Recycled[reason] != 1 || st.Down {
 						t.Errorf("%+v", st)
 					}
-					if len(evicted) != 1 || evicted[0].Reason != ReasonDead || evicted[0].Conn != v || evicted[0].Err.Cause != cause ||
-						evicted[0].InUse != held || (evicted[0].Context != nil) != held || evicted[0].Age < 2*time.Second {
+					if len(evicted) != 1 || evicted[0].Reason != reason || evicted[0].Conn != v || (evicted[0].Err != nil) != (deaths > 0) ||
+						deaths > 0 && evicted[0].Err.Cause != cause || evicted[0].InUse != held || (evicted[0].Context != nil) != held || evicted[0].Age < 2*time.Second {
 						t.Errorf("evicted: %+v", evicted)
 					}
 				})
@@ -300,4 +305,38 @@ func TestInvalidatePartsWithEveryConnectionOfBefore(t *testing.T) {
 			t.Errorf("told %v", details)
 		}
 	})
+}
+
+// Drivers close themselves upon an error that they cannot go on after.
+func TestATThatClosesItselfUponAFailedCheckIsSuspectAndNotClosed(t *testing.T) {
+	t.Parallel()
+	for name, use := range map[string]func(c *Config[*fakeConn]){
+		"of Acquire":     func(c *Config[*fakeConn]) { c.CheckAfter = time.Second },
+		"of a heartbeat": func(c *Config[*fakeConn]) { c.Heartbeat = time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, func(c *Config[*fakeConn]) {
+					c.Check = func(ctx context.Context, c *fakeConn) error {
+						err := e.check(ctx, c)
+						if err != nil {
+							c.kill(health.LocalClosed)
+							c.Close()
+						}
+						return err
+					}
+					use(c)
+				})
+				acquire(t, p).Release()
+				e.all()[0].sick.Store(true)
+				time.Sleep(1500 * time.Millisecond)
+				acquire(t, p).Release()
+				st := p.Stats()
+				if st.Deaths[health.HeartbeatFailed] != 1 || st.Recycled[ReasonSuspect] != 1 || st.Deaths[health.LocalClosed] != 0 {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
 }

@@ -236,7 +236,7 @@ func TestAReplyThatComesLateNeverReachesTheNextCaller(t *testing.T) {
 		"before release":             {vital: true, want: true},
 		"before release, plain":      {want: true},
 		"after release, plain":       {late: true, want: true},
-		"after release, at a round":  {late: true, vital: true, want: true},
+		"after release":              {late: true, vital: true, want: true},
 		"the peer may speak unasked": {keep: true, vital: true},
 		"unasked, plain":             {keep: true, late: true},
 	} {
@@ -271,9 +271,6 @@ func TestAReplyThatComesLateNeverReachesTheNextCaller(t *testing.T) {
 			}
 			io.WriteString(server, "reply")
 			awaitReadable(t, client)
-			if test.late && test.vital {
-				p.sweep(p.consider) // what maintenance does every second
-			}
 			c.Release()
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
@@ -291,53 +288,110 @@ func awaitReadable(t *testing.T, c net.Conn) {
 	t.Helper()
 	var look peeker
 	look.at(c)
-	for deadline := time.Now().Add(10 * time.Second); !look.unread(); time.Sleep(100 * time.Microsecond) {
+	for deadline := time.Now().Add(10 * time.Second); !lookUnread(&look); time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing arrives")
 		}
 	}
 }
 
-func TestASlowCloseHoldsUpNobody(t *testing.T) {
+func lookUnread(p *peeker) bool {
+	seen, _ := p.see()
+	return seen != clean
+}
+
+func TestASlowCloseKeepsItsPlaceUpToCloseTimeout(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		takes, timeout, want time.Duration
+	}{
+		"a second":       {time.Second, 0, time.Second},
+		"hours":          {time.Hour, 0, defaultCloseTimeout + abortedAfter},
+		"hours, bounded": {time.Hour, time.Second, time.Second + abortedAfter},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				t.Cleanup(func() { time.Sleep(100 * time.Hour) }) // for what goes on
+				p := newPool(t, e, func(c *Config[*fakeConn]) {
+					c.MaxConns, c.CloseTimeout = 1, test.timeout
+					c.Close = func(c *fakeConn) error {
+						time.Sleep(test.takes)
+						return c.Close()
+					}
+				})
+				start := time.Now()
+				for range 20 {
+					acquire(t, p).Close() // does not block
+				}
+				acquire(t, p).Release()
+				if took := time.Since(start); took != 20*test.want {
+					t.Errorf("took %v", took)
+				}
+				if _, _, most := e.counts(); most > 1 {
+					t.Errorf("%d were open", most)
+				}
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				if e.mostUnclosed > 1 {
+					t.Errorf("%d were not closed", e.mostUnclosed)
+				}
+			})
+		})
+	}
+}
+
+func TestASlowCloseOfWhatIsDeadKeepsNoPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := new(endpoint)
+		t.Cleanup(func() { time.Sleep(100 * time.Hour) }) // for what goes on
 		var closing atomic.Int32
 		p := newPool(t, e, func(c *Config[*fakeConn]) {
 			c.MaxConns = 1
 			c.Close = func(c *fakeConn) error {
 				closing.Add(1)
-				if c.Err() != nil && !c.closed.Load() {
+				if !c.closed.Load() {
 					t.Error("asked to close a dead connection that is open")
 				}
 				time.Sleep(time.Hour)
-				return c.Conn.Close()
+				return nil
 			}
 		})
-		start := time.Now()
-		for range 5 {
-			c := acquire(t, p)
-			c.Close()
-			synctest.Wait()
-		}
 		c := acquire(t, p)
+		start := time.Now()
 		c.Value().kill(health.Reset) // nobody to say goodbye to
 		c.Release()
-		acquire(t, p).Close()
+		acquire(t, p).Hijack().Close()
 		synctest.Wait()
-		if took := time.Since(start); took != 0 && took > time.Second {
-			t.Errorf("took %v", took)
-		}
-		if closing.Load() != 7 {
-			t.Errorf("%d closed", closing.Load())
-		}
-		shut := time.Now()
-		p.Close()
-		if took := time.Since(shut); took < time.Hour-time.Second {
-			t.Errorf("Close did not wait for Config.Close: %v", took)
+		if took := time.Since(start); took > 0 || closing.Load() != 1 {
+			t.Errorf("took %v, %d closed", took, closing.Load())
 		}
 	})
 }
+
+func TestWhatCannotEvenBeAbortedKeepsNoPlaceForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		t.Cleanup(func() { time.Sleep(100 * time.Hour) }) // for what goes on
+		p := newWrapped(t, e, func(c *fakeConn) closeHangs { return closeHangs{c} }, func(c *Config[closeHangs]) { c.MaxConns = 1 })
+		start := time.Now()
+		acquireWrapped(t, p).Close()
+		dead := acquireWrapped(t, p)
+		dead.Value().kill(health.Reset)
+		dead.Release()
+		acquireWrapped(t, p).Release()
+		if took := time.Since(start); took > defaultCloseTimeout+2*lateAfter {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// closeHangs is a connection whose Close takes hours.
+type closeHangs struct{ *fakeConn }
+
+func (c closeHangs) Close() error { time.Sleep(10 * time.Hour); return c.fakeConn.Close() }
 
 func TestACloseFreesThePlaceOnceTheConnectionIsClosed(t *testing.T) {
 	t.Parallel()

@@ -17,14 +17,23 @@ func (p *Pool[T]) Invalidate(reason string) {
 }
 
 // Shutdown closes the pool in good order: it hands nothing out any more, ends
-// every wait with [ErrClosed], waits until what is in use was released or ctx
-// ends, and then aborts what is left, which it counts. When it returns, every
-// connection is closed (Config.Close included) and every goroutine has ended.
-// The error is ctx.Err() if anything was aborted. It may be called more than
+// every wait with [ErrClosed], and waits until what is in use was released and
+// all connections are closed, by Config.Close. When ctx ends it aborts what is
+// left, counts what was in use of it, and returns. Then every connection is
+// closed and every goroutine of the pool has ended, but for functions of the
+// Config that do not return: a Close that goes on after its connection was
+// aborted, and others a second after their ctx ended.
+// The error is ctx.Err() if anything in use was aborted. It may be called more than
 // once and by several goroutines, each of which waits for the end; not by a hook
 // of the Observer, nor by Dial, Open, Close, Check or Reset.
 func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
-	first := p.shutDown()
+	defer context.AfterFunc(ctx, p.hasten)()
+	return p.shutdown(ctx)
+}
+
+// shutdown waits until ctx ends for what is in use.
+func (p *Pool[T]) shutdown(ctx context.Context) (aborted int, err error) {
+	p.shutDown()
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
@@ -37,28 +46,28 @@ func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
 		<-gone
 	}
 	p.wg.Wait()
-	if first {
-		p.config.Observer.closed()
-	}
+	p.told.Do(p.config.Observer.closed)
 	if aborted == 0 {
 		err = nil
 	}
 	return aborted, err
 }
 
-// Close shuts the pool down at once: what is in use is aborted. It waits as
-// [Pool.Shutdown] does, and may be called as that.
+// Close shuts the pool down at once: what is in use is aborted. It waits for the
+// rest to be closed, which takes no longer than CloseTimeout, and may be called as
+// [Pool.Shutdown].
 func (p *Pool[T]) Close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, _ = p.Shutdown(ctx)
+	_, _ = p.shutdown(ctx)
 }
 
-// shutDown ends all waiting and dialling; it reports whether this was the first
-// call.
-func (p *Pool[T]) shutDown() (first bool) {
+// hasten has nothing waited for any more that takes its time to close.
+func (p *Pool[T]) hasten() { p.hastened.Do(func() { close(p.hurried) }) }
+
+// shutDown ends all waiting and dialling.
+func (p *Pool[T]) shutDown() {
 	p.mu.Lock()
-	first = !p.closed
 	p.closed = true
 	aside := p.aside
 	p.aside = nil
@@ -72,14 +81,15 @@ func (p *Pool[T]) shutDown() (first bool) {
 		p.outages.end(false)
 	}
 	p.mu.Unlock()
-	p.tellOutages()
+	defer p.tellOutages()
 	p.epoch.Or(shut)
 	p.end()
+	p.mu.Lock()
 	p.failWaiters(ErrClosed)
+	p.mu.Unlock()
 	for _, s := range aside {
-		p.discard(s, ReasonShutdown, nil)
+		defer p.discard(s, ReasonShutdown, nil)
 	}
-	return first
 }
 
 // abortHeld closes what is in use under its users' hands.
@@ -91,22 +101,29 @@ func (p *Pool[T]) abortHeld() (aborted int) {
 	}
 	p.mu.Unlock()
 	for _, s := range held {
-		turn := s.turn.Load()
-		if turn&inUse == 0 {
-			continue
+		if turn := s.turn.Load(); turn&inUse != 0 && p.abortSlot(s, turn) {
+			aborted++
 		}
-		p.condemn(s, ReasonShutdown, nil)
-		if !s.giveUp(turn) {
-			continue // released at the last moment
-		}
-		aborted++
-		p.leave()
-		s.closing.Store(true)
-		p.forget(s)
-		p.unwatch(s)
-		p.stopHeartbeat(s)
-		abort(s.conn, true)
-		p.vacate(s.res)
 	}
 	return aborted
+}
+
+// abortSlot closes the connection of a slot in use, unless it is released at the
+// last moment.
+func (p *Pool[T]) abortSlot(s *slot[T], turn uint64) (aborted bool) {
+	tell, _ := p.condemn(s, ReasonShutdown, nil)
+	defer tell()
+	if !s.giveUp(turn) {
+		return false
+	}
+	p.leave()
+	s.closing.Store(true)
+	p.forget(s)
+	p.wg.Go(func() {
+		p.unwatch(s)
+		p.abort(s.conn)
+		p.stopHeartbeat(s)
+		p.vacate(s.res)
+	})
+	return true
 }

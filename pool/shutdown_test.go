@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -215,24 +214,5 @@ func TestNobodyIsPutAsideInAClosedPool(t *testing.T) {
 		synctest.Wait() // it waits for the slot that is ours
 		p.putAside(s)
 		<-closed
-	})
-}
-
-func TestADialThatDoesNotListenIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		e := new(endpoint)
-		p := newPool(t, e, func(c *Config[*fakeConn]) {
-			c.MinConns = 1
-			c.Dial = func(context.Context) (net.Conn, error) {
-				time.Sleep(time.Minute)
-				return e.dial(context.Background())
-			}
-		})
-		synctest.Wait()
-		p.Close()
-		if e.unclosed != 0 || e.dials != 1 {
-			t.Errorf("%d left open of %d", e.unclosed, e.dials)
-		}
 	})
 }

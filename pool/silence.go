@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"net"
+	"syscall"
 	"time"
 
 	"example.com/hale/health"
@@ -19,12 +21,7 @@ func (p *Pool[T]) lastHeard(remote string, dead *health.DeadError) (last time.Ti
 		p.mu.Unlock()
 		return last
 	}
-	conns := make([]*slot[T], 0, len(p.filled))
-	for s := range p.filled {
-		if !s.unfit.Load() && (remote == "" || s.remote == remote) {
-			conns = append(conns, s)
-		}
-	}
+	conns := p.alive(remote)
 	p.mu.Unlock()
 	for _, s := range conns {
 		info, waits := s.unanswered()
@@ -41,12 +38,31 @@ func before(heard time.Time, dead *health.DeadError) bool {
 	return dead != nil && dead.Unanswered > 0 && !heard.After(dead.Detected.Add(-dead.Unanswered))
 }
 
+// infoOf returns what asks the kernel about conn, or nil if it does not tell.
+func infoOf(conn net.Conn) func() (health.Info, error) {
+	if i, ok := netconn.Find[interface{ Info() (health.Info, error) }](conn); ok {
+		return i.Info
+	}
+	sc, ok := netconn.Find[syscall.Conn](conn)
+	if !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	info := func() (health.Info, error) { return health.Inspect(raw) }
+	if _, err := info(); err != nil {
+		return nil
+	}
+	return info
+}
+
 // unanswered asks the kernel whether the peer leaves anything unanswered.
 func (s *slot[T]) unanswered() (info health.Info, yes bool) {
-	i, ok := netconn.Find[interface{ Info() (health.Info, error) }](s.conn)
-	if !ok {
+	if s.info == nil {
 		return info, false
 	}
-	info, err := i.Info()
+	info, err := s.info()
 	return info, err == nil && (info.Probes > 0 || info.Retransmits > 0)
 }

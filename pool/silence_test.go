@@ -92,10 +92,10 @@ func TestAnOutageThatBeginsWithADialKnowsOfTheSilence(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		infos map[int]health.Info
-		began time.Duration // before the detection, 1 s after the dial began
+		began time.Duration // before the detection, 1 s after the dial began and a second more for a reply if one may come
 	}{
 		"one waits for an answer": {map[int]health.Info{1: silent(2*time.Second, 1, 0)}, 3 * time.Second},
-		"none does":               {map[int]health.Info{1: silent(2*time.Second, 0, 0)}, time.Second},
+		"none does":               {map[int]health.Info{1: silent(2*time.Second, 0, 0)}, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -107,7 +107,7 @@ func TestAnOutageThatBeginsWithADialKnowsOfTheSilence(t *testing.T) {
 				h.setDelay(time.Second)
 				h.setRefuse(errRefused)
 				go func() { _, _ = p.Acquire(t.Context()) }()
-				time.Sleep(1500 * time.Millisecond)
+				time.Sleep(2500 * time.Millisecond)
 				held.Value().kill(health.SendTimeout)
 				h.setRefuse(nil)
 				time.Sleep(time.Minute)

@@ -22,24 +22,30 @@ import (
 // slot is one place in the pool, and the connection in it once it is filled.
 // What holds it in puddle is a resource; a slot is filled once.
 type slot[T any] struct {
-	res    *puddle.Resource[*slot[T]]
-	value  T
-	conn   net.Conn
-	vital  vital                          // nil if the connection does not tell of itself
-	meter  *netconn.Meter                 // of the connection
-	check  func(context.Context, T) error // nil if nobody can tell whether it works
-	opened time.Time
-	expiry time.Time // zero is never
-	epoch  uint64    // of the pool when the dial began
-	remote string
-	peek   peeker
-	quick  bool             // closing it takes no time
-	pulse  *heartbeat.Pulse // locked by who owns the slot; nil without heartbeats
+	res        *puddle.Resource[*slot[T]]
+	value      T
+	conn       net.Conn
+	vital      vital                          // nil if the connection does not tell of itself
+	meter      *netconn.Meter                 // of the connection
+	check      func(context.Context, T) error // nil if nobody can tell whether it works
+	opened     time.Time
+	expiry     time.Time // zero is never
+	epoch      uint64    // of the pool when the dial began
+	remote     string
+	info       func() (health.Info, error) // nil if the kernel does not tell
+	peek       peeker
+	keepUnread bool
+	pulse      *heartbeat.Pulse // locked by who owns the slot; nil without heartbeats
 
 	// Of whoever owns it.
-	proved  time.Time // when a check last passed
-	faults  uint64    // what the connection had counted before this use
-	checked bool      // a check has passed since the pulse was locked
+	proved  time.Time         // when a check last passed
+	faults  uint64            // what the connection had counted before this use
+	asked   uint64            // how many dials of the pool had failed before this use, or check
+	checked bool              // a check has passed since the pulse was locked
+	fault   string            // what Reset failed with
+	served  bool              // it was used before this use
+	sight   sight             // what a look has shown
+	end     *health.DeadError // and of what the connection is over then
 
 	// turn is the generation of the slot's use, shifted, and whether it is in
 	// use. A Conn carries the turn that it was made for; whoever moves the slot
@@ -60,7 +66,10 @@ type slot[T any] struct {
 	used    atomic.Bool   // Value was called
 	written atomic.Uint64 // what the connection had counted before
 
+	answered atomic.Uint64 // of the last use or check that had a reply: asked
+
 	holder  holder      // kept only for an Observer
+	probed  atomic.Bool // Check or Reset is at it
 	closing atomic.Bool // somebody has taken it on him to close it, or to let it go
 }
 
@@ -117,11 +126,32 @@ func (s *slot[T]) suspect() bool { return s.vital != nil && s.vital.State() == h
 func (s *slot[T]) begin() {
 	if s.used.Load() {
 		s.used.Store(false)
+		s.served = true
 	}
 	s.faults = s.meter.Faults()
 	if written := s.meter.Written(); written != s.written.Load() {
 		s.written.Store(written)
 	}
+}
+
+// endWell takes note of a use that ended without a fault: if it has sent
+// anything, there was a reply, as far as can be told without the kernel.
+func (s *slot[T]) endWell() {
+	if s.info == nil && s.answered.Load() != s.asked && s.used.Load() && s.meter.Written() != s.written.Load() {
+		s.answered.Store(s.asked)
+	}
+}
+
+// repliedSince reports whether the peer has sent anything since then.
+func (s *slot[T]) repliedSince(ask asking) bool {
+	if s.answered.Load() >= ask.number {
+		return true
+	}
+	if s.info == nil {
+		return false
+	}
+	info, err := s.info()
+	return err == nil && info.BytesReceived > 0 && time.Now().Add(-info.SinceReceived).After(ask.since)
 }
 
 // faulty reports whether a read or write failed during the use.

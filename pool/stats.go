@@ -30,7 +30,8 @@ type Stats struct {
 	OutageTime    time.Duration // of those, from the silence on
 	Silence       time.Duration // of all deaths, from the peer's last sign of life
 	Invalidations uint64        // how often Invalidate was called
-	Down          bool          // the endpoint cannot be reached
+	Down          bool          // an outage runs, and neither a dial nor a reply has reached the endpoint since it began
+	Full          bool          // the endpoint serves, but its last dial failed: no more connections than these
 }
 
 // stats is what is counted. Its user holds the pool's mutex.
@@ -88,7 +89,7 @@ func (p *Pool[T]) Stats() Stats {
 		Dials: p.stats.dials, DialErrors: p.stats.dialErrors, DialTime: p.stats.dialTime, Retries: p.stats.retries,
 		Deaths: maps.Clone(p.stats.deaths), Recycled: maps.Clone(p.stats.recycled),
 		Outages: p.stats.outages, OutageTime: p.stats.outageTime, Silence: p.stats.silence,
-		Invalidations: p.epoch.Load() &^ shut, Down: p.down,
+		Invalidations: p.epoch.Load() &^ shut, Down: p.reconnector.state == down, Full: p.reconnector.state == full,
 	}
 	for s := range p.filled {
 		if s.held() {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/jackc/puddle/v2"
 )
 
 // A seeker is one caller's way to a connection.
@@ -15,6 +17,7 @@ type seeker[T any] struct {
 	tried    bool            // nothing was idle a moment ago
 	mayCheck bool            // no check has failed this caller yet
 	waits    bool            // it has had to wait
+	waiting  bool            // and does
 	began    time.Time       // of its wait, if anybody asks
 	outage   uint64          // that it waits for, or 0
 }
@@ -58,8 +61,7 @@ func (k *seeker[T]) queueUp() (*slot[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	p.feed() // somebody may have released one before we stood in the queue
-	p.dialForWaiters()
+	p.serve(w)
 	select {
 	case d := <-w.ready:
 		p.idlers.Put(w)
@@ -73,12 +75,26 @@ func (k *seeker[T]) queueUp() (*slot[T], error) {
 	}
 }
 
+// serve gives w what somebody may have released before it stood in the queue,
+// and dials for it. It leaves the queue if that panics.
+func (p *Pool[T]) serve(w *waiter[T]) {
+	returned := false
+	defer func() {
+		if !returned {
+			_ = p.giveUp(w, nil)
+		}
+	}()
+	p.feed()
+	p.dialForWaiters()
+	returned = true
+}
+
 // wait notes that the caller has to wait, and tells the Observer, once.
 func (k *seeker[T]) wait() {
 	if k.waits {
 		return
 	}
-	k.waits = true
+	k.waits, k.waiting = true, true
 	n := k.pool.waiting.Add(1)
 	if o := k.pool.config.Observer; o.wantsWaits() {
 		k.began = time.Now()
@@ -92,7 +108,7 @@ func (k *seeker[T]) done(err error) {
 	if !k.waits {
 		return
 	}
-	k.pool.waiting.Add(-1)
+	k.leave()
 	if err == nil {
 		k.pool.waits.Add(1)
 	}
@@ -101,12 +117,23 @@ func (k *seeker[T]) done(err error) {
 	}
 }
 
+// leave ends the wait, if there is one.
+func (k *seeker[T]) leave() {
+	if k.waiting {
+		k.waiting = false
+		k.pool.waiting.Add(-1)
+	}
+}
+
 // waitError is why a caller's wait ended in nothing.
 func (p *Pool[T]) waitError(ctxErr error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if o := p.outages.current; o != nil && o.Dial != nil {
+	switch o := p.outages.current; {
+	case o != nil:
 		return &unavailableError{dial: o.Dial, ctx: ctxErr}
+	case ctxErr == context.DeadlineExceeded && p.dialing > 0 && len(p.filled) == 0:
+		return &unavailableError{ctx: ctxErr} // the first dial hangs
 	}
 	return unsent(ctxErr)
 }
@@ -204,7 +231,7 @@ func (p *Pool[T]) enqueue(ctx context.Context, head bool) (*waiter[T], error) {
 	switch o := p.outages.current; {
 	case p.closed:
 		return nil, ErrClosed
-	case p.config.FailFast && p.down && o != nil && o.Dial != nil:
+	case p.config.FailFast && p.reconnector.state == down && o != nil && o.Dial != nil:
 		return nil, &unavailableError{dial: o.Dial}
 	}
 	w.ctx = ctx
@@ -283,15 +310,32 @@ func (p *Pool[T]) sweep(f func(s *slot[T])) {
 	p.mu.Lock()
 	p.sweeping++
 	p.mu.Unlock()
-	for _, res := range slices.Backward(p.slots.AcquireAllIdle()) {
-		if s := p.own(res); s != nil {
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.sweeping--
+		p.startDials()
+	}()
+	p.forEach(p.slots.AcquireAllIdle(), f)
+}
+
+// forEach has f deal with slots that puddle has given, the last one first, and
+// gives those back that f, which may panic, does not come to.
+func (p *Pool[T]) forEach(all []*puddle.Resource[*slot[T]], f func(s *slot[T])) {
+	left := len(all)
+	defer func() {
+		for _, res := range slices.Backward(all[:left]) {
+			if s := p.own(res); s != nil {
+				p.offer(s, unused)
+			}
+		}
+	}()
+	for left > 0 {
+		left--
+		if s := p.own(all[left]); s != nil {
 			f(s)
 		}
 	}
-	p.mu.Lock()
-	p.sweeping--
-	p.startDials()
-	p.mu.Unlock()
 }
 
 // offer gives a free slot to whoever waits, or else to everybody.
@@ -322,10 +366,8 @@ const (
 	unused afterwards = false
 )
 
-// failWaiters ends every wait.
+// failWaiters ends every wait. The caller holds p.mu.
 func (p *Pool[T]) failWaiters(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for outage := p.outages.id(); p.waiters.len() > 0; {
 		w := p.waiters.first
 		p.dequeue(w)
