@@ -20,11 +20,14 @@ func (s *soaking) rest(when string) error {
 	defer s.load.gate.Unlock()
 	s.downtime.rests(true)
 	defer s.downtime.rests(false)
+	s.history.begins(quiet, 0)
+	defer s.history.ends(quiet, 0)
 	if err := s.settle(); err != nil {
 		return err
 	}
 	held := s.acquireAll()
 	defer release(held)
+	s.outages.settled(when, s.pool.Stats())
 	sample, err := s.sample(when, len(held))
 	if err != nil {
 		return err
