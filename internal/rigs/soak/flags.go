@@ -17,6 +17,7 @@ type options struct {
 	workers int
 	within  time.Duration
 	kinds   []kind
+	fast    bool
 	json    bool
 }
 
@@ -39,6 +40,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	fs.IntVar(&o.workers, "workers", 32, "`number` of workers, 1 to 1000, that share three connections for every four")
 	fs.DurationVar(&o.within, "within", 3*time.Second, "`time` within which connections notice a dead peer, as sockopt.Within has it")
 	fs.Func("faults", "`kinds` of faults, with commas between (default all)", o.choose)
+	fs.BoolVar(&o.fast, "failfast", false, "requests fail at once while no server can be reached, as pool.Config.FailFast has it")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object and nothing else")
 	o.kinds = kinds
 	err = fs.Parse(args, out, o.check)

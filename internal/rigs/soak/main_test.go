@@ -187,7 +187,7 @@ func checkGrowth(t *testing.T, r result) {
 
 func TestInterruptingEndsItWithTheReportSoFar(t *testing.T) {
 	t.Parallel()
-	p := start(t, "-for", "10m", "-workers", "8", "-seed", "4")
+	p := start(t, "-for", "10m", "-workers", "8", "-seed", "4", "-failfast")
 	p.waitFor(t, " is over") // after a fault at least
 	begun := time.Now()
 	if err := p.Process.Signal(os.Interrupt); err != nil {
@@ -234,5 +234,5 @@ func TestBadUsageIsOneClearLine(t *testing.T) {
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	programtest.Help(t, parse, "-for", "-seed", "-workers", "-within", "-faults", "-json", "\n  1 ", "\n  3 ", "\n  130 ")
+	programtest.Help(t, parse, "-for", "-seed", "-workers", "-within", "-faults", "-failfast", "-json", "\n  1 ", "\n  3 ", "\n  130 ")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/hale/internal/lab/wait"
 	"example.com/hale/pool"
 )
 
@@ -74,7 +75,7 @@ func (s *soaking) acquireAll() (held []pool.Conn[*session]) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience())
 	defer cancel()
 	for len(held) < s.conns() {
-		c, err := s.pool.Acquire(ctx)
+		c, err := s.acquire(ctx)
 		if err != nil {
 			s.findings.add(checkPlaces, "only %d of %d connections are to be had: %v; %+v", len(held), s.conns(), err, s.pool.Stats())
 			return held
@@ -91,6 +92,17 @@ func (s *soaking) acquireAll() (held []pool.Conn[*session]) {
 		}
 	}
 	return held
+}
+
+// acquire waits for the end of an outage, whether the pool does or not: one may
+// be just ending.
+func (s *soaking) acquire(ctx context.Context) (pool.Conn[*session], error) {
+	for {
+		c, err := s.pool.Acquire(ctx)
+		if !errors.Is(err, pool.ErrUnavailable) || wait.Sleep(ctx, time.Millisecond) != nil {
+			return c, err
+		}
+	}
 }
 
 func release(held []pool.Conn[*session]) {

@@ -123,6 +123,7 @@ func (s *soaking) newPool() (*pool.Pool[*session], error) {
 		DialTimeout:     dialTimeout,
 		CheckAfter:      2 * time.Second,
 		Heartbeat:       time.Second,
+		FailFast:        s.fast,
 		Observer:        pool.Tee(s.outages.observe(), &pool.Observer{Evict: s.tally.evicted}),
 		Backoff: func() backoff.BackOff {
 			return backoff.NewExponentialBackOff(backoff.WithInitialInterval(20*time.Millisecond),
