@@ -19,6 +19,7 @@ const (
 	checkAlive      checkName = "a server that answers is not given up"
 	checkOutages    checkName = "an outage is that of a server that does not answer"
 	checkHealed     checkName = "every outage ends, and soon"
+	checkLost       checkName = "an outage counts the connections that were lost to it"
 	checkDead       checkName = "no connection is handed out dead"
 	checkStalls     checkName = "replies come as long as a server is well"
 	checkPlaces     checkName = "the pool has all its places"
@@ -29,7 +30,7 @@ const (
 
 // checks are all of them, in the order in which they are printed.
 var checks = []checkName{
-	checkEnds, checkMatched, checkRuns, checkPromise, checkAlive, checkOutages, checkHealed,
+	checkEnds, checkMatched, checkRuns, checkPromise, checkAlive, checkOutages, checkHealed, checkLost,
 	checkDead, checkStalls, checkPlaces, checkGoroutines, checkFDs, checkHeap,
 }
 

@@ -15,13 +15,35 @@ type outages struct {
 
 	mu    sync.Mutex // guards what follows
 	open  map[uint64]pool.Outage
+	lost  []time.Time // when connections died
 	begun int64
 	ended int64
 }
 
 // observe returns an Observer that tells o.
 func (o *outages) observe() *pool.Observer {
-	return &pool.Observer{OutageBegin: o.begin, OutageEnd: o.end}
+	return &pool.Observer{OutageBegin: o.begin, OutageEnd: o.end, Evict: o.evicted}
+}
+
+// evicted notes a connection that has died.
+func (o *outages) evicted(i pool.EvictInfo) {
+	if i.Err == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lost = append(o.lost, i.Err.Detected)
+}
+
+// deaths are those of an outage, and of just before: a server that is killed
+// closes its connections before anybody finds it gone. The caller holds o.mu.
+func (o *outages) deaths(out pool.Outage) (n int) {
+	for _, at := range o.lost {
+		if at.After(out.Began.Add(-aftermath)) && !at.After(out.Ended) {
+			n++
+		}
+	}
+	return n
 }
 
 // begin notes an outage. Only a server that does not answer is one: not one
@@ -52,6 +74,9 @@ func (o *outages) end(out pool.Outage) {
 	}
 	delete(o.open, out.ID)
 	o.ended++
+	if n := o.deaths(out); out.Lost > n {
+		o.findings.add(checkLost, "%d have died: %v", n, out)
+	}
 	switch after := o.history.longestWithout(span{out.Detected, out.Ended}, troubled, 0); {
 	case out.Ended.Before(out.Detected) || !out.Healed:
 		o.findings.add(checkHealed, "it did not heal: %v", out)

@@ -96,6 +96,32 @@ func onlyFinding(t *testing.T, f *findings, c checkName, want string) {
 	}
 }
 
+func TestAnOutageHasLostWhatDiedInIt(t *testing.T) {
+	t.Parallel()
+	for lost, wrong := range []bool{false, false, false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var found findings
+			o := &outages{options: options{within: testWithin}, findings: &found, history: new(history)}
+			dies := func(cause *health.DeadError) { o.evicted(pool.EvictInfo{Err: cause}) }
+			dies(&health.DeadError{Detected: time.Now()}) // long before
+			time.Sleep(time.Minute)
+			dies(&health.DeadError{Detected: time.Now()})
+			out := ofFreeze(o.history)
+			dies(&health.DeadError{Detected: out.Detected})
+			dies(nil) // for another reason
+			dies(&health.DeadError{Detected: out.Ended.Add(1)})
+			out.Lost = lost
+			o.begin(out)
+			o.end(out)
+			if wrong {
+				onlyFinding(t, &found, checkLost, "2 have died: ")
+			} else {
+				onlyFinding(t, &found, "", "")
+			}
+		})
+	}
+}
+
 func TestOutagesAreCountedAsThePoolDoes(t *testing.T) {
 	t.Parallel()
 	var found findings

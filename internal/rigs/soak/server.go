@@ -51,7 +51,7 @@ type server struct {
 // A peer is a client's connection.
 type peer struct {
 	*net.TCPConn
-	refused bool // the server is full
+	refused bool // the server is full; guarded by its mu
 	half    bool // half-closed; guarded by the server's mu
 
 	asked   atomic.Uint64 // requests that have come
