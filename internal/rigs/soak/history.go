@@ -13,7 +13,7 @@ type history struct {
 	episodes []episode
 }
 
-// An episode is a fault, or a quiet moment, that has begun.
+// An episode is a fault, or what is no fault and of interest, that has begun.
 type episode struct {
 	kind   kind
 	server int
@@ -63,6 +63,8 @@ func (c choice) at(server int) choice {
 var (
 	// mute are the faults in which a server, or its machine, does not answer.
 	mute = of(freeze, kill, stop, slowReader)
+	// unreached are those, and the outages that follow of them.
+	unreached = of(freeze, kill, stop, slowReader, outage)
 	// troubled are those, and the times in which nobody could notice an answer.
 	troubled = of(freeze, kill, stop, slowReader, standstill, quiet)
 )

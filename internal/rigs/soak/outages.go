@@ -15,7 +15,8 @@ type outages struct {
 
 	mu    sync.Mutex // guards what follows
 	open  map[uint64]pool.Outage
-	lost  []time.Time // when connections died
+	over  []pool.Outage // since the last quiet moment
+	lost  []time.Time   // when connections died
 	begun int64
 	ended int64
 }
@@ -59,6 +60,7 @@ func (o *outages) begin(out pool.Outage) {
 		o.findings.add(checkOutages, "outage %d was told after %d, with %d that had not ended", out.ID, o.begun-1, len(o.open))
 	}
 	o.open[out.ID] = out
+	o.history.begins(outage, 0)
 	if s := (span{out.Began, out.Detected}); s.to.Before(s.from) || !o.history.any(s, mute) {
 		o.findings.add(checkOutages, "no server was mute: %v", out)
 	}
@@ -74,9 +76,8 @@ func (o *outages) end(out pool.Outage) {
 	}
 	delete(o.open, out.ID)
 	o.ended++
-	if n := o.deaths(out); out.Lost > n {
-		o.findings.add(checkLost, "%d have died: %v", n, out)
-	}
+	o.history.ends(outage, 0)
+	o.over = append(o.over, out)
 	switch after := o.history.longestWithout(span{out.Detected, out.Ended}, troubled, 0); {
 	case out.Ended.Before(out.Detected) || !out.Healed:
 		o.findings.add(checkHealed, "it did not heal: %v", out)
@@ -91,7 +92,8 @@ func (o *outages) healing() time.Duration {
 	return max(o.longestSilence(), dialTimeout) + dialTimeout + longestPause + tolerance
 }
 
-// settled looks at a quiet moment: there is no outage. It may just be ending.
+// settled looks at a quiet moment: there is no outage, and all deaths were told.
+// One may just be ending.
 func (o *outages) settled(when string, st pool.Stats) {
 	for end := time.Now().Add(tolerance); o.running() > 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 	}
@@ -100,6 +102,12 @@ func (o *outages) settled(when string, st pool.Stats) {
 	for _, out := range o.open {
 		o.findings.add(checkHealed, "%s: an outage goes on: %v; %+v", when, out, st)
 	}
+	for _, out := range o.over {
+		if n := o.deaths(out); out.Lost > n {
+			o.findings.add(checkLost, "%d have died: %v", n, out)
+		}
+	}
+	o.over = nil
 }
 
 func (o *outages) running() int {

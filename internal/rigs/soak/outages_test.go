@@ -113,6 +113,7 @@ func TestAnOutageHasLostWhatDiedInIt(t *testing.T) {
 			out.Lost = lost
 			o.begin(out)
 			o.end(out)
+			o.settled("now", pool.Stats{})
 			if wrong {
 				onlyFinding(t, &found, checkLost, "2 have died: ")
 			} else {
@@ -181,13 +182,13 @@ func TestADeathBySilenceIsThatOfAMuteServer(t *testing.T) {
 
 func TestARequestThatReachedNoServerNeedsAMuteOne(t *testing.T) {
 	t.Parallel()
-	unreached := fmt.Errorf("acquire: %w", errors.Join(pool.ErrUnavailable, context.DeadlineExceeded))
+	unavailable := fmt.Errorf("acquire: %w", errors.Join(pool.ErrUnavailable, context.DeadlineExceeded))
 	for _, test := range []struct {
 		kind kind
 		err  error
 		want checkName
 	}{
-		{kill, unreached, ""}, {full, unreached, checkOutages}, {full, nil, ""}, {full, context.DeadlineExceeded, ""},
+		{kill, unavailable, ""}, {outage, unavailable, ""}, {full, unavailable, checkOutages}, {full, nil, ""}, {full, context.DeadlineExceeded, ""},
 	} {
 		var found findings
 		w := worker{load: &load{findings: &found, history: new(history)}}

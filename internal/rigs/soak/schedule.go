@@ -23,7 +23,9 @@ const (
 	move       kind = "move"
 	standstill kind = "standstill"
 
-	quiet kind = "quiet" // a moment in which nobody asks, which is no fault
+	// These are no faults.
+	quiet  kind = "quiet"  // a moment in which nobody asks
+	outage kind = "outage" // the pool says so
 )
 
 var kinds = []kind{

@@ -201,9 +201,9 @@ func (w *worker) lives(f frame, err error) {
 }
 
 // explain looks whether a request that failed since there was no server to be
-// reached had cause to.
+// reached had cause to; an outage has to have one itself.
 func (w *worker) explain(f frame, s span, err error) {
-	if errors.Is(err, pool.ErrUnavailable) && !w.history.any(s, mute) {
+	if errors.Is(err, pool.ErrUnavailable) && !w.history.any(s, unreached) {
 		w.findings.add(checkOutages, "%v failed after %.2f s, and no server was mute: %v", number(f.number), s.to.Sub(s.from).Seconds(), err)
 	}
 }
