@@ -114,9 +114,11 @@ func (e entry) most() uint8 {
 }
 
 // settle keeps what is known of a request, or forgets it if it has ended and
-// can only be run too often.
+// can only be run too often. One that has never been attempted may not run at
+// all.
 func (a *account) settle(n uint64, e entry) {
-	if (e.outcome == replied || e.outcome == failed) && e.runs > 0 && e.runs >= e.most() {
+	over := (e.outcome == replied || e.outcome == failed) && e.runs > 0
+	if over && e.runs >= e.most() || e.outcome == unsent && e.attempts == 0 {
 		delete(a.open, n)
 		return
 	}

@@ -49,6 +49,7 @@ func TestTheLedgerCatchesWhatIsWrongAndNothingElse(t *testing.T) {
 		{"idempotent and run once more than sent", true, []step{attempts, runs, attempts, runs, replies, runs}, checkRuns, "1-1 was run again"},
 		{"unsent and run before", false, []step{attempts, runs, withheld}, checkRuns, "1-1 was said to be unsent"},
 		{"unsent and run after", false, []step{attempts, withheld, balances, runs}, checkRuns, "1-1 was said to be unsent"},
+		{"never attempted and run after", false, []step{withheld, balances, runs}, checkRuns, "1-1 was run again"},
 		{"idempotent, unsent and run", true, []step{attempts, runs, attempts, withheld}, checkRuns, "1-1 (idempotent, 2 attempts) was said to be unsent"},
 		{"replied to and not run", false, []step{attempts, replies}, checkRuns, "1-1 was replied to"},
 		{"run without a request", false, []step{attempts, runs, replies, runsNext}, checkRuns, "1-2 was run by A, and nobody"},
@@ -85,6 +86,9 @@ func TestTheAccountForgetsWhatIsSettled(t *testing.T) {
 		a.attempt(n)
 		a.run(n, "B")
 		a.end(n, replied)
+	}
+	for range 1000 {
+		a.end(a.begin(3, false), unsent)
 	}
 	if len(a.open) > 0 {
 		t.Errorf("%d requests are kept", len(a.open))

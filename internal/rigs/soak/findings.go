@@ -16,6 +16,10 @@ const (
 	checkMatched    checkName = "every reply is to its request"
 	checkRuns       checkName = "every request runs as often as its client was told"
 	checkPromise    checkName = "a silent peer is noticed within the promise"
+	checkAlive      checkName = "a server that answers is not given up"
+	checkOutages    checkName = "an outage is that of a server that does not answer"
+	checkHealed     checkName = "every outage ends, and soon"
+	checkLost       checkName = "an outage counts the connections that were lost to it"
 	checkDead       checkName = "no connection is handed out dead"
 	checkStalls     checkName = "replies come as long as a server is well"
 	checkPlaces     checkName = "the pool has all its places"
@@ -26,8 +30,8 @@ const (
 
 // checks are all of them, in the order in which they are printed.
 var checks = []checkName{
-	checkEnds, checkMatched, checkRuns, checkPromise, checkDead, checkStalls, checkPlaces,
-	checkGoroutines, checkFDs, checkHeap,
+	checkEnds, checkMatched, checkRuns, checkPromise, checkAlive, checkOutages, checkHealed, checkLost,
+	checkDead, checkStalls, checkPlaces, checkGoroutines, checkFDs, checkHeap,
 }
 
 // findings are the violations of the checks. Their use is safe for several

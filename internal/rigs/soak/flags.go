@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"example.com/hale/internal/lab/program"
@@ -14,6 +16,8 @@ type options struct {
 	seed    uint64
 	workers int
 	within  time.Duration
+	kinds   []kind
+	fast    bool
 	json    bool
 }
 
@@ -31,13 +35,28 @@ var exits = program.Exits{
 
 func parse(args []string, out io.Writer) (o options, err error) {
 	fs := program.NewFlags("soak", exits)
-	fs.DurationVar(&o.total, "for", time.Minute, "`time` of load, at least 10s; half a minute has all kinds of faults, as a rule")
+	fs.DurationVar(&o.total, "for", time.Minute, "`time` of load, at least 10s; a minute has all kinds of faults, as a rule")
 	fs.Uint64Var(&o.seed, "seed", 1, "`number` that the faults are a function of")
 	fs.IntVar(&o.workers, "workers", 32, "`number` of workers, 1 to 1000, that share three connections for every four")
 	fs.DurationVar(&o.within, "within", 3*time.Second, "`time` within which connections notice a dead peer, as sockopt.Within has it")
+	fs.Func("faults", "`kinds` of faults, with commas between (default all)", o.choose)
+	fs.BoolVar(&o.fast, "failfast", false, "requests fail at once while no server can be reached, as pool.Config.FailFast has it")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object and nothing else")
+	o.kinds = kinds
 	err = fs.Parse(args, out, o.check)
 	return o, err
+}
+
+// choose takes the names of kinds.
+func (o *options) choose(names string) error {
+	o.kinds = nil
+	for name := range strings.SplitSeq(names, ",") {
+		if !slices.Contains(kinds, kind(name)) {
+			return fmt.Errorf("no fault is called %q", name)
+		}
+		o.kinds = append(o.kinds, kind(name))
+	}
+	return nil
 }
 
 func (o *options) check() error {

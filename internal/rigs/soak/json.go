@@ -35,6 +35,8 @@ type result struct {
 	Stalls  times   `json:"stalls"`        // from a quarter of a second on
 	Fine    float64 `json:"stall_fine_s"`  // the longest of a stall while the server was well
 	FineMax float64 `json:"stall_limit_s"` // and what it may be
+	Calm    float64 `json:"stall_calm_s"`  // the longest of a stall long after a server was mute
+	CalmMax float64 `json:"stall_calm_limit_s"`
 
 	Silence    float64 `json:"silence_s"` // the longest before a death by silence
 	SilenceMax float64 `json:"silence_limit_s"`
@@ -71,6 +73,7 @@ func (s *soaking) printJSON(out io.Writer, bad error) error {
 		Outages: s.stats.Outages, OutageTime: s.stats.OutageTime.Seconds(),
 		Replies: timesOf(&s.tally.replies), Stalls: timesOf(&s.tally.stalls),
 		Fine: s.tally.fine.Seconds(), FineMax: s.patience().Seconds(),
+		Calm: s.tally.calm.Seconds(), CalmMax: longestCalm.Seconds(),
 		Silence: s.tally.silence.Seconds(), SilenceMax: s.longestSilence().Seconds(),
 		Growth: growth, Held: bad == nil, Findings: s.findings.all(),
 	}

@@ -5,6 +5,7 @@
 //	go run ./soak                                 # one minute
 //	go run ./soak -for 1h -seed 7 -workers 32
 //	go run ./soak -for 10m -seed 8 -json
+//	go run ./soak -faults early-close,full        # of all kinds, these
 //
 // Two servers, processes of their own, stand behind one name. Every request
 // has a number, and both sides keep account of it, so that at the end each
@@ -21,11 +22,22 @@
 //   - reset: some of its connections are reset
 //   - half-close: it closes its side of some connections, and reads on
 //   - slow-reader: it stops reading from some connections, and goes on later
+//   - early-close: it closes each connection after 1 to 5 s, and is well otherwise
+//   - full: it keeps some connections, and refuses others, by a reply or a close
+//   - unasked: it says a second line after some replies, or a notice to the idle
 //   - move: the name leads to the other server, and the pool may be told
+//   - standstill: this process itself is stopped, by a child that has it go on
 //
-// They overlap. After each round of all seven there is a quiet moment: no
+// They overlap. After each round of all eleven there is a quiet moment: no
 // fault, no request under way, and every connection of the pool acquired at
 // once. Goroutines, descriptors and heap are counted there.
+//
+// Only a server that is frozen, killed or stopped, or does not read, is an
+// outage, and only its connections may die of silence. Nobody may get a
+// connection on which something had been said before it was asked for.
+//
+// An interactive shell takes a program that stands still for one that the user
+// has suspended, unless something stands between, as go run does.
 //
 // It needs Linux, and root or the right to make a user namespace.
 package main
@@ -39,6 +51,9 @@ import (
 func main() {
 	if address := os.Getenv(serveEnv); address != "" {
 		os.Exit(serve(address))
+	}
+	if d := os.Getenv(stopEnv); d != "" {
+		os.Exit(stopParent(d))
 	}
 	program.MainIsolated("soak", parse, run)
 }

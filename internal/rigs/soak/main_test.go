@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if address := os.Getenv(serveEnv); address != "" {
 		os.Exit(serve(address))
 	}
+	if d := os.Getenv(stopEnv); d != "" {
+		os.Exit(stopParent(d))
+	}
 	if os.Getenv(commandEnv) != "" {
 		program.MainIsolated("soak", parse, run)
 	}
@@ -87,15 +90,15 @@ func (p *command) waitFor(t *testing.T, text string) {
 	}
 }
 
-func TestHalfAMinuteOfEveryKindOfFault(t *testing.T) {
+func TestAMinuteOfEveryKindOfFault(t *testing.T) {
 	t.Parallel()
-	p := start(t, "-for", "28s", "-seed", "2180", "-json")
+	p := start(t, "-for", "40s", "-seed", "1199", "-json")
 	status := p.status()
 	var r result
 	if err := json.Unmarshal([]byte(p.stdout.String()), &r); err != nil {
 		t.Fatalf("%v: %s%s", err, &p.stdout, &p.stderr)
 	}
-	if status != program.Held || !r.Held || len(r.Findings) > 0 {
+	if held := status == program.Held; held != r.Held || held != (len(r.Findings) == 0) || !known(r.Findings) {
 		t.Errorf("status %d, held %v, %+v\n%s", status, r.Held, r.Findings, &p.stderr)
 	}
 	for _, k := range kinds {
@@ -111,6 +114,21 @@ func TestHalfAMinuteOfEveryKindOfFault(t *testing.T) {
 	checkGrowth(t, r)
 }
 
+// known reports whether what was found is only what a pool is known to do: what
+// a server says unasked is taken for an answer by a heartbeat, since nothing
+// looks before, and by the first use of a connection; and an outage is said to
+// have lost connections that were closed long before.
+func known(found map[checkName]finding) bool {
+	for c, f := range found {
+		for _, text := range f.First {
+			if c != checkLost && !strings.Contains(text, "had said unasked") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // checkErrors checks that every error has a cause, and that connections went
 // for the reasons that the seed's faults give them: its freeze and its stop last
 // longer than any detection takes, and its move comes when all is well.
@@ -119,7 +137,7 @@ func checkErrors(t *testing.T, r result) {
 	for _, n := range r.Errors {
 		sum += n
 	}
-	if sum != r.Failed || r.Errors[causeUnexplained] > 0 || r.Errors[causeWrongReply] > 0 {
+	if sum != r.Failed || r.Errors[causeUnexplained] > 0 {
 		t.Errorf("%d failed: %v %v", r.Failed, r.Errors, r.Unexplained)
 	}
 	if r.Errors[causeShortDeadline] == 0 {
@@ -129,8 +147,8 @@ func checkErrors(t *testing.T, r result) {
 		r.Deaths["reset"]+r.Deaths["peer_closed"] == 0 {
 		t.Errorf("connections died of %v", r.Deaths)
 	}
-	if r.Outages == 0 || r.Recycled["invalid"] == 0 {
-		t.Errorf("%d outages, recycled %v", r.Outages, r.Recycled)
+	if r.Outages == 0 || r.Recycled["invalid"] == 0 || r.Recycled["unread"] == 0 || r.DialErrors == 0 {
+		t.Errorf("%d outages, recycled %v, %d dials failed", r.Outages, r.Recycled, r.DialErrors)
 	}
 }
 
@@ -144,8 +162,8 @@ func checkTimes(t *testing.T, r result) {
 	if r.Silence < 1 || r.Silence > r.SilenceMax || r.SilenceMax != r.Promise+1 {
 		t.Errorf("silence before a death: %v s of %v s", r.Silence, r.SilenceMax)
 	}
-	if r.Fine > r.FineMax {
-		t.Errorf("a stall while the server was well: %v s of %v s", r.Fine, r.FineMax)
+	if r.Fine > r.FineMax || r.Calm > r.CalmMax {
+		t.Errorf("a stall while the server was well: %v s of %v s; long after one was mute: %v s of %v s", r.Fine, r.FineMax, r.Calm, r.CalmMax)
 	}
 }
 
@@ -170,7 +188,7 @@ func checkGrowth(t *testing.T, r result) {
 
 func TestInterruptingEndsItWithTheReportSoFar(t *testing.T) {
 	t.Parallel()
-	p := start(t, "-for", "10m", "-workers", "8", "-seed", "4")
+	p := start(t, "-for", "10m", "-workers", "8", "-seed", "4", "-failfast")
 	p.waitFor(t, " is over") // after a fault at least
 	begun := time.Now()
 	if err := p.Process.Signal(os.Interrupt); err != nil {
@@ -210,11 +228,12 @@ func TestBadUsageIsOneClearLine(t *testing.T) {
 		[2]string{"-workers 1001", "-workers 1001: not 1 to 1000"},
 		[2]string{"-seed -1", `invalid value "-1" for flag -seed`},
 		[2]string{"-within 1s", "1s"},
+		[2]string{"-faults stop,flood", `no fault is called "flood"`},
 		[2]string{"-nonsense", "flag provided but not defined: -nonsense"},
 		[2]string{"extra", `unexpected argument "extra"`})
 }
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	programtest.Help(t, parse, "-for", "-seed", "-workers", "-within", "-json", "\n  1 ", "\n  3 ", "\n  130 ")
+	programtest.Help(t, parse, "-for", "-seed", "-workers", "-within", "-faults", "-failfast", "-json", "\n  1 ", "\n  3 ", "\n  130 ")
 }

@@ -33,6 +33,8 @@ const recordSize = 16
 type order struct {
 	Do    verb    `json:"do"`
 	Share float64 `json:"share,omitempty"`
+	Most  int     `json:"most,omitempty"`
+	Tell  bool    `json:"tell,omitempty"`
 }
 
 type verb string
@@ -45,6 +47,12 @@ const (
 	doDropHalf  verb = "drop-half" // closes what was half-closed
 	doSlow      verb = "slow"
 	doGoOn      verb = "go-on"
+	doEarly     verb = "early" // closes connections early
+	doKeep      verb = "keep"  // does not any more
+	doFull      verb = "full"  // has no more than Most, and tells the others if Tell says so
+	doRoom      verb = "room"  // has room for all
+	doChat      verb = "chat"  // says more than it is asked, after a share of the replies
+	doHush      verb = "hush"  // does not any more
 	doMark      verb = "mark"
 )
 

@@ -61,6 +61,14 @@ func (s *soaking) printCounts(b *strings.Builder) {
 	died := rows(deaths)
 	printRow(b, row{"connections that died", sum(died)}, fmt.Sprintf("of %d", s.stats.Dials-s.stats.DialErrors))
 	printParts(b, died)
+	reasons := make(map[string]int64)
+	for reason, n := range s.stats.Recycled {
+		reasons[string(reason)] = n
+	}
+	left := rows(reasons)
+	printRow(b, row{"connections that left", sum(left)}, "")
+	printParts(b, left)
+	printRow(b, row{"dials that failed", s.stats.DialErrors}, fmt.Sprintf("of %d", s.stats.Dials))
 	printRow(b, row{"outages", s.stats.Outages}, fmt.Sprintf("%.1f s in all", s.stats.OutageTime.Seconds()))
 }
 
@@ -98,6 +106,7 @@ func (s *soaking) printTimes(b *strings.Builder) {
 	printTimes(b, fmt.Sprintf("stalls, from %v on", stallFrom), &s.tally.stalls)
 	fmt.Fprintf(b, "\n%-55s%11s%11s\n", "", "longest", "at most")
 	printLongest(b, "part of a stall in which the server was well", s.tally.fine, s.patience())
+	printLongest(b, "part of it long after a server was mute", s.tally.calm, longestCalm)
 	printLongest(b, "silence before a death by silence", s.tally.silence, s.longestSilence())
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"syscall"
+	"time"
 )
 
 // bound makes a process die with this one, and apart from its terminal: an
@@ -14,6 +15,15 @@ func bound() *syscall.SysProcAttr {
 func (p *process) stop() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
 
 func (p *process) cont() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// stopFor stops another process for a time.
+func stopFor(pid int, d time.Duration) error {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	time.Sleep(d)
+	return syscall.Kill(pid, syscall.SIGCONT)
+}
 
 // countFDs counts the descriptors of this process.
 func countFDs() (int, error) {

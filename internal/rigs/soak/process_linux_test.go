@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,39 @@ func TestServersDieWithTheProgram(t *testing.T) {
 	}
 }
 
+func TestAProcessStandsStillForATime(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-for", "10m", "-workers", "1")
+	p.waitFor(t, "the load begins")
+	const d = 300 * time.Millisecond
+	begun, over := time.Now(), make(chan error)
+	go func() { over <- stopFor(p.Process.Pid, d) }()
+	for end := time.Now().Add(10 * time.Second); state(p.Process.Pid) != "T"; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it goes on")
+		}
+	}
+	if err := <-over; err != nil || time.Since(begun) < d {
+		t.Errorf("after %v: %v", time.Since(begun), err)
+	}
+	for end := time.Now().Add(10 * time.Second); state(p.Process.Pid) == "T"; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not go on")
+		}
+	}
+	if err := p.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	p.status()
+}
+
+// state is the letter that the kernel has for what a process does.
+func state(pid int) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(b), ") ")
+	return rest[:min(1, len(rest))]
+}
+
 // children are the process ids of those that a process has started.
 func children(t *testing.T, pid int) (all []string) {
 	t.Helper()
@@ -48,7 +82,7 @@ func children(t *testing.T, pid int) (all []string) {
 
 // alive reports whether a process runs; what nobody has waited for does not.
 func alive(pid string) bool {
-	b, err := os.ReadFile("/proc/" + pid + "/stat")
-	_, state, _ := strings.Cut(string(b), ") ")
-	return err == nil && !strings.HasPrefix(state, "Z")
+	n, err := strconv.Atoi(pid)
+	now := state(n)
+	return err == nil && now != "" && now != "Z"
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"time"
 )
 
 // A request and its reply are frames of the same form: a header, and a body
@@ -21,9 +22,22 @@ const (
 	mostSize   = 1 << 20
 )
 
-// ping is the bit of the numbers that stand for no request: their reply only
-// says that the server serves.
-const ping = 1 << 63
+// Bits of the numbers that stand for no request.
+const (
+	// ping is that of a frame whose reply only says that the server serves.
+	ping = 1 << 63
+	// notice is that of what the server says unasked; the rest is when, in
+	// microseconds of Unix time.
+	notice = 1 << 62
+	// refusal is that of the reply of a server that is full.
+	refusal = 1 << 61
+)
+
+// noticeNow is the number of a notice that goes out now.
+func noticeNow() uint64 { return notice | uint64(time.Now().UnixMicro()) }
+
+// said is when a notice was.
+func said(number uint64) time.Time { return time.UnixMicro(int64(number &^ notice)) }
 
 // A wrongFrame is one that no fault explains: it belongs to another request, or
 // to two.
@@ -39,8 +53,13 @@ type number uint64
 const sequenceBits = 40
 
 func (n number) String() string {
-	if n&ping != 0 {
+	switch {
+	case n&ping != 0:
 		return fmt.Sprintf("ping %d", uint64(n&^ping))
+	case n&notice != 0:
+		return "what was said unasked at " + said(uint64(n)).Format("15:04:05.000")
+	case n&refusal != 0:
+		return "a refusal"
 	}
 	return fmt.Sprintf("%d-%d", uint64(n>>sequenceBits), uint64(n&(1<<sequenceBits-1)))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/hale/internal/lab/wait"
 	"example.com/hale/pool"
 )
 
@@ -20,11 +21,14 @@ func (s *soaking) rest(when string) error {
 	defer s.load.gate.Unlock()
 	s.downtime.rests(true)
 	defer s.downtime.rests(false)
+	s.history.begins(quiet, 0)
+	defer s.history.ends(quiet, 0)
 	if err := s.settle(); err != nil {
 		return err
 	}
 	held := s.acquireAll()
 	defer release(held)
+	s.outages.settled(when, s.pool.Stats())
 	sample, err := s.sample(when, len(held))
 	if err != nil {
 		return err
@@ -71,7 +75,7 @@ func (s *soaking) acquireAll() (held []pool.Conn[*session]) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience())
 	defer cancel()
 	for len(held) < s.conns() {
-		c, err := s.pool.Acquire(ctx)
+		c, err := s.acquire(ctx)
 		if err != nil {
 			s.findings.add(checkPlaces, "only %d of %d connections are to be had: %v; %+v", len(held), s.conns(), err, s.pool.Stats())
 			return held
@@ -88,6 +92,17 @@ func (s *soaking) acquireAll() (held []pool.Conn[*session]) {
 		}
 	}
 	return held
+}
+
+// acquire waits for the end of an outage, whether the pool does or not: one may
+// be just ending.
+func (s *soaking) acquire(ctx context.Context) (pool.Conn[*session], error) {
+	for {
+		c, err := s.pool.Acquire(ctx)
+		if !errors.Is(err, pool.ErrUnavailable) || wait.Sleep(ctx, time.Millisecond) != nil {
+			return c, err
+		}
+	}
 }
 
 func release(held []pool.Conn[*session]) {

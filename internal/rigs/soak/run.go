@@ -30,6 +30,8 @@ type soaking struct {
 	findings findings
 	account  *account
 	downtime downtime
+	history  history
+	outages  outages
 	tally    tally
 	servers  [2]*process
 	name     *nameServer
@@ -53,7 +55,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		s.line.Out, show = io.Discard, s.printJSON
 	}
 	s.account = newAccount(&s.findings)
-	s.tally = tally{options: o, findings: &s.findings, downtime: &s.downtime, counts: counts{errors: make(map[string]int)}}
+	s.outages = outages{options: o, findings: &s.findings, history: &s.history}
+	s.tally = tally{options: o, findings: &s.findings, downtime: &s.downtime, history: &s.history, counts: counts{errors: make(map[string]int)}}
 	if !o.json {
 		s.printHead(out)
 	}
@@ -94,7 +97,7 @@ func (s *soaking) measure(ctx context.Context) (err error) {
 	if s.pool, err = s.newPool(); err != nil {
 		return err
 	}
-	s.load = load{options: s.options, pool: s.pool, account: s.account, findings: &s.findings, tally: &s.tally}
+	s.load = load{options: s.options, pool: s.pool, account: s.account, findings: &s.findings, tally: &s.tally, history: &s.history}
 	err = s.work(ctx)
 	return errors.Join(err, s.wind(err))
 }
@@ -120,6 +123,8 @@ func (s *soaking) newPool() (*pool.Pool[*session], error) {
 		DialTimeout:     dialTimeout,
 		CheckAfter:      2 * time.Second,
 		Heartbeat:       time.Second,
+		FailFast:        s.fast,
+		Observer:        pool.Tee(s.outages.observe(), &pool.Observer{Evict: s.tally.evicted}),
 		Backoff: func() backoff.BackOff {
 			return backoff.NewExponentialBackOff(backoff.WithInitialInterval(20*time.Millisecond),
 				backoff.WithMaxInterval(longestPause*2/3), // and half of that by chance
@@ -159,7 +164,7 @@ func (s *soaking) suffer(ctx context.Context, start time.Time) error {
 	if err := s.rest("after warm-up"); err != nil {
 		return err
 	}
-	for i, r := range plan(s.seed, s.total, s.within) {
+	for i, r := range plan(s.options) {
 		// A quiet moment may have taken longer than was planned.
 		origin := later(start, time.Now().Add(-r.start))
 		if err := s.round(ctx, origin, r); err != nil {
@@ -188,7 +193,7 @@ func (r round) events() []event {
 	var events []event
 	for _, f := range r.faults {
 		events = append(events, event{at: f.start, fault: f})
-		if f.end > f.start {
+		if f.heals() {
 			events = append(events, event{at: f.end, fault: f, heals: true})
 		}
 	}
@@ -243,6 +248,7 @@ func (s *soaking) wind(failed error) error {
 		return err
 	}
 	s.compare(s.before, s.after)
+	s.outages.counted(s.stats)
 	s.findings.compareHeap(s.quiet)
 	return nil
 }

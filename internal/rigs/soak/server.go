@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/hale/health/healthtest"
@@ -40,13 +41,21 @@ type server struct {
 	conns  map[*peer]struct{}
 	frozen bool
 	thaws  []func() error
+	early  bool    // connections are closed early
+	most   int     // how many connections it has; 0 is no limit
+	tells  bool    // the refused are told that it is full
+	chat   float64 // the share of the replies after which it says more
 	closed bool
 }
 
 // A peer is a client's connection.
 type peer struct {
 	*net.TCPConn
-	half bool // half-closed; guarded by the server's mu
+	refused bool // the server is full; guarded by its mu
+	half    bool // half-closed; guarded by the server's mu
+
+	asked   atomic.Uint64 // requests that have come
+	writing sync.Mutex    // held while a frame is written
 
 	mu   sync.Mutex    // guards slow
 	slow chan struct{} // closed when reading may go on; nil if it may
@@ -74,27 +83,43 @@ func (s *server) accept() {
 		}
 		p := &peer{TCPConn: c.(*net.TCPConn)}
 		_ = p.SetReadBuffer(serverBuffer) // a larger one is slower to fill
-		if s.admit(p) {
+		if serve := s.admit(p); serve != nil {
 			s.wg.Go(func() {
-				for s.answer(p) == nil {
-				}
+				serve(p)
 				s.dismiss(p)
 			})
 		}
 	}
 }
 
-// admit takes a connection in; one that had been waiting to be accepted when
-// the server was frozen is frozen with it.
-func (s *server) admit(p *peer) bool {
+// admit takes a connection in, and returns what is to be done with it, if
+// anything; one that had been waiting to be accepted when the server was frozen
+// is frozen with it.
+func (s *server) admit(p *peer) (serve func(*peer)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.frozen && s.keep(healthtest.Freeze(p.TCPConn)) != nil {
 		abort(p)
-		return false
+		return nil
+	}
+	serve = s.serve
+	if s.most > 0 && s.count() >= s.most {
+		p.refused = true
+		if serve = s.refuse; !s.tells {
+			p.Close()
+			return nil
+		}
 	}
 	s.conns[p] = struct{}{}
-	return true
+	if s.early {
+		hangUpEarly(p)
+	}
+	return serve
+}
+
+func (s *server) serve(p *peer) {
+	for s.answer(p) == nil {
+	}
 }
 
 func (s *server) dismiss(p *peer) {
@@ -148,6 +173,7 @@ func (s *server) answer(p *peer) error {
 		}
 		return err
 	}
+	p.asked.Add(1)
 	s.running.RLock()
 	defer s.running.RUnlock()
 	if f.number&ping == 0 {
@@ -155,11 +181,21 @@ func (s *server) answer(p *peer) error {
 		time.Sleep(rand.N(mostWork))
 	}
 	_ = p.SetWriteDeadline(time.Now().Add(replyTimeout)) // fails if the write will
-	err = writeFrame(p, frame{number: f.number, size: f.want})
+	err = p.say(frame{number: f.number, size: f.want})
 	if s.isHalf(p) {
 		return nil // it reads on
 	}
+	if err == nil {
+		s.sayMore(p)
+	}
 	return err
+}
+
+// say writes a frame.
+func (p *peer) say(f frame) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return writeFrame(p, f)
 }
 
 func (s *server) record(what record, which uint64) {

@@ -32,6 +32,12 @@ func (s *server) obey(o order) (conns int, err error) {
 		return s.each(s.some(o.Share), s.halfClose), nil
 	case doDropHalf:
 		return s.each(s.halves(), func(p *peer) { p.Close() }), nil
+	case doEarly, doKeep:
+		return s.setEarly(o.Do == doEarly), nil
+	case doFull, doRoom:
+		return s.setMost(o.Most, o.Tell), nil
+	case doChat, doHush:
+		return s.setChat(o.Share), nil
 	}
 	return 0, fmt.Errorf("an order to %q", o.Do)
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 )
 
@@ -15,6 +17,15 @@ var serverNames = [2]string{"A", "B"}
 
 // hosts are addresses of the loopback interface, one for each server.
 var hosts = [2]string{"127.0.0.2", "127.0.0.3"}
+
+// serverAt is the server at an address, or -1.
+func serverAt(address net.Addr) int {
+	if address == nil {
+		return -1
+	}
+	host, _, _ := net.SplitHostPort(address.String())
+	return slices.Index(hosts[:], host)
+}
 
 const (
 	// orderTimeout is for a server's answer, which may be that it has started.

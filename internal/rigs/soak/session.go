@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -10,9 +11,11 @@ import (
 
 // A session is what is pooled: a connection, and what it is in the middle of.
 type session struct {
-	conn net.Conn
-	owed uint64 // the request whose reply is still to come, or 0
-	torn bool   // a frame was written or read in part
+	conn  net.Conn
+	owed  uint64    // the request whose reply is still to come, or 0
+	torn  bool      // a frame was written or read in part
+	uses  int       // requests that it was acquired for
+	since time.Time // from when on the server may have said something unasked; zero is for ever
 }
 
 // pings numbers them.
@@ -24,20 +27,25 @@ func open(ctx context.Context, conn net.Conn) (*session, error) {
 	return s, check(ctx, s)
 }
 
-// check is the pool's Check.
+// check is the pool's Check. It takes what lay unread before for an answer to
+// somebody else, as every protocol has to that does not number its requests.
 func check(_ context.Context, s *session) error {
-	return s.call(frame{number: ping | pings.Add(1)})
+	s.since = time.Now()
+	return s.ping()
 }
+
+func (s *session) ping() error { return s.call(frame{number: ping | pings.Add(1)}) }
 
 var errTorn = errors.New("a frame was written or read in part")
 
 // resync is the pool's Reset. It gets rid of a reply that is still to come,
 // which comes before the one to a ping.
-func resync(ctx context.Context, s *session) error {
+func resync(_ context.Context, s *session) error {
 	if s.torn {
 		return errTorn
 	}
-	return check(ctx, s)
+	s.since = time.Time{}
+	return s.ping()
 }
 
 // exchange sends a request and reads its reply, until the deadline.
@@ -45,6 +53,7 @@ func (s *session) exchange(deadline time.Time, request frame) error {
 	if s.owed != 0 {
 		return wrong("%v got a connection on which the reply to %v is still to come", number(request.number), number(s.owed))
 	}
+	s.uses++
 	if err := s.conn.SetDeadline(deadline); err != nil {
 		return err
 	}
@@ -52,7 +61,7 @@ func (s *session) exchange(deadline time.Time, request frame) error {
 }
 
 // call sends a request and reads frames up to its reply; before that comes
-// none but the one that was owed.
+// none but the one that was owed, and what the server says meanwhile.
 func (s *session) call(request frame) error {
 	s.torn = true
 	if err := writeFrame(s.conn, request); err != nil {
@@ -61,6 +70,7 @@ func (s *session) call(request frame) error {
 	s.torn = false
 	owed := s.owed
 	s.owed = request.number
+	var stale error
 	for {
 		got, err := s.read()
 		switch {
@@ -68,15 +78,35 @@ func (s *session) call(request frame) error {
 			return err
 		case got.number == owed:
 			owed = 0
+		case got.number == refusal:
+			return errFull
+		case got.number&(ping|notice) == notice:
+			stale = cmp.Or(stale, s.overheard(request.number, said(got.number)))
 		case got.number != request.number:
 			return wrong("asked %v, got the reply to %v", number(request.number), number(got.number))
 		case got.size != request.want:
 			return wrong("asked %v for %d bytes, got %d", number(request.number), request.want, got.size)
 		default:
 			s.owed = 0
-			return nil
+			return stale
 		}
 	}
+}
+
+// errFull is what a server says that takes no more connections.
+var errFull = errors.New("the server is full")
+
+// onItsWay is how long a busy machine may take from what the server says to
+// what can be read.
+const onItsWay = 50 * time.Millisecond
+
+// overheard is what the server has said unasked. If it was said before the
+// session was acquired, that should have been seen.
+func (s *session) overheard(asked uint64, at time.Time) error {
+	if lay := s.since.Sub(at); !s.since.IsZero() && lay > onItsWay {
+		return wrong("asked %v, in use %d of its connection, got what the server had said unasked %.3f s before that was asked for", number(asked), s.uses, lay.Seconds())
+	}
+	return nil
 }
 
 func (s *session) read() (frame, error) {

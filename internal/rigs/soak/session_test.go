@@ -79,6 +79,46 @@ func TestACrossedReplyIsCaught(t *testing.T) {
 	}
 }
 
+func TestWhatWasSaidUnaskedIsCaughtIfItLayThere(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, test := range []struct {
+		name  string
+		since time.Time
+		want  bool
+	}{
+		{"said before the connection was asked for", now.Add(onItsWay + time.Millisecond), true},
+		{"said at about that time", now.Add(onItsWay / 2), false},
+		{"said later", now.Add(-time.Second), false},
+		{"nobody minds", time.Time{}, false},
+	} {
+		s := scripted(t, frame{number: notice | uint64(now.UnixMicro())}, frame{number: 5})
+		s.since = test.since
+		err := s.exchange(time.Now().Add(time.Second), frame{number: 5})
+		_, isWrong := errors.AsType[*wrongFrame](err)
+		if isWrong != test.want || !isWrong && err != nil || s.owed != 0 {
+			t.Errorf("%s: %v, owed %d", test.name, err, s.owed)
+		}
+	}
+}
+
+func TestAPingMindsWhatLayThereToo(t *testing.T) {
+	t.Parallel()
+	s := &session{since: time.Now()}
+	err := s.overheard(ping|1, time.Now().Add(-time.Second))
+	if _, isWrong := errors.AsType[*wrongFrame](err); !isWrong {
+		t.Error(err)
+	}
+}
+
+func TestARefusalIsNoReply(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, frame{number: refusal})
+	if err := check(t.Context(), s); err != errFull {
+		t.Error(err)
+	}
+}
+
 func TestAReplyPiecedTogetherOfTwoIsCaught(t *testing.T) {
 	t.Parallel()
 	var one, other bytes.Buffer

@@ -72,7 +72,8 @@ func TestAStallIsAFindingIfTheServerWasWell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w downtime
 		var f findings
-		tally := tally{options: options{within: testWithin}, downtime: &w, findings: &f}
+		tally := tally{options: options{within: testWithin}, downtime: &w, history: new(history), findings: &f}
+		tally.history.begins(freeze, 0) // see the next test for a calm time
 		limit := tally.patience()
 		start := time.Now()
 		w.fails(0, true)
@@ -89,6 +90,29 @@ func TestAStallIsAFindingIfTheServerWasWell(t *testing.T) {
 		if got := f.all()[checkStalls].Count; got != 1 {
 			t.Errorf("%d findings", got)
 		}
+	})
+}
+
+func TestAStallIsAFindingMuchSoonerIfNoServerWasMute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var f findings
+		tally := tally{options: options{within: testWithin}, downtime: new(downtime), history: new(history), findings: &f}
+		start := time.Now()
+		tally.history.begins(stop, 1)
+		time.Sleep(time.Second)
+		tally.history.ends(stop, 1)
+		over := time.Now()
+		tally.history.begins(full, 0) // no excuse
+		time.Sleep(tally.deadline() + tolerance + longestCalm)
+		tally.wait(span{start, time.Now()})
+		tally.wait(span{start, over.Add(longestCalm)})
+		if len(f.all()) > 0 || tally.calm != longestCalm {
+			t.Errorf("%+v, %v", f.all(), tally.calm)
+		}
+		time.Sleep(time.Nanosecond)
+		tally.wait(span{start, time.Now()})
+		onlyFinding(t, &f, checkStalls, "for 2.00 s of them no server had been mute for long")
 	})
 }
 

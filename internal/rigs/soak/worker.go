@@ -20,6 +20,7 @@ type load struct {
 	account  *account
 	findings *findings
 	tally    *tally
+	history  *history
 
 	// gate is held for reading during a request, and for writing while nobody
 	// is to ask anything.
@@ -95,13 +96,16 @@ func (w *worker) request() {
 	}
 	o, err := w.send(ctx, how, f)
 	end := time.Now()
+	if how != impatient { // for one of milliseconds, every dial may take too long
+		w.explain(f, span{start, end}, err)
+	}
 	w.account.end(f.number, o)
 	w.tally.asked(end.Sub(start), err, how == impatient)
 	if o == replied && !w.waiting.IsZero() {
 		w.tally.wait(span{w.waiting, end})
 		w.waiting = time.Time{}
 	}
-	if took := end.Sub(start); took > patience+tolerance {
+	if took := end.Sub(start); took > patience+tolerance+w.history.stood(span{start, end}) {
 		w.findings.add(checkEnds, "%v took %.2f s, its deadline was %.2f s", number(f.number), took.Seconds(), patience.Seconds())
 	}
 	if wrong, ok := errors.AsType[*wrongFrame](err); ok {
@@ -133,7 +137,8 @@ func (w *worker) send(ctx context.Context, how way, f frame) (outcome, error) {
 		ctx = pool.Idempotent(ctx)
 		fallthrough
 	default:
-		err = w.pool.Do(ctx, func(ctx context.Context, s *session) error { return w.exchange(ctx, s, f) })
+		start := time.Now()
+		err = w.pool.Do(ctx, func(ctx context.Context, s *session) error { return w.exchange(ctx, s, f, start) })
 		safe = pool.SafeToRetry(err)
 	}
 	switch {
@@ -149,11 +154,12 @@ func (w *worker) send(ctx context.Context, how way, f frame) (outcome, error) {
 // of it can have left.
 func (w *worker) byHand(ctx context.Context, f frame) (safe bool, err error) {
 	for {
+		start := time.Now()
 		c, err := w.pool.Acquire(ctx)
 		if err != nil {
 			return pool.SafeToRetry(err), err
 		}
-		err = w.exchange(ctx, c.Value(), f)
+		err = w.exchange(ctx, c.Value(), f, start)
 		if err == nil {
 			c.Release()
 			return false, nil
@@ -171,15 +177,33 @@ func (w *worker) byHand(ctx context.Context, f frame) (safe bool, err error) {
 // and its use.
 const longDead = time.Second
 
-// exchange is one attempt.
-func (w *worker) exchange(ctx context.Context, s *session, f frame) error {
+// exchange is one attempt, on a session that was asked for at a time.
+func (w *worker) exchange(ctx context.Context, s *session, f frame, since time.Time) error {
 	if c, ok := hale.From(s.conn); ok {
-		dead, _ := errors.AsType[*health.DeadError](c.Err())
-		if dead != nil && time.Since(dead.Detected) > longDead {
-			w.findings.add(checkDead, "%v got one that had been dead for %.2f s: %v", number(f.number), time.Since(dead.Detected).Seconds(), dead)
-		}
+		w.lives(f, c.Err())
 	}
 	w.account.attempt(f.number)
 	end, _ := ctx.Deadline()
+	s.since = since
 	return s.exchange(end, f)
+}
+
+// lives looks at the error of a connection that was handed out.
+func (w *worker) lives(f frame, err error) {
+	dead, ok := errors.AsType[*health.DeadError](err)
+	if !ok {
+		return
+	}
+	now := time.Now()
+	if since := now.Sub(dead.Detected) - w.history.stood(span{dead.Detected, now}); since > longDead {
+		w.findings.add(checkDead, "%v got one that had been dead for %.2f s: %v", number(f.number), since.Seconds(), dead)
+	}
+}
+
+// explain looks whether a request that failed since there was no server to be
+// reached had cause to; an outage has to have one itself.
+func (w *worker) explain(f frame, s span, err error) {
+	if errors.Is(err, pool.ErrUnavailable) && !w.history.any(s, unreached) {
+		w.findings.add(checkOutages, "%v failed after %.2f s, and no server was mute: %v", number(f.number), s.to.Sub(s.from).Seconds(), err)
+	}
 }
