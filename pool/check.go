@@ -112,6 +112,12 @@ func (p *Pool[T]) reset(s *slot[T]) {
 // probe runs check on a slot that the caller owns, and discards the slot if it
 // fails.
 func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
+	if why == ReasonSuspect && s.look() != clean { // Check would take what lies there for its answer
+		if reason, dead := p.unfitness(s); reason != "" {
+			p.discard(s, reason, dead)
+			return false
+		}
+	}
 	refusals := p.refusals.Load()
 	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
 	ctx, cancel := awake.WithTimeout(p.life, p.config.CheckTimeout)
@@ -221,7 +227,7 @@ func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, silence time.Durati
 	if dead, ok := errors.AsType[*health.DeadError](err); ok && dead.Cause != health.LocalClosed {
 		return dead
 	}
-	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Err: err}
+	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: err}
 }
 
 // putAside keeps a slot from everybody, until maintenance sees it recovered or

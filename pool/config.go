@@ -127,9 +127,9 @@ type Config[T any] struct {
 
 	// KeepUnread allows unread bytes on a connection that is handed out: set it
 	// for protocols in which the peer speaks unasked, such as HTTP/2 and with it
-	// gRPC. Otherwise Acquire looks at the socket of one that was used before, and
-	// closes it if the peer has sent anything since, so that a late reply cannot
-	// reach the next caller. TLS records are let be, wherever TLS is, but for an
+	// gRPC. Otherwise Acquire looks at the socket of one that was used before, or that
+	// Open has used, and closes it if the peer has sent anything since, so that a
+	// late reply cannot reach the next caller; and so does whoever calls Check. TLS records are let be, wherever TLS is, but for an
 	// alert: they may be session tickets. It cannot be known on systems other than
 	// Unix. A caller who abandons a request has to Close the connection: a reply
 	// may arrive only after the next Acquire.

@@ -215,7 +215,7 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.meter = meterOf(conn)
 	s.info = infoOf(conn)
 	s.check = p.checkOf(conn)
-	s.keepUnread = p.config.KeepUnread
+	s.keepUnread, s.spoken = p.config.KeepUnread, p.config.Open != nil
 	if !s.keepUnread || s.vital == nil {
 		s.peek.at(conn)
 	}

@@ -230,3 +230,19 @@ func TestAnOutageOfASaturatedPoolEndsWhenTheEndpointIsReached(t *testing.T) {
 		}
 	})
 }
+
+// What died before a dial succeeded was not lost to the outage that begins later.
+func TestWhatAnOutageHasLostDiedInIt(t *testing.T) {
+	t.Parallel()
+	var o outages
+	for range 20 {
+		o.death(&health.DeadError{Cause: health.PeerClosed, Detected: time.Now()}, time.Time{}, 0)
+		o.succeeded()
+	}
+	for range 3 {
+		o.death(&health.DeadError{Cause: health.Reset, Detected: time.Now()}, time.Time{}, 0)
+	}
+	if !o.failed(errRefused, time.Now(), 0) || o.current.Lost != 3 {
+		t.Errorf("%+v", o.current)
+	}
+}

@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -117,6 +118,12 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 		p.nudgeTidy()
 		return nil
 	}
+	if s.look() != clean { // Check would take what lies there for its answer
+		if reason, dead := p.unfitness(s); reason != "" {
+			p.evictProbed(s, reason, dead)
+			return errNoHeartbeat
+		}
+	}
 	refusals := p.refusals.Load()
 	start := time.Now()
 	s.probed.Store(true)
@@ -135,6 +142,17 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 	}
 	p.failed(s, dead, took)
 	return err
+}
+
+// errNoHeartbeat ends the heartbeats of a slot that leaves the pool without one.
+var errNoHeartbeat = errors.New("pool: connection is not fit for a heartbeat")
+
+// evictProbed takes a slot out of the pool that its heartbeat has come upon.
+func (p *Pool[T]) evictProbed(s *slot[T], reason Reason, dead *health.DeadError) {
+	defer p.nudgeTidy()
+	defer func() { p.closeSlot(s, p.unpark(s)) }()
+	tell, _ := p.condemn(s, reason, dead)
+	tell()
 }
 
 // failed acts on a heartbeat that failed, unless the death itself was faster.

@@ -95,6 +95,7 @@ func (o *outages) failed(err error, since time.Time, waiters int) (begun bool) {
 // succeeded takes note of a dial that succeeded.
 func (o *outages) succeeded() {
 	if o.current == nil {
+		o.recent = 0 // what died before was not lost to an outage
 		return
 	}
 	if o.failing {

@@ -100,7 +100,7 @@ func classify(head []byte) (sight, error) {
 // look looks at the slot's socket for its owner, until it has seen something:
 // the kernel tells an error once.
 func (s *slot[T]) look() sight {
-	fresh := !s.served && !s.used.Load()
+	fresh := !s.spoken && !s.served && !s.used.Load()
 	if s.sight != clean || fresh && s.vital != nil {
 		return s.sight // of a fresh one nothing was asked
 	}

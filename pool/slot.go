@@ -35,6 +35,7 @@ type slot[T any] struct {
 	info       func() (health.Info, error) // nil if the kernel does not tell
 	peek       peeker
 	keepUnread bool
+	spoken     bool             // by Open, so that no greeting is to come
 	pulse      *heartbeat.Pulse // locked by who owns the slot; nil without heartbeats
 
 	// Of whoever owns it.

@@ -98,7 +98,7 @@ func TestAMinuteOfEveryKindOfFault(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.stdout.String()), &r); err != nil {
 		t.Fatalf("%v: %s%s", err, &p.stdout, &p.stderr)
 	}
-	if held := status == program.Held; held != r.Held || held != (len(r.Findings) == 0) || !known(r.Findings) {
+	if status != program.Held || !r.Held || len(r.Findings) > 0 {
 		t.Errorf("status %d, held %v, %+v\n%s", status, r.Held, r.Findings, &p.stderr)
 	}
 	for _, k := range kinds {
@@ -112,21 +112,6 @@ func TestAMinuteOfEveryKindOfFault(t *testing.T) {
 	checkErrors(t, r)
 	checkTimes(t, r)
 	checkGrowth(t, r)
-}
-
-// known reports whether what was found is only what a pool is known to do: what
-// a server says unasked is taken for an answer by a heartbeat, since nothing
-// looks before, and by the first use of a connection; and an outage is said to
-// have lost connections that were closed long before.
-func known(found map[checkName]finding) bool {
-	for c, f := range found {
-		for _, text := range f.First {
-			if c != checkLost && !strings.Contains(text, "had said unasked") {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // checkErrors checks that every error has a cause, and that connections went
