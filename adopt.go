@@ -95,7 +95,7 @@ func (d *Dialer) adoptNew(tcp *net.TCPConn) (*Conn, error) {
 	c, err := newConn(tcp, plan, d.Observer)
 	c.origin = fromOthers
 	if err == nil {
-		err = c.begin(d.Strict)
+		err = c.begin(d.KeepAlive, d.Strict)
 	}
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"example.com/hale/health"
 	"example.com/hale/health/deathwatch"
+	"example.com/hale/sockopt"
 )
 
 // What is made in a bubble must not be touched from outside: the runtime ends the
@@ -38,6 +39,12 @@ func TestAConnOfABubbleIsNotWatchedAndSaysSo(t *testing.T) {
 		c := conn.(*Conn)
 		if err := c.Unwatched(); !errors.Is(err, errors.ErrUnsupported) {
 			t.Error(err)
+		}
+		if got := c.Report().Got; got.UserTimeout == 0 {
+			t.Errorf("nobody bounds what is in flight: %v", got)
+		}
+		if report, err := c.SetOptions(sockopt.Within(10 * time.Second)); err != nil || report.Got.UserTimeout == 0 {
+			t.Errorf("set anew: %v, %v", report.Got, err)
 		}
 		if _, err := deathwatch.Watch(c.TCPConn, func(*health.DeadError) {}); !errors.Is(err, errors.ErrUnsupported) {
 			t.Error("a watch of the plain one:", err)

@@ -168,7 +168,7 @@ func controlOf(nd *net.Dialer) control {
 func (d *Dialer) adopt(tcp *net.TCPConn, plan sockopt.Plan) (net.Conn, error) {
 	c, err := newConn(tcp, plan, d.Observer)
 	if err == nil {
-		err = c.begin(d.Strict)
+		err = c.begin(d.KeepAlive, d.Strict)
 	}
 	if err != nil {
 		tcp.Close()

@@ -97,14 +97,15 @@ func NewListener(inner net.Listener, config *ListenConfig) (net.Listener, error)
 	if err != nil {
 		return nil, err
 	}
-	return &listener{Listener: inner, plan: plan, strict: config.Strict, observer: config.Observer}, nil
+	return &listener{Listener: inner, keepAlive: config.KeepAlive, plan: plan, strict: config.Strict, observer: config.Observer}, nil
 }
 
 type listener struct {
 	net.Listener
-	plan     sockopt.Plan
-	strict   bool
-	observer *Observer
+	keepAlive sockopt.KeepAlive
+	plan      sockopt.Plan
+	strict    bool
+	observer  *Observer
 }
 
 // Accept applies the plan to each connection itself: what a listener's own
@@ -137,7 +138,7 @@ func (l *listener) adopt(tcp *net.TCPConn) *Conn {
 		err = c.Report().Err()
 	}
 	if err == nil || !l.strict {
-		err = cmp.Or(err, c.startWatch())
+		err = cmp.Or(err, c.startWatch(l.keepAlive))
 	}
 	if err != nil {
 		err = &net.OpError{Op: "accept", Net: l.Addr().Network(), Source: tcp.LocalAddr(), Addr: tcp.RemoteAddr(), Err: err}

@@ -24,9 +24,14 @@ func (c *Conn) Report() sockopt.Report { return c.known().report }
 // Unwatched returns why the death watch cannot watch the connection, and nil if it
 // does: the connection is Multipath TCP, of whose first subflow alone the kernel tells;
 // it was made inside a testing/synctest bubble; or a system call failed. Such a
-// connection has its options and keeps the first error that a call meets; Err looks at
-// the socket each time, and Done is closed when a call meets the death. A Strict
-// Dialer or ListenConfig does not make one.
+// connection keeps the first error that a call meets; Err looks at the socket each time,
+// and Done is closed when a call meets the death. Where the kernel fills no TCP_INFO
+// (gVisor), Done and Err tell what it finds by itself, and there are no early warnings.
+//
+// In either case the promise is left to the kernel, as by [sockopt.Control]: with a user
+// timeout, where there is one, which ends a live peer that does not read too; the first
+// write into a silence starts its clock anew. Report says what is set. A Strict Dialer
+// or ListenConfig does not make such a connection.
 func (c *Conn) Unwatched() error {
 	if why := c.known().unwatched; why != "" {
 		return &unwatchedError{why}
@@ -70,6 +75,9 @@ func (c *Conn) apply(plan sockopt.Plan) error {
 // [*sockopt.RangeError], with nothing changed, or [net.ErrClosed].
 func (c *Conn) SetOptions(k sockopt.KeepAlive) (sockopt.Report, error) {
 	plan, err := planFor(k)
+	if c.Unwatched() != nil {
+		plan, err = sockopt.Current().PlanUnwatched(k)
+	}
 	if err == nil {
 		err = c.apply(plan)
 	}

@@ -42,7 +42,7 @@ func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
 
 // startWatch has the connection watched until it is closed, or collected as
 // garbage. The error is that of Unwatched: the connection is good without a watch.
-func (c *Conn) startWatch() error {
+func (c *Conn) startWatch(k sockopt.KeepAlive) error {
 	var r deathwatch.Ref = ref{weak.Make(c)}
 	if o := c.observer; o != nil && o.Dropped != nil {
 		r = observedRef{ref{weak.Make(c)}, &dropped{o, c.opened, c.RemoteAddr()}}
@@ -52,26 +52,38 @@ func (c *Conn) startWatch() error {
 	}
 	s, err := deathwatch.Supervise(r)
 	if err != nil {
-		c.learn(func(f *facts) { f.unwatched = err.Error() })
-		return c.Unwatched()
+		return c.unwatched(k, err.Error())
 	}
 	c.supervision.Store(s)
 	if c.closed.Load() { // by an observer that was told of a death already
 		s.Stop()
 	}
+	if s.DeathsOnly() {
+		return c.unwatched(k, "but for what the kernel, which fills no TCP_INFO, tells of by itself")
+	}
 	return nil
 }
 
-// begin starts the watch of a connection whose options are set. Where strict, it fails
-// if either cannot be had.
-func (c *Conn) begin(strict bool) error {
+// begin starts the watch of a connection that is set up for k. Where strict, it fails if
+// an option or the watch cannot be had.
+func (c *Conn) begin(k sockopt.KeepAlive, strict bool) error {
 	if err := c.Report().Err(); err != nil && strict {
 		return err
 	}
-	if err := c.startWatch(); err != nil && strict {
+	if err := c.startWatch(k); err != nil && strict {
 		return err
 	}
 	return nil
+}
+
+// unwatched takes note of why nobody watches, or not over everything, and leaves the
+// promise to the kernel.
+func (c *Conn) unwatched(k sockopt.KeepAlive, why string) error {
+	c.learn(func(f *facts) { f.unwatched = why })
+	if plan, err := sockopt.Current().PlanUnwatched(k); err == nil {
+		_ = c.apply(plan)
+	}
+	return c.Unwatched()
 }
 
 func (c *Conn) isWatched() bool { return c.supervision.Load() != nil }

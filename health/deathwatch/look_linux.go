@@ -23,6 +23,10 @@ func (w *watcher) look(c *Supervision) {
 	if s == nil {
 		return
 	}
+	if c.bare {
+		w.lookByCheck(c, s)
+		return
+	}
 	_, state, err := w.sampler.sample(s.Socket())
 	switch {
 	case err != nil: // closed meanwhile
@@ -32,6 +36,15 @@ func (w *watcher) look(c *Supervision) {
 	case peerClosed(state):
 		c.closedByPeer(s, finished(s))
 	}
+}
+
+// lookByCheck is a look where TCP_INFO is of no use; it returns when to look again.
+func (w *watcher) lookByCheck(c *Supervision, s Subject) (next time.Duration) {
+	if c.lookByCheck(s) {
+		w.remove(c, s)
+		return never
+	}
+	return w.lookAgain(c, longestPause)
 }
 
 // lookAtEnd finds out why c is over. If there is no error, a call has got it before
@@ -176,6 +189,9 @@ func (w *watcher) examine(c *Supervision, woke bool) (next time.Duration) {
 	s := w.subjectOf(c)
 	if s == nil {
 		return never
+	}
+	if c.bare {
+		return w.lookByCheck(c, s)
 	}
 	if c.over {
 		w.settle(c, s)

@@ -59,7 +59,7 @@ func Ping(ctx context.Context, c net.Conn) (time.Duration, error) {
 // Ping is [Ping] for the connection under watch: it is the watch that asks, so
 // that nothing else changes the options at the same time.
 func (c *Supervision) Ping(ctx context.Context) (time.Duration, error) {
-	if !canAsk {
+	if !canAsk || c.bare {
 		return 0, errors.ErrUnsupported
 	}
 	s := c.ref.Subject()

@@ -30,3 +30,17 @@ func refuse(s Subject) error {
 }
 
 var errMultipath = fmt.Errorf("deathwatch: the kernel tells of the first subflow of a Multipath TCP connection only: %w", errors.ErrUnsupported)
+
+// tellsLittle reports whether the kernel does not fill TCP_INFO: a connection has a
+// segment size and a path MTU on all that do.
+func tellsLittle(s Subject) (little bool) {
+	_ = rawconn.Control(s.Socket(), func(fd uintptr) error {
+		t, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		little = err != nil || !fills(t)
+		return nil
+	})
+	return little
+}
+
+// fills is for tests to change.
+var fills = func(t *unix.TCPInfo) bool { return t.Snd_mss > 0 || t.Pmtu > 0 }

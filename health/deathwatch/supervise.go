@@ -92,9 +92,14 @@ func Supervise(ref Ref) (*Supervision, error) {
 	if err := refuse(s); err != nil {
 		return nil, err
 	}
-	c := &Supervision{ref: ref, limits: s.Limits(), detector: newDetector()}
+	c := &Supervision{ref: ref, limits: s.Limits(), detector: newDetector(), bare: tellsLittle(s)}
 	return c, watch(c, s)
 }
+
+// DeathsOnly reports whether the kernel fills no TCP_INFO (gVisor): the Subject is told
+// of what the kernel finds by itself, by the options of the socket. There are no
+// warnings, and Limits mean nothing.
+func (c *Supervision) DeathsOnly() bool { return c.bare }
 
 // errBubble: the goroutine that serves the watch is outside, and what is made inside
 // must not be touched from there.
@@ -114,6 +119,7 @@ type Supervision struct {
 	pace     int32    // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
 	finSeen  bool     // the subject knows
 	over     bool     // in state CLOSE, and not explained yet
+	bare     bool     // see DeathsOnly
 }
 
 // noSuchWatch is the error for a kind of socket of which there is nothing to tell.

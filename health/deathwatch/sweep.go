@@ -4,14 +4,12 @@ package deathwatch
 
 import (
 	"errors"
-	"io"
 	"net"
 	"reflect"
 	"sync"
 	"syscall"
 	"time"
 
-	"example.com/hale/health"
 	"example.com/hale/internal/rawconn"
 )
 
@@ -137,35 +135,16 @@ func (c *Supervision) look() {
 		c.ref.Dropped()
 		return
 	}
-	var closed, fin *health.DeadError
-	dead := s.Dead(func() (dead *health.DeadError) {
-		switch {
-		case !errors.As(health.Check(socketOnly{s}), &dead):
-			return nil
-		case dead.Cause == health.LocalClosed:
-			closed = dead
-			return nil
-		case errors.Is(dead.Err, io.EOF):
-			fin = dead
-			return nil
-		}
-		dead.Op = "watch"
-		return dead
-	})
-	switch {
-	case dead != nil, closed != nil:
+	if c.lookByCheck(s) {
 		unwatch(c)
-	case fin != nil:
-		c.closedByPeer(s, fin)
 	}
 }
+
+// tellsLittle: the watch makes do with [health.Check] anyway.
+func tellsLittle(Subject) bool { return false }
 
 // canAsk: the kernel cannot be made to ask.
 const canAsk = false
 
 // probeNow is not to be had.
 func probeNow(syscall.RawConn) (undo func(), err error) { return nil, errors.ErrUnsupported }
-
-// socketOnly is a Subject as a connection that keeps no verdict of its own:
-// [health.Check] is to look.
-type socketOnly struct{ rawSocket }
