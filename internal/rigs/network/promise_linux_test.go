@@ -39,9 +39,11 @@ var (
 	// told: a packet says so, or this machine knows by itself; that takes less
 	// than it takes for the first probe to be sent.
 	told = window{0, keepAlive.Idle}
-	// asked: the answer to the first probe says so, which is up to an eighth
-	// late.
-	asked = window{keepAlive.Idle, keepAlive.Idle * 9 / 8}
+	// asked: the answer to a probe says so. The first one is up to an eighth late.
+	// One of the watch's may come before, a second after the last sign of life:
+	// the networks here have the same addresses, and a death by silence in one has
+	// the connections to that host asked in all.
+	asked = window{time.Second, keepAlive.Idle * 9 / 8}
 	// beaten: a heartbeat is not answered, but acknowledged, and the silence begins
 	// with that.
 	beaten = window{beatTimeout - acknowledging, beatEvery*11/10 + beatTimeout}
