@@ -13,7 +13,7 @@ import (
 	"example.com/hale/pool"
 )
 
-// serveUnasked answers "pong" to each line, and says "idle" 100 ms after the last, once.
+// serveUnasked answers "pong" to each line, and says "idle" a second after the last, once.
 func serveUnasked(t *testing.T) string {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -33,7 +33,7 @@ func serveUnasked(t *testing.T) string {
 						timer.Stop()
 					}
 					fmt.Fprintln(c, "pong")
-					timer = time.AfterFunc(100*time.Millisecond, func() { fmt.Fprintln(c, "idle") })
+					timer = time.AfterFunc(time.Second, func() { fmt.Fprintln(c, "idle") })
 				}
 			}()
 		}
@@ -76,7 +76,7 @@ func TestAHeartbeatLooksBeforeItChecks(t *testing.T) {
 	var outages atomic.Int32
 	evicted := make(chan pool.EvictInfo, 10)
 	p, err := pool.New(pool.Config[net.Conn]{
-		Dial: dialUnasked(serveUnasked(t)), Open: openUnasked, Check: checkUnasked, MaxConns: 1, MinConns: 1, Heartbeat: 400 * time.Millisecond,
+		Dial: dialUnasked(serveUnasked(t)), Open: openUnasked, Check: checkUnasked, MaxConns: 1, MinConns: 1, Heartbeat: 1500 * time.Millisecond,
 		Observer: &pool.Observer{
 			OutageBegin: func(o pool.Outage) { outages.Add(1); t.Logf("outage: %v", o) },
 			Evict:       func(i pool.EvictInfo) { evicted <- i },
@@ -86,14 +86,6 @@ func TestAHeartbeatLooksBeforeItChecks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	c, err := p.Acquire(t.Context()) // so that it was used
-	if err == nil {
-		err = checkUnasked(t.Context(), c.Value())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Release()
 	if i := <-evicted; i.Reason != pool.ReasonUnread {
 		t.Errorf("%v", i)
 	}
@@ -110,7 +102,7 @@ func TestTheFirstUseGetsACleanConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	await := time.NewTimer(300 * time.Millisecond) // the peer speaks 100 ms after Open
+	await := time.NewTimer(1500 * time.Millisecond) // the peer speaks a second after Open
 	<-await.C
 	err = p.Do(t.Context(), checkUnasked)
 	if err != nil {
