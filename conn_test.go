@@ -278,6 +278,7 @@ func TestADeathIsObservedOnce(t *testing.T) {
 	}
 	wg.Wait()
 	client.Close()
+	eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(closed) > 0 }) // the last that is told
 	mu.Lock()
 	defer mu.Unlock()
 	if len(deaths) != 1 || deaths[0].Conn != client || deaths[0].Err.Cause != health.Reset {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 // Deaths notes when connections die.
 type Deaths struct {
 	suspects, dead atomic.Int64
-	at             []time.Time
 	all            chan struct{} // closed after the last death
+
+	mu sync.Mutex // guards at: hooks of different connections run concurrently
+	at []time.Time
 }
 
 // NewDeaths is for n connections.
@@ -26,6 +29,8 @@ func (d *Deaths) Observer() *hale.Observer {
 	return &hale.Observer{
 		Suspect: func(hale.SuspectInfo) { d.suspects.Add(1) },
 		Dead: func(hale.DeadInfo) { // Done is closed
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			n := d.dead.Add(1)
 			d.at[n-1] = time.Now()
 			if n == int64(len(d.at)) {
@@ -44,6 +49,8 @@ func (d *Deaths) Wait(ctx context.Context, start time.Time) (after func(part flo
 	if err := wait.For(ctx, d.all); err != nil {
 		return nil, fmt.Errorf("%d of %d deaths are known: %w", d.dead.Load(), len(d.at), err)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	slices.SortFunc(d.at, time.Time.Compare)
 	return func(part float64) time.Duration {
 		return d.at[int(part*float64(len(d.at)-1))].Sub(start).Round(100 * time.Microsecond)
