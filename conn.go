@@ -37,7 +37,7 @@ type Conn struct {
 
 	socket   syscall.RawConn
 	observer *Observer
-	opened   time.Time
+	opened   moment
 	verdict  verdict
 	suspect  atomic.Bool
 
@@ -63,10 +63,20 @@ const (
 	fromOthers // by Adopt: it may have been either
 )
 
+// A moment is a time in a third of the memory of a time.Time, which every connection
+// has: since the start of the program.
+type moment time.Duration
+
+var programStart = time.Now()
+
+func momentNow() moment { return moment(time.Since(programStart)) }
+
+func (m moment) since() time.Duration { return time.Duration(momentNow() - m) }
+
 // newConn applies the plan and wraps tcp; it is not watched yet. The Conn is
 // usable even if there is an error, which then says that no option could be set.
 func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
-	c := &Conn{TCPConn: tcp, observer: o, opened: time.Now()}
+	c := &Conn{TCPConn: tcp, observer: o, opened: momentNow()}
 	c.verdict.done = make(chan struct{})
 	socket, err := tcp.SyscallConn()
 	if err != nil {
@@ -161,7 +171,7 @@ func (c *Conn) noteClosed() {
 		dead = nil
 	}
 	if c.observer.set().Closed != nil {
-		news.Do(c, func() { c.observer.closed(ClosedInfo{Conn: c, Err: dead, Open: time.Since(c.opened)}) })
+		news.Do(c, func() { c.observer.closed(ClosedInfo{Conn: c, Err: dead, Open: c.opened.since()}) })
 	}
 }
 

@@ -118,12 +118,12 @@ func (r observedRef) Dropped() { news.Go(r.dropped, r.dropped.tell) }
 // Observer that wants to know.
 type dropped struct {
 	observer *Observer
-	opened   time.Time
+	opened   moment
 	remote   net.Addr
 }
 
 func (d *dropped) tell() {
-	d.observer.Dropped(DroppedInfo{RemoteAddr: d.remote, Open: time.Since(d.opened)})
+	d.observer.Dropped(DroppedInfo{RemoteAddr: d.remote, Open: d.opened.since()})
 }
 
 // verdictReserve is by how much a silence ends before the promised time, so
