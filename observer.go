@@ -30,9 +30,10 @@ type Observer struct {
 	// the goroutine that called Accept, before that returns. A connection that
 	// has died already may have been told of as Dead before.
 	Accepted func(AcceptedInfo)
-	// Suspect is called when the peer has left something unanswered: two
-	// keepalive probes, or data that was sent three times. Recovered or Dead follows, unless the connection is
-	// closed first. Only Linux and Android tell this.
+	// Suspect is called when the peer has left something unanswered: two keepalive
+	// probes (one, if KeepAlive has numbers in place of a Within), or data that was
+	// sent three times. Recovered or Dead follows, unless the connection is closed
+	// first. Only Linux and Android tell this.
 	Suspect func(SuspectInfo)
 	// Recovered is called when a suspect peer has answered after all.
 	Recovered func(RecoveredInfo)

@@ -71,9 +71,9 @@ type Limits struct {
 	Ask bool
 	// Pace is the longest pause between two retransmissions that the promise
 	// needs, and that the socket holds (TCP_RTO_MAX_MS, Linux 6.15 and newer);
-	// 0 leaves it alone. The watch keeps it at twice the retransmission timeout of the path or more, as that
-	// changes, and while the peer's window is shut short enough for several
-	// window probes within Silence.
+	// 0 leaves it alone. The watch keeps it at twice the retransmission timeout
+	// of the path or more, as that changes, and while the peer's window is shut
+	// short enough for several window probes within Silence.
 	Pace time.Duration
 }
 
