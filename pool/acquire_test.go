@@ -306,7 +306,7 @@ func TestASuspectConnectionWaitsAsideUntilItRecovers(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		first.suspect.Store(false)
-		time.Sleep(asideEvery)
+		time.Sleep(lookEvery)
 		synctest.Wait()
 		again := acquire(t, p)
 		if again.Value() != first {
@@ -423,7 +423,7 @@ func TestWhoFindsAllIdleOnesBeingLookedAtDoesNotDial(t *testing.T) {
 		p.sweep(func(s *slot[*fakeConn]) {
 			go func() { got <- acquire(t, p) }()
 			synctest.Wait()
-			p.consider(s)
+			p.revalidate(s)
 		})
 		(<-got).Release()
 		synctest.Wait()

@@ -103,12 +103,12 @@ func TestADeathLeavesAloneWhatIsBeingHijacked(t *testing.T) {
 		p := newPool(t, e, nil)
 		c := acquire(t, p)
 		v := c.Value()
-		if !c.slot.detach(c.turn) { // as Hijack does first
+		if _, ours := c.slot.do(hijack, c.use); !ours { // as Hijack does first
 			t.Fatal("not ours")
 		}
 		v.kill(health.Reset)
 		synctest.Wait()
-		p.letGo(c.slot)
+		p.detach(c.slot)
 		synctest.Wait()
 		if v.closed.Load() {
 			t.Error("what was hijacked was closed")
@@ -220,7 +220,7 @@ func TestWhatWakesMaintenanceDoesNotMakeItLookAtEverything(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		before := e.looks.Load()
 		for range 400 { // in less than half a second
-			p.nudge()
+			p.maintenance.wake()
 			time.Sleep(time.Millisecond)
 		}
 		if n := e.looks.Load() - before; n > 2*conns {

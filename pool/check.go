@@ -13,39 +13,39 @@ import (
 )
 
 // passes takes a closer look at a slot that a caller has come upon. If it does
-// not pass, it is on its way out, aside or being checked when passes returns.
-func (p *Pool[T]) passes(k *seeker[T], s *slot[T]) bool {
+// not pass, it is on its way out, quarantined or being checked when passes returns.
+func (p *Pool[T]) passes(a *acquisition[T], s *slot[T]) bool {
 	s.look() // unread bytes are seen before a check reads them
 	reason, dead := p.unfitness(s)
 	switch {
 	case reason != "":
-		p.discard(s, reason, dead)
+		p.evict(s, reason, dead)
 		return false
 	case s.dubious():
-		p.putAside(s)
+		p.isolate(s)
 		return false
 	case !p.needsCheck(s):
 		return true
 	case s.check == nil:
-		s.doubt.Store(false)
+		s.unmark(needsCheck)
 		return true
-	case !k.mayCheck:
+	case !a.mayCheck:
 		// One check has failed this caller already. Those that are left are
 		// checked beside each other, and it waits like everybody.
 		p.background(s, s.check, ReasonSuspect)
 		return false
 	}
-	k.mayCheck = false
-	return p.checkFor(k, s)
+	a.mayCheck = false
+	return p.checkFor(a, s)
 }
 
 func (p *Pool[T]) needsCheck(s *slot[T]) bool {
-	return s.doubt.Load() || p.config.CheckAfter > 0 && s.unproved() > p.config.CheckAfter
+	return s.marked(needsCheck) || p.config.CheckAfter > 0 && s.unproved() > p.config.CheckAfter
 }
 
 // dubious reports whether the kernel waits for the peer.
 func (s *slot[T]) dubious() bool {
-	return s.suspect() || s.doubt.Load() && s.waits()
+	return s.suspect() || s.marked(needsCheck) && s.waits()
 }
 
 // waits reports whether the peer leaves anything unanswered.
@@ -56,13 +56,13 @@ func (s *slot[T]) waits() bool {
 
 // checkFor checks s for a caller, who leaves when half of his time is over:
 // the other half is for what a hung check does not tell.
-func (p *Pool[T]) checkFor(k *seeker[T], s *slot[T]) bool {
+func (p *Pool[T]) checkFor(a *acquisition[T], s *slot[T]) bool {
 	patience := p.config.CheckTimeout
-	if deadline, ok := k.ctx.Deadline(); ok {
+	if deadline, ok := a.ctx.Deadline(); ok {
 		patience = min(patience, time.Until(deadline)/2)
 	}
 	start := time.Now()
-	waiting, leave := context.WithTimeout(k.ctx, patience)
+	waiting, leave := context.WithTimeout(a.ctx, patience)
 	defer leave()
 	passed := make(chan bool)
 	p.wg.Go(func() {
@@ -71,12 +71,12 @@ func (p *Pool[T]) checkFor(k *seeker[T], s *slot[T]) bool {
 		case passed <- ok:
 		case <-waiting.Done():
 			if ok {
-				p.offer(s, unused)
+				p.putIdle(s, unused)
 			}
 		}
 	})
-	k.wait()
-	defer func() { p.waitTime.Add(int64(time.Since(start))) }()
+	a.wait()
+	defer func() { p.stats.waited(time.Since(start)) }()
 	select {
 	case ok := <-passed:
 		return ok
@@ -89,7 +89,7 @@ func (p *Pool[T]) checkFor(k *seeker[T], s *slot[T]) bool {
 func (p *Pool[T]) background(s *slot[T], check func(context.Context, T) error, why Reason) {
 	p.wg.Go(func() {
 		if p.probe(s, check, why) {
-			p.offer(s, unused)
+			p.putIdle(s, unused)
 		}
 	})
 }
@@ -101,10 +101,10 @@ func (p *Pool[T]) reset(s *slot[T]) {
 			return
 		}
 		if s.look() == unread {
-			p.discard(s, ReasonUnread, nil)
+			p.evict(s, ReasonUnread, nil)
 			return
 		}
-		defer p.offer(s, used)
+		defer p.putIdle(s, used)
 		p.config.Observer.release()
 	})
 }
@@ -114,7 +114,7 @@ func (p *Pool[T]) reset(s *slot[T]) {
 func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
 	if why == ReasonSuspect && s.look() != clean { // Check would take what lies there for its answer
 		if reason, dead := p.unfitness(s); reason != "" {
-			p.discard(s, reason, dead)
+			p.evict(s, reason, dead)
 			return false
 		}
 	}
@@ -137,10 +137,10 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 		s.fault = faultText(err)
 	}
 	if err == errUnanswered { // the connection's own watch judges that
-		p.putAside(s)
+		p.isolate(s)
 		return false
 	}
-	p.discard(s, why, p.deathOf(s, why, err, waited(ctx, start)))
+	p.evict(s, why, p.deathOf(s, why, err, waited(ctx, start)))
 	return false
 }
 
@@ -230,23 +230,12 @@ func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, silence time.Durati
 	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: err}
 }
 
-// putAside keeps a slot from everybody, until maintenance sees it recovered or
-// dead.
-func (p *Pool[T]) putAside(s *slot[T]) {
-	s.doubt.Store(true)
-	if !p.asideAgain(s) {
-		p.discard(s, ReasonShutdown, nil)
+// isolate quarantines a slot: it is kept from everybody until maintenance sees
+// it recovered or dead.
+func (p *Pool[T]) isolate(s *slot[T]) {
+	s.mark(needsCheck)
+	if !p.maintenance.keep(s) {
+		p.evict(s, ReasonShutdown, nil)
 	}
-	p.nudge()
-}
-
-// asideAgain is false if the pool is closed.
-func (p *Pool[T]) asideAgain(s *slot[T]) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return false
-	}
-	p.aside = append(p.aside, s)
-	return true
+	p.maintenance.wake()
 }

@@ -5,43 +5,50 @@ import (
 	"net"
 	"time"
 
-	"github.com/jackc/puddle/v2"
-
 	"example.com/hale/internal/netconn"
 )
 
-// closeSlot closes the connection in the background, once: as the Config says,
-// after an abort if it is known to be dead. The place, if the caller has it to
-// give, comes free when the connection is closed.
-func (p *Pool[T]) closeSlot(s *slot[T], place *puddle.Resource[*slot[T]]) {
-	p.wg.add() // before anybody can see that the slot is being closed, and wait for it
-	if s.closing.Swap(true) {
-		p.wg.done()
-		p.vacate(place)
-		return
-	}
-	p.forget(s)
-	p.mu.Lock()
-	dead := s.death != nil || s.aborted.Load()
-	p.mu.Unlock()
-	go func() {
-		defer p.wg.done()
+// close closes the connection of a slot that has left the pool, in the
+// background: as the Config says, after an abort if it is known to be dead. If
+// the place is the caller's to give, it comes free when the connection is closed.
+func (p *Pool[T]) close(s *slot[T], place bool) {
+	p.conns.remove(s)
+	s.mu.Lock()
+	dead := s.death != nil || s.aborted
+	s.mu.Unlock()
+	p.wg.Go(func() {
 		p.unwatch(s)
 		if dead {
 			p.abort(s.conn) // also under a probe, which may not notice otherwise
 		}
 		p.stopHeartbeat(s)
-		if dead {
-			p.vacate(place)
-			place = nil
+		if dead && place {
+			p.freePlace(s)
+			place = false
 		}
 		closed := run(func() { p.closeGently(s, dead) })
 		if !await(closed, p.config.CloseTimeout, p.hurried) {
 			p.abort(s.conn)
 			await(closed, abortedAfter, nil)
 		}
-		p.vacate(place)
-	}()
+		if place {
+			p.freePlace(s)
+		}
+	})
+}
+
+// closeWhereItIs closes what has died, unless somebody has it who will.
+func (p *Pool[T]) closeWhereItIs(s *slot[T]) {
+	p.wg.add() // before anybody can take it out of the store, and end waiting for it
+	defer p.wg.done()
+	switch {
+	case s.move(leave):
+		p.close(s, false) // who takes it out of the store has its place
+	case s.move(leaveParked):
+		p.close(s, true)
+	case s.is(taken):
+		p.wg.Go(func() { p.abort(s.conn) }) // or else the check that has it may not notice
+	}
 }
 
 // closeGently is Config.Close, or else the connection's.
@@ -65,18 +72,26 @@ func (p *Pool[T]) closeValue(value T) (panicked bool) {
 	return panicked
 }
 
-// vacate gives a place back, if there is one, and has it filled again.
-func (p *Pool[T]) vacate(place *puddle.Resource[*slot[T]]) {
-	if place == nil {
-		return
+// freePlace gives the place of a slot back, which is in nobody's hands but the
+// caller's, and has it filled again.
+func (p *Pool[T]) freePlace(s *slot[T]) {
+	p.idle.drop(s)
+	p.dialer.freePlace()
+	p.dialForWaiters()
+	p.maintenance.wake()
+}
+
+// unwatch has nobody tell of the slot any more.
+func (p *Pool[T]) unwatch(s *slot[T]) {
+	if s.lifetime != nil {
+		s.lifetime.Stop()
 	}
-	place.Hijack() // unlike Destroy it is done with on return
-	p.mu.Lock()
-	p.places--
-	p.startDials()
-	p.mu.Unlock()
-	signal(p.room)
-	p.nudge()
+	s.mu.Lock()
+	stop := s.unwatch
+	s.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }
 
 // abort closes conn at once: the peer is sent no more than a RST, what is left to

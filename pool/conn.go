@@ -8,7 +8,7 @@ package pool
 type Conn[T any] struct {
 	pool *Pool[T]
 	slot *slot[T]
-	turn uint64
+	use  uint64
 }
 
 // Value returns what was pooled, or the zero T after the use has ended. It must
@@ -40,7 +40,7 @@ func (c Conn[T]) Untouched() bool {
 // It cannot know of a reply that is still under way: a caller who has sent a
 // request and does not wait for the reply calls Close.
 func (c Conn[T]) Release() {
-	if !c.end() {
+	if c.releaseClean() || !c.end() {
 		return
 	}
 	faulty := c.slot.faulty()
@@ -48,6 +48,23 @@ func (c Conn[T]) Release() {
 		c.slot.endWell()
 	}
 	c.pool.putBack(c.slot, faulty)
+}
+
+// releaseClean is Release of a connection that nothing speaks against, by its
+// own account. It does nothing if there is more to be done.
+func (c Conn[T]) releaseClean() bool {
+	s := c.slot
+	if s == nil || s.vital == nil || s.faulty() || s.epoch != c.pool.epoch.Load() || !s.well() {
+		return false
+	}
+	if _, ours := s.do(release, c.use); !ours {
+		return false
+	}
+	c.ended()
+	s.endWell()
+	defer c.pool.putUsed(s)
+	c.pool.config.Observer.release()
+	return true
 }
 
 // abandon is a Release of a connection on which a reply may still be under way.
@@ -64,7 +81,7 @@ func (c Conn[T]) broken() bool { return c.slot != nil && c.slot.broken() }
 // and by Config.Close. It never blocks on the network.
 func (c Conn[T]) Close() {
 	if c.end() {
-		c.pool.discard(c.slot, ReasonClosed, nil)
+		c.pool.evict(c.slot, ReasonClosed, nil)
 	}
 }
 
@@ -72,13 +89,16 @@ func (c Conn[T]) Close() {
 // caller's to close, and none of MaxConns any more. After the use has ended it
 // returns the zero T.
 func (c Conn[T]) Hijack() T {
-	if c.slot == nil || !c.slot.detach(c.turn) {
-		var zero T
+	var zero T
+	if c.slot == nil {
+		return zero
+	}
+	if _, ours := c.slot.do(hijack, c.use); !ours {
 		return zero
 	}
 	c.ended()
 	value := c.slot.value
-	c.pool.letGo(c.slot)
+	c.pool.detach(c.slot)
 	return value
 }
 
@@ -87,13 +107,16 @@ func (c Conn[T]) lasts() bool {
 	if c.slot == nil {
 		return false
 	}
-	_, ok := c.slot.now(c.turn)
-	return ok
+	now := c.slot.load()
+	return now.held() && now.use() == c.use
 }
 
 // end ends the use, for the first who asks.
 func (c Conn[T]) end() bool {
-	if c.slot == nil || !c.slot.giveUp(c.turn) {
+	if c.slot == nil {
+		return false
+	}
+	if _, ours := c.slot.do(reclaim, c.use); !ours {
 		return false
 	}
 	c.ended()

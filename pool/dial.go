@@ -5,57 +5,27 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
-	"runtime"
 	"time"
-
-	"github.com/jackc/puddle/v2"
 
 	"example.com/hale/internal/awake"
 	"example.com/hale/internal/netconn"
 )
 
-// constructor is what a context may tell construct to do.
-type constructor[T any] func(ctx context.Context) (*slot[T], error)
-
-type constructKey struct{}
-
-// construct makes a slot as its context says.
-func (p *Pool[T]) construct(ctx context.Context) (*slot[T], error) {
-	make, ok := ctx.Value(constructKey{}).(constructor[T])
-	if !ok {
-		return nil, errNoSlot
-	}
-	return make(ctx)
-}
-
 var errNoSlot = errors.New("pool: nothing is idle")
 
-func noSlot[T any](context.Context) (*slot[T], error) { return nil, errNoSlot }
-
-// startDials dials for those who wait. The caller holds p.mu.
-func (p *Pool[T]) startDials() {
-	for !p.closed && p.reconnector.state == up && p.sweeping == 0 && p.dialing < p.waiters.len() && due(p.reconnector.dialAt) && p.reserve() {
-		ctx := p.waiters.at(p.dialing - 1).ctx
+// dialForWaiters dials for those who wait and for whom nobody does.
+func (p *Pool[T]) dialForWaiters() {
+	for {
+		before, ok := p.dialer.reserveForWaiter(p.queue.len())
+		if !ok {
+			return
+		}
+		ctx := p.queue.contextOf(before)
+		if ctx == nil {
+			ctx = p.life // it has been served meanwhile; the next one will be glad
+		}
 		p.wg.Go(func() { _ = p.dialInto(ctx, p.open) }) // a failure has begun an outage
 	}
-}
-
-// dialForWaiters is startDials for who does not hold p.mu.
-func (p *Pool[T]) dialForWaiters() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.startDials()
-}
-
-// reserve takes a place for a dial, if there is room and are not too many under
-// way. The caller holds p.mu.
-func (p *Pool[T]) reserve() bool {
-	if p.places >= p.config.MaxConns || p.dialing >= p.config.MaxDials {
-		return false
-	}
-	p.places++
-	p.dialing++
-	return true
 }
 
 // opener is open, or something around it.
@@ -65,36 +35,21 @@ type opener[T any] func(ctx context.Context, s *slot[T]) error
 // whoever waits.
 func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 	start := time.Now()
-	s, err := p.create(ctx, open)
-	if err != nil {
+	s := new(slot[T])
+	if err := open(ctx, s); err != nil {
 		p.dialFailed(err, start)
 		return err
 	}
-	p.dialed(s)
-	p.feed()
-	p.mu.Lock()
-	p.dialing-- // only now, or else another would be dialled for the same caller
-	p.startDials()
-	p.mu.Unlock()
-	signal(p.room)
-	p.nudge()
-	return nil
-}
-
-// create has puddle keep a place while the connection is made. There is one:
-// but for a moment, a caller who finds nothing idle may hold it.
-func (p *Pool[T]) create(ctx context.Context, open opener[T]) (s *slot[T], err error) {
-	ours := context.WithValue(p.life, constructKey{}, constructor[T](func(context.Context) (*slot[T], error) {
-		s = new(slot[T])
-		return s, open(ctx, s)
-	}))
-	for range 1000 {
-		if err = p.slots.CreateResource(ours); s != nil || err != puddle.ErrNotAvailable {
-			break
-		}
-		runtime.Gosched()
+	p.dialer.succeeded(s.opened)
+	if p.idle.admit(s) != nil { // the pool is closed
+		s.move(take)
+		p.evict(s, ReasonShutdown, nil)
 	}
-	return s, err
+	p.serveWaiters()
+	p.dialer.ended() // only now, or else another would be dialled for the same caller
+	p.dialForWaiters()
+	p.maintenance.wake()
+	return nil
 }
 
 // open dials and fills s. A dial whose time was over because this process stood
@@ -108,7 +63,7 @@ func (p *Pool[T]) open(ctx context.Context, s *slot[T]) error {
 		start = time.Now()
 		conn, again, err = p.connect(ctx, s)
 	}
-	p.countDial(time.Since(start), err)
+	p.stats.dialed(time.Since(start), err)
 	if err == nil {
 		p.fill(s, conn)
 	}
@@ -126,7 +81,7 @@ const (
 
 // connect makes a connection and what s has of it, but for what fill does.
 func (p *Pool[T]) connect(ctx context.Context, s *slot[T]) (conn net.Conn, why again, err error) {
-	era := p.currentEra()
+	era := p.era.current()
 	span := awake.Begin(p.config.DialTimeout)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.DialTimeout)
 	defer cancel()
@@ -208,9 +163,6 @@ func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (opened[T], erro
 // fill makes s a slot of conn and has its death told.
 func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.opened = time.Now()
-	if life := p.config.MaxConnLifetime; life > 0 {
-		s.expiry = s.opened.Add(life - time.Duration(rand.Float64()*p.config.LifetimeJitter*float64(life)))
-	}
 	s.vital, _ = netconn.Find[vital](conn)
 	s.meter = meterOf(conn)
 	s.info = infoOf(conn)
@@ -221,10 +173,24 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	}
 	s.begin()
 	s.remote = conn.RemoteAddr().String()
-	s.conn = conn
-	p.mu.Lock()
-	p.filled[s] = struct{}{}
-	p.mu.Unlock()
+	s.conn, s.lastUsed = conn, s.opened
 	p.startHeartbeat(s)
+	s.quick = s.pulse == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek.raw != nil)
+	p.conns.add(s)
+	p.limitLife(s)
 	p.watch(s, conn)
+}
+
+// limitLife has a timer mark s when its time is over, so that nobody has to ask
+// for the time who wants to use it.
+func (p *Pool[T]) limitLife(s *slot[T]) {
+	life := p.config.MaxConnLifetime
+	if life == 0 {
+		return
+	}
+	life -= time.Duration(rand.Float64() * p.config.LifetimeJitter * float64(life))
+	s.lifetime = time.AfterFunc(life, func() {
+		s.mark(outlived)
+		p.maintenance.wakeToTidy()
+	})
 }

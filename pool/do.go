@@ -47,7 +47,7 @@ func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) 
 		case err == nil:
 			return nil
 		case end.dead && (end.untouched || word) && ctx.Err() == nil && tries < p.config.MaxConns:
-			p.countRetry()
+			p.stats.retried()
 		default:
 			return mark(err, untouched)
 		}

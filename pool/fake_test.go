@@ -317,6 +317,9 @@ func newPool(t *testing.T, e *endpoint, change func(*Config[*fakeConn])) *Pool[*
 	return p
 }
 
+// openFake is what a Config's Open may be.
+func openFake(_ context.Context, c net.Conn) (*fakeConn, error) { return c.(*fakeConn), nil }
+
 func acquire(t *testing.T, p *Pool[*fakeConn]) Conn[*fakeConn] {
 	t.Helper()
 	c, err := p.Acquire(t.Context())

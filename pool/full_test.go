@@ -154,7 +154,7 @@ func TestARefusalWithoutAReplySinceIsAnOutage(t *testing.T) {
 					}
 					return
 				}
-				if len(a.begun) != 1 || !a.begun[0].Began.Equal(refused) || a.begun[0].Detected.Sub(refused) > defaultCheckTimeout+asideEvery {
+				if len(a.begun) != 1 || !a.begun[0].Began.Equal(refused) || a.begun[0].Detected.Sub(refused) > defaultCheckTimeout+lookEvery {
 					t.Fatalf("%+v", a.begun)
 				}
 				_ = ask(held.Value()) // of before: it does not count
@@ -162,7 +162,7 @@ func TestARefusalWithoutAReplySinceIsAnOutage(t *testing.T) {
 				c := acquire(t, p)
 				_ = ask(c.Value())
 				c.Release()
-				time.Sleep(2 * asideEvery)
+				time.Sleep(2 * lookEvery)
 				if st := p.Stats(); len(a.ended) != 1 || !a.ended[0].Healed || st.Down {
 					t.Errorf("after a reply: %+v, %+v", a.ended, st)
 				}
@@ -185,10 +185,10 @@ func TestACheckTellsAFullServerFromOneThatIsGone(t *testing.T) {
 				for _, c := range e.all() {
 					c.hangs.Store(gone)
 				}
-				p.mu.Lock()
-				p.config.MinConns = 3 // as if it had fewer a moment ago
-				p.mu.Unlock()
-				p.nudge()
+				p.dialer.mu.Lock()
+				p.dialer.minConns = 3 // as if it had fewer a moment ago
+				p.dialer.mu.Unlock()
+				p.maintenance.wake()
 				time.Sleep(3 * time.Second)
 				if st := p.Stats(); st.Outages > 0 != gone || st.Deaths[health.HeartbeatFailed] > 0 != gone {
 					t.Errorf("%+v", st)

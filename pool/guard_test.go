@@ -55,14 +55,19 @@ func mustWork(t *testing.T, e *endpoint, p *Pool[*fakeConn]) {
 	if st.Conns != 1 || st.Idle != 1 || st.InUse != 0 || st.Dialing != 0 || st.Waiting != 0 || st.Down {
 		t.Errorf("%+v", st)
 	}
-	p.mu.Lock()
-	places := p.places
-	p.mu.Unlock()
+	places := placesOf(p)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if places != 1 || e.unclosed != 1 {
 		t.Errorf("%d places are taken, %d connections not closed", places, e.unclosed)
 	}
+}
+
+// placesOf is how many of MaxConns are taken.
+func placesOf(p *Pool[*fakeConn]) int {
+	p.dialer.mu.Lock()
+	defer p.dialer.mu.Unlock()
+	return p.dialer.places
 }
 
 // mustBePanic checks that err tells of a panic in the function that is so

@@ -7,8 +7,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/jackc/puddle/v2"
-
 	"example.com/hale/health"
 	"example.com/hale/health/heartbeat"
 )
@@ -53,61 +51,34 @@ func (p *Pool[T]) startHeartbeat(s *slot[T]) {
 		return
 	}
 	failed := func(*health.DeadError) {} // heartbeat has done what there is to do
-	pulse, _ := p.prober.Start(&probed[T]{Conn: s.conn, slot: s}, failed)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.pulse = pulse
+	s.pulse, _ = p.prober.Start(&probed[T]{Conn: s.conn, slot: s}, failed)
 }
 
 // stopHeartbeat ends the heartbeat of a slot that leaves the pool, and waits for
 // a probe that may be under way.
 func (p *Pool[T]) stopHeartbeat(s *slot[T]) {
-	p.mu.Lock()
-	pulse := s.pulse
-	p.mu.Unlock()
-	if pulse != nil {
-		pulse.Stop()
+	if s.pulse != nil {
+		s.pulse.Stop()
 	}
 }
 
-// own makes the caller the owner of a slot that puddle has given him, or parks
-// it and returns nil.
-func (p *Pool[T]) own(res *puddle.Resource[*slot[T]]) *slot[T] {
-	s := res.Value()
-	s.res = res
-	if s.pulse == nil || s.pulse.TryLock() || p.lockOrPark(s) {
-		return s
-	}
-	return nil
-}
-
-// lockOrPark locks the pulse of a slot, or parks the slot until the probe that
-// is under way has ended, or sends it the way of all those that are condemned.
-func (p *Pool[T]) lockOrPark(s *slot[T]) (locked bool) {
-	p.mu.Lock()
-	if s.unfit.Load() || p.closed {
-		p.mu.Unlock()
-		p.discard(s, ReasonShutdown, nil)
+// park leaves a slot, which the caller has taken out of the store, to the
+// heartbeat that is at it; but if that has ended meanwhile the slot is the
+// caller's, and park is true.
+func (p *Pool[T]) park(s *slot[T]) (ours bool) {
+	if !s.move(park) {
+		p.freePlace(s) // it has died where it lay
 		return false
 	}
-	// Either the pulse is free by now, or the end of the probe, which takes
-	// p.mu after it has freed the pulse, finds the slot parked.
-	locked = s.pulse.TryLock()
-	s.parked = !locked
-	p.mu.Unlock()
-	return locked
-}
-
-// unpark returns the place of a slot that is parked, which is then the
-// caller's, or nil.
-func (p *Pool[T]) unpark(s *slot[T]) *puddle.Resource[*slot[T]] {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !s.parked {
-		return nil
+	// Either the pulse is free by now, or the end of the probe, which looks for
+	// what is parked after it has freed the pulse, finds the slot.
+	switch {
+	case s.pulse.TryLock():
+		return s.move(unpark) // or it has died, and been closed with its place
+	case p.epoch.Load()&shut != 0 && s.move(unpark):
+		p.evict(s, ReasonShutdown, nil)
 	}
-	s.parked = false
-	return s.res
+	return false
 }
 
 // heartbeat probes a slot that nobody has. One that is not fit is maintenance's
@@ -115,7 +86,7 @@ func (p *Pool[T]) unpark(s *slot[T]) *puddle.Resource[*slot[T]] {
 func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 	s := c.(*probed[T]).slot
 	if !s.fit(p.epoch.Load()) {
-		p.nudgeTidy()
+		p.maintenance.wakeToTidy()
 		return nil
 	}
 	if s.look() != clean { // Check would take what lies there for its answer
@@ -149,17 +120,17 @@ var errNoHeartbeat = errors.New("pool: connection is not fit for a heartbeat")
 
 // evictProbed takes a slot out of the pool that its heartbeat has come upon.
 func (p *Pool[T]) evictProbed(s *slot[T], reason Reason, dead *health.DeadError) {
-	defer p.nudgeTidy()
-	defer func() { p.closeSlot(s, p.unpark(s)) }()
-	tell, _ := p.condemn(s, reason, dead)
+	defer p.maintenance.wakeToTidy()
+	defer p.closeWhereItIs(s)
+	tell, _ := p.markUnfit(s, reason, dead)
 	tell()
 }
 
 // failed acts on a heartbeat that failed, unless the death itself was faster.
 func (p *Pool[T]) failed(s *slot[T], dead *health.DeadError, took time.Duration) {
-	defer p.nudgeTidy()
-	defer func() { p.closeSlot(s, p.unpark(s)) }()
-	tell, ours := p.condemn(s, ReasonSuspect, dead)
+	defer p.maintenance.wakeToTidy()
+	defer p.closeWhereItIs(s)
+	tell, ours := p.markUnfit(s, ReasonSuspect, dead)
 	if !ours {
 		_, first := p.unfitness(s)
 		dead = cmp.Or(first, dead)
@@ -171,14 +142,8 @@ func (p *Pool[T]) failed(s *slot[T], dead *health.DeadError, took time.Duration)
 // afterHeartbeat takes a slot back that was parked meanwhile.
 func (p *Pool[T]) afterHeartbeat(c net.Conn) {
 	s := c.(*probed[T]).slot
-	p.mu.Lock()
-	ours := s.parked && s.pulse.TryLock()
-	if ours {
-		s.parked = false
-	}
-	p.mu.Unlock()
-	if ours {
-		p.consider(s)
+	if s.is(parked) && s.pulse.TryLock() && s.move(unpark) {
+		p.revalidate(s)
 	}
 }
 

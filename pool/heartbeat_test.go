@@ -346,18 +346,13 @@ func TestNoSlotIsParkedThatNobodyWouldTakeBack(t *testing.T) {
 				e := new(endpoint)
 				p := newBeating(t, e, newGate(0), 1, nil)
 				synctest.Wait()
-				res, err := p.slots.TryAcquire(p.only)
-				if err != nil {
-					t.Fatal(err)
-				}
-				s := res.Value()
-				s.res = res
+				s := p.idle.pop()
 				locked := meanwhile(p, s)
-				if got := p.lockOrPark(s); got != locked || s.parked {
-					t.Errorf("locked: %v, parked: %v", got, s.parked)
+				if got := p.park(s); got != locked || s.is(parked) {
+					t.Errorf("locked: %v, parked: %v", got, s.is(parked))
 				}
 				if locked {
-					p.offer(s, unused)
+					p.putIdle(s, unused)
 				}
 				synctest.Wait()
 				if !locked != s.value.closed.Load() {

@@ -120,10 +120,10 @@ func TestAHookThatPanicsLosesNothing(t *testing.T) {
 			c.Release()
 		}},
 		"an outage begins": {"OutageBegin", func(t *testing.T, e *endpoint, p *Pool[*fakeConn], b *bomb) {
-			p.mu.Lock()
-			p.outages.begin(Outage{}) // here, or else the goroutine that reconnects may tell of it
-			p.outages.end(true)
-			p.mu.Unlock()
+			p.dialer.mu.Lock()
+			p.dialer.begin(Outage{}) // here, or else the goroutine that reconnects may tell of it
+			p.dialer.end(true)
+			p.dialer.mu.Unlock()
 			b.explode(t, p.tellOutages)
 			p.tellOutages()
 		}},

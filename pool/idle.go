@@ -1,94 +1,144 @@
 package pool
 
 import (
-	"slices"
+	"context"
+	"math"
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/jackc/puddle/v2"
 )
 
-// takeIdle returns an idle slot, which is then the caller's, or nil.
-func (p *Pool[T]) takeIdle() *slot[T] {
-	for {
-		res, err := p.slots.TryAcquire(p.only)
-		if err != nil {
-			return nil
+// idle is the store of what nobody uses. What a goroutine has used last lies in
+// a lane, from where it or another takes it by one atomic operation; what was
+// there before goes on puddle's stack, the last one on top. Every connection has
+// a resource of puddle, from when it comes to the store first until its place is
+// given back; while it lies in a lane that counts as acquired.
+//
+// A slot in the store is free, or leaving: who takes one of those out gives its
+// place back.
+type idle[T any] struct {
+	lanes []lane[T] // as many as a power of two, or none
+	stack *puddle.Pool[*slot[T]]
+	known atomic.Int64 // how many are on the stack that nobody has come for yet
+}
+
+// lane is a place for one slot that has a cache line of its own, and its
+// neighbour, which processors fetch with it.
+type lane[T any] struct {
+	slot atomic.Pointer[slot[T]]
+	_    [120]byte
+}
+
+// mostLanes bounds how far there is to look if nothing is idle.
+const mostLanes = 16
+
+type slotKey struct{}
+
+// newIdle returns an empty store. destruct is called for what lies on the stack,
+// or comes there, when it is closed.
+func newIdle[T any](lanes int, destruct func(*slot[T])) (idle[T], error) {
+	stack, err := puddle.NewPool(&puddle.Config[*slot[T]]{
+		Constructor: func(ctx context.Context) (*slot[T], error) { return slotOf[T](ctx) },
+		Destructor:  destruct,
+		MaxSize:     math.MaxInt32, // the pool counts the places, for there can be fewer or more one day
+	})
+	return idle[T]{stack: stack, lanes: make([]lane[T], lanes)}, err
+}
+
+// lanesFor is how many lanes a pool has: some for each processor, for goroutines
+// meet in one by chance.
+func lanesFor(maxConns int) int {
+	n := min(maxConns, 4*runtime.GOMAXPROCS(0), mostLanes)
+	return 1 << (bits.Len(uint(n)) - 1)
+}
+
+func slotOf[T any](ctx context.Context) (*slot[T], error) {
+	if s, ok := ctx.Value(slotKey{}).(*slot[T]); ok {
+		return s, nil
+	}
+	return nil, errNoSlot
+}
+
+// admit puts a new slot into the store.
+func (d *idle[T]) admit(s *slot[T]) error {
+	err := d.stack.CreateResource(context.WithValue(context.Background(), slotKey{}, s))
+	if err == nil {
+		d.known.Add(1)
+	}
+	return err
+}
+
+// pop takes a slot out, or returns nil if there is none.
+func (d *idle[T]) pop() *slot[T] {
+	for i, mine := 0, stripe(); i < len(d.lanes); i++ {
+		l := &d.lanes[(mine+i)&(len(d.lanes)-1)]
+		if l.slot.Load() == nil {
+			continue
 		}
-		if s := p.own(res); s != nil {
+		if s := l.slot.Swap(nil); s != nil {
 			return s
 		}
 	}
+	return d.popStack()
 }
 
-// feed gives idle connections to those who wait.
-func (p *Pool[T]) feed() {
-	for p.queued.Load() > 0 {
-		s := p.takeIdle()
-		if s == nil {
-			return
+// popStack takes a slot from puddle, which is asked only if it has one: of
+// nothing it would make something.
+func (d *idle[T]) popStack() *slot[T] {
+	for n := d.known.Load(); n > 0; n = d.known.Load() {
+		if !d.known.CompareAndSwap(n, n-1) {
+			continue
 		}
-		p.consider(s)
-	}
-}
-
-// sweep has f deal with every idle slot that is not being probed, those that
-// were used last in the end: so they lie on top again. Nothing is dialled for
-// those who find nothing idle meanwhile.
-func (p *Pool[T]) sweep(f func(s *slot[T])) {
-	p.mu.Lock()
-	p.sweeping++
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.sweeping--
-		p.startDials()
-	}()
-	p.forEach(p.slots.AcquireAllIdle(), f)
-}
-
-// forEach has f deal with slots that puddle has given, the last one first, and
-// gives those back that f, which may panic, does not come to.
-func (p *Pool[T]) forEach(all []*puddle.Resource[*slot[T]], f func(s *slot[T])) {
-	left := len(all)
-	defer func() {
-		for _, res := range slices.Backward(all[:left]) {
-			if s := p.own(res); s != nil {
-				p.offer(s, unused)
-			}
+		res, err := d.stack.TryAcquire(context.Background())
+		if err != nil {
+			return nil // it is closed
 		}
-	}()
-	for left > 0 {
-		left--
-		if s := p.own(all[left]); s != nil {
-			f(s)
-		}
+		s := res.Value()
+		s.res = res
+		return s
+	}
+	return nil
+}
+
+// push puts a slot that was used into the lane of its user.
+func (d *idle[T]) push(s *slot[T]) {
+	if len(d.lanes) == 0 {
+		d.pushStack(s)
+	} else if older := d.lanes[stripe()&(len(d.lanes)-1)].slot.Swap(s); older != nil {
+		d.pushStack(older)
 	}
 }
 
-// offer gives a free slot to whoever waits, or else to everybody.
-func (p *Pool[T]) offer(s *slot[T], after afterwards) {
-	switch {
-	case p.queued.Load() > 0 && s.fit(p.epoch.Load()) && p.deliver(s):
-		return
-	case after == used:
-		s.unlock(used)
-		s.res.Release()
-	default:
-		s.unlock(unused)
-		s.res.ReleaseUnused()
-	}
-	// Whoever condemned it a moment ago, or began to wait, may not have seen
-	// it idle.
-	if s.unfit.Load() || s.doubt.Load() {
-		p.nudgeTidy()
-	}
-	p.feed()
+// pushStack puts a slot below those in the lanes.
+func (d *idle[T]) pushStack(s *slot[T]) {
+	s.res.ReleaseUnused()
+	d.known.Add(1)
 }
 
-// afterwards says whether a slot's idle time begins anew.
-type afterwards bool
+// all takes out everything, what was used last first.
+func (d *idle[T]) all() (all []*slot[T]) {
+	for s := d.pop(); s != nil; s = d.pop() {
+		all = append(all, s)
+	}
+	return all
+}
 
-const (
-	used   afterwards = true
-	unused afterwards = false
-)
+// drop takes a slot that is not in the store out of puddle's account.
+func (d *idle[T]) drop(s *slot[T]) {
+	if s.res != nil {
+		s.res.Hijack() // unlike Destroy it is done with on return
+	}
+}
+
+// close waits until everything that was ever admitted is dropped.
+func (d *idle[T]) close() { d.stack.Close() }
+
+// stripe is a number that goroutines at work at the same time seldom share, and
+// one keeps as a rule: it is made of where its stack lies.
+func stripe() int {
+	var here byte
+	return int(uint32(uintptr(unsafe.Pointer(&here))>>11) * 2654435769 >> 20)
+}

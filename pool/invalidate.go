@@ -2,7 +2,7 @@ package pool
 
 import (
 	"context"
-	"time"
+	"sync"
 )
 
 // Invalidate makes the pool part with every connection that it has now: idle
@@ -14,67 +14,71 @@ import (
 // it does nothing.
 func (p *Pool[T]) Invalidate(reason string) {
 	p.invalidate(reason)
-	p.sweep(p.consider)
-	p.nudge() // for those that are aside
+	p.sweep(p.revalidate)
+	p.maintenance.wake() // for those that are quarantined
 }
 
 // Interrupt is Invalidate, and aborts the connections in use, too: calls on them
 // fail at once. Their callers release them as ever.
 func (p *Pool[T]) Interrupt(reason string) {
 	p.invalidate(reason)
-	for _, s := range p.inUse() {
+	for _, s := range p.conns.held() {
 		p.interrupt(s)
 	}
-	p.sweep(p.consider)
-	p.nudge()
+	p.sweep(p.revalidate)
+	p.maintenance.wake()
 }
 
 // invalidate begins an era.
 func (p *Pool[T]) invalidate(reason string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.invalid = reason
-	p.epoch.Add(1)
-	p.eraEnd()
-	p.era, p.eraEnd = context.WithCancel(p.life)
-	r := &p.reconnector
-	if time.Since(r.hurried) < firstPause {
-		return
-	}
-	r.hurried, r.refillAt, r.dialAt = time.Now(), time.Time{}, time.Time{}
-	if r.state != up {
-		p.dialNow()
-	}
+	p.era.next(p.life, reason, func() { p.epoch.Add(1) })
+	p.dialer.hasten()
 }
 
-// currentEra returns the context that ends with the pool, or with the next
-// Invalidate.
-func (p *Pool[T]) currentEra() context.Context {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.era
+// era is the time between two calls of Invalidate.
+type era struct {
+	mu     sync.Mutex // guards what follows
+	reason string     // what Invalidate was told
+	ctx    context.Context
+	end    context.CancelFunc
 }
 
-func (p *Pool[T]) inUse() []*slot[T] {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var held []*slot[T]
-	for s := range p.filled {
-		if s.held() {
-			held = append(held, s)
-		}
+// next ends the era, and begins one that ends with life at the latest. Who asks
+// for the era, and then for what count counts, has both of one, or an era that
+// has ended.
+func (e *era) next(life context.Context, reason string, count func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reason = reason
+	count()
+	if e.end != nil {
+		e.end()
 	}
-	return held
+	e.ctx, e.end = context.WithCancel(life)
+}
+
+func (e *era) current() context.Context {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ctx
+}
+
+func (e *era) why() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.reason
 }
 
 // interrupt aborts the connection of a slot under its caller's hands. What
 // follows is the release's affair.
 func (p *Pool[T]) interrupt(s *slot[T]) {
-	if s.epoch == p.epoch.Load() || !s.interrupt() {
+	if s.epoch == p.epoch.Load() || !s.move(interrupt) {
 		return // it was dialled since, or released
 	}
-	tell, _ := p.condemn(s, ReasonInvalid, nil)
+	tell, _ := p.markUnfit(s, ReasonInvalid, nil)
 	defer tell()
-	s.aborted.Store(true)
+	s.mu.Lock()
+	s.aborted = true
+	s.mu.Unlock()
 	p.wg.Go(func() { p.abort(s.conn) })
 }

@@ -1,10 +1,15 @@
 package pool
 
-import "time"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 const (
-	// asideEvery is how often slots that were put aside are looked at.
-	asideEvery = 100 * time.Millisecond
+	// lookEvery is how often quarantined slots are looked at, and whether there
+	// was a reply that is waited for.
+	lookEvery = 100 * time.Millisecond
 	// roundEvery bounds the time between two rounds of a pool whose
 	// connections have limits.
 	roundEvery = time.Second
@@ -12,164 +17,184 @@ const (
 	roundLeast = time.Millisecond
 )
 
-// maintain is the pool's own goroutine: it runs a round whenever something has
-// happened or is due.
-func (p *Pool[T]) maintain() {
+// maintenance is the pool's own goroutine, and what it keeps: it runs a round
+// whenever something has happened or is due.
+type maintenance[T any] struct {
+	pool   *Pool[T]
+	sign   chan struct{} // to look around
+	untidy atomic.Bool   // an idle slot is to be looked at
+	tidyAt time.Time     // all are; its own
+
+	mu     sync.Mutex // guards what follows
+	slots  []*slot[T] // quarantined
+	closed bool
+}
+
+// wake has maintenance look around.
+func (m *maintenance[T]) wake() { signal(m.sign) }
+
+// wakeToTidy has it look at the idle slots.
+func (m *maintenance[T]) wakeToTidy() {
+	m.untidy.Store(true)
+	m.wake()
+}
+
+func (m *maintenance[T]) run() {
 	timer := time.NewTimer(roundEvery)
 	defer timer.Stop()
 	for {
 		select {
-		case <-p.life.Done():
+		case <-m.pool.life.Done():
 			return
-		case <-p.wake:
+		case <-m.sign:
 		case <-timer.C:
 		}
-		timer.Reset(p.round())
+		timer.Reset(m.round())
 	}
 }
 
 // round does everything that is due, and returns when something will be.
-func (p *Pool[T]) round() time.Duration {
-	p.lookAside()
-	if p.untidy.Swap(false) || due(p.tidyAt) {
-		p.tidyAt = time.Now().Add(p.tidyIdle())
+func (m *maintenance[T]) round() time.Duration {
+	p := m.pool
+	m.lookAtQuarantined()
+	if m.untidy.Swap(false) || due(m.tidyAt) {
+		m.tidyAt = time.Now().Add(m.tidyIdle())
 	}
 	p.refill()
 	p.assess()
 	p.endOutage()
-	next := min(p.reportLeaks(), p.comingUp())
-	return max(min(next, time.Until(p.tidyAt)), roundLeast)
+	next := min(m.reportLeaks(), p.dialer.comingUp(p.conns.len(), roundEvery), time.Until(m.tidyAt))
+	if m.quarantined() > 0 {
+		next = min(next, lookEvery)
+	}
+	return max(next, roundLeast)
 }
 
-// comingUp is when there will be something to do that no idle slot tells of:
-// slots that are in use now may be released just before.
-func (p *Pool[T]) comingUp() (next time.Duration) {
-	next = roundEvery
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.aside) > 0 || p.asks() {
-		next = min(next, asideEvery)
-	}
-	now := time.Now()
-	for _, at := range []time.Time{p.reconnector.refillAt, p.reconnector.dialAt} {
-		if at.After(now) {
-			next = min(next, at.Sub(now))
+// lookAtQuarantined gives those that are quarantined back, or up.
+func (m *maintenance[T]) lookAtQuarantined() {
+	m.mu.Lock()
+	slots := m.slots
+	m.slots = nil
+	m.mu.Unlock()
+	for _, s := range slots {
+		if !s.move(readmit) {
+			continue
 		}
-	}
-	if p.config.MaxConnLifetime > 0 {
-		for s := range p.filled {
-			if s.expiry.After(now) && s.expiry.Before(p.tidyAt) {
-				p.tidyAt = s.expiry
-			}
-		}
-	}
-	return next
-}
-
-// lookAside gives those that were put aside back, or up.
-func (p *Pool[T]) lookAside() {
-	p.mu.Lock()
-	aside := p.aside
-	p.aside = nil
-	p.mu.Unlock()
-	for _, s := range aside {
-		reason, _ := p.unfitness(s)
-		if reason != "" || !s.dubious() || !p.asideAgain(s) {
-			p.consider(s)
+		if reason, _ := m.pool.unfitness(s); reason != "" || !s.dubious() || !m.keep(s) {
+			m.pool.revalidate(s)
 		}
 	}
 }
 
-// consider decides about a slot that the pool holds itself.
-func (p *Pool[T]) consider(s *slot[T]) {
-	reason, dead := p.unfitness(s)
-	switch {
-	case reason != "":
-		p.discard(s, reason, dead)
-	case s.dubious():
-		p.putAside(s)
-	case s.check != nil && (s.doubt.Load() || p.queued.Load() > 0 && p.needsCheck(s)):
-		p.background(s, s.check, ReasonSuspect)
-	default:
-		s.doubt.Store(false)
-		p.offer(s, unused)
+// keep quarantines a slot that is the caller's; it does not if the pool is
+// closed.
+func (m *maintenance[T]) keep(s *slot[T]) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || !s.move(quarantine) {
+		return false
 	}
+	m.slots = append(m.slots, s)
+	return true
+}
+
+// close lets go of what is quarantined, now and later, and returns it.
+func (m *maintenance[T]) close() []*slot[T] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	slots := m.slots
+	m.slots, m.closed = nil, true
+	return slots
+}
+
+// quarantined is how many are, and may recover.
+func (m *maintenance[T]) quarantined() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.slots {
+		if !s.marked(unfit) {
+			n++
+		}
+	}
+	return n
 }
 
 // tidyIdle looks at every idle slot: closes those whose time is over, checks
 // those in doubt, and lets the others be. It returns when the next is due.
-func (p *Pool[T]) tidyIdle() (next time.Duration) {
+func (m *maintenance[T]) tidyIdle() (next time.Duration) {
+	p := m.pool
 	next = roundEvery
 	if p.config.MaxConnIdleTime > 0 {
 		next = min(next, p.config.MaxConnIdleTime)
 	}
-	spare := p.spare()
-	p.sweep(func(s *slot[T]) { next = min(next, p.tidy(s, &spare)) })
+	have := p.demand()
+	spare := max(0, min(have.fit-p.config.MinConns, have.idle-p.config.MinIdleConns))
+	p.sweep(func(s *slot[T]) { next = min(next, m.tidy(s, &spare)) })
 	return next
 }
 
 // tidy deals with one idle slot; spare is how many the pool can do without.
-func (p *Pool[T]) tidy(s *slot[T], spare *int) (next time.Duration) {
-	limit, idle := p.config.MaxConnIdleTime, s.res.IdleDuration()
-	if limit > 0 && idle >= limit && *spare > 0 {
-		*spare--
-		p.discard(s, ReasonIdle, nil)
+func (m *maintenance[T]) tidy(s *slot[T], spare *int) (next time.Duration) {
+	p := m.pool
+	limit := p.config.MaxConnIdleTime
+	if limit == 0 {
+		p.revalidate(s)
 		return roundEvery
 	}
-	p.consider(s)
-	if limit > 0 {
-		return min(roundEvery, max(limit-idle, roundEvery/10))
+	idle := time.Since(s.lastUsed)
+	if idle >= limit && *spare > 0 {
+		*spare--
+		p.evict(s, ReasonIdle, nil)
+		return roundEvery
 	}
-	return roundEvery
+	p.revalidate(s)
+	return min(roundEvery, max(limit-idle, roundEvery/10))
 }
 
-// spare is how many idle connections the pool can do without.
-func (p *Pool[T]) spare() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fit, idle := p.tally()
-	return max(0, min(fit-p.config.MinConns, idle-p.config.MinIdleConns))
-}
-
-// tally counts the connections that are not on their way out, and of them
-// those that nobody uses. The caller holds p.mu.
-func (p *Pool[T]) tally() (fit, idle int) {
-	for s := range p.filled {
-		if s.unfit.Load() {
-			continue
+// reportLeaks tells of connections that are held for too long, and returns when
+// the next may be.
+func (m *maintenance[T]) reportLeaks() (next time.Duration) {
+	p := m.pool
+	next = roundEvery
+	if p.config.LeakAfter == 0 {
+		return next
+	}
+	for _, s := range p.conns.held() {
+		info, left := s.holder.leak(p.config.LeakAfter)
+		switch {
+		case info.Stack != "":
+			p.config.Observer.leak(info)
+		case left > 0:
+			next = min(next, left)
 		}
-		fit++
-		if !s.held() {
-			idle++
-		}
 	}
-	return fit, idle
+	return next
 }
 
-// wanted is how many connections are missing, for the minima and for the end of
-// an outage. The caller holds p.mu.
-func (p *Pool[T]) wanted() int {
-	fit, idle := p.tally()
-	want := p.config.MinConns - fit - p.dialing
-	if p.config.MinIdleConns > 0 {
-		want = max(want, p.config.MinIdleConns-idle-p.dialing+p.waiters.len())
+// revalidate decides about a slot that is the pool's.
+func (p *Pool[T]) revalidate(s *slot[T]) {
+	reason, dead := p.unfitness(s)
+	switch {
+	case reason != "":
+		p.evict(s, reason, dead)
+	case s.dubious():
+		p.isolate(s)
+	case s.check != nil && (s.marked(needsCheck) || p.queue.len() > 0 && p.needsCheck(s)):
+		p.background(s, s.check, ReasonSuspect)
+	default:
+		s.unmark(needsCheck)
+		p.putIdle(s, unused)
 	}
-	if p.outages.current != nil && fit+p.dialing == 0 {
-		want = max(want, 1) // somebody has to find out when it is over
-	}
-	return min(want, p.config.MaxConns-p.places)
 }
 
 // refill opens what is missing, in the background.
 func (p *Pool[T]) refill() {
-	p.mu.Lock()
-	p.startDials()
+	p.dialForWaiters()
 	n := 0
-	for !p.closed && p.reconnector.state == up && due(p.reconnector.refillAt) && p.wanted() > 0 && p.reserve() {
+	for p.dialer.reserveForMinimum(p.demand()) {
 		n++
 		p.wg.Go(func() { _ = p.dialInto(p.life, p.open) }) // a failure has begun an outage
 	}
-	p.mu.Unlock()
 	if n > 0 {
 		p.config.Observer.refill(RefillInfo{Conns: n})
 	}
@@ -177,28 +202,15 @@ func (p *Pool[T]) refill() {
 
 // endOutage closes the account when it is over.
 func (p *Pool[T]) endOutage() {
-	p.mu.Lock()
-	if p.outages.current == nil || !p.healed() {
-		p.mu.Unlock()
-		return
+	over, ended := p.dialer.endOutage(func(before time.Time) bool {
+		return len(p.conns.those(func(s *slot[T]) bool {
+			return s.opened.Before(before) && !s.marked(unfit) && (s.marked(needsCheck) || s.suspect())
+		})) > 0
+	})
+	if ended {
+		p.stats.outage(over)
+		p.tellOutages()
 	}
-	p.stats.outage(p.outages.end(true))
-	p.mu.Unlock()
-	p.tellOutages()
-}
-
-// healed: the endpoint is reached, and no connection of before is in doubt, for
-// its death would be one more of the same outage. The caller holds p.mu.
-func (p *Pool[T]) healed() bool {
-	if r := p.reconnector.state; r != up && r != full || !p.outages.reached() {
-		return false
-	}
-	for s := range p.filled {
-		if s.opened.Before(p.outages.since) && !s.unfit.Load() && (s.doubt.Load() || s.suspect()) {
-			return false
-		}
-	}
-	return true
 }
 
 // tellOutages tells the Observer of the outages that have begun and ended, one
@@ -211,59 +223,15 @@ func (p *Pool[T]) tellOutages() {
 // tellOutage tells of one, and reports whether there was one to tell of that
 // nobody else is at: whoever is will see ours.
 func (p *Pool[T]) tellOutage() bool {
-	o, ok := p.nextOutage()
+	o, ok := p.dialer.nextNews()
 	if !ok {
 		return false
 	}
-	defer p.setTelling(false)
+	defer p.dialer.told()
 	if o.Ended.IsZero() {
 		p.config.Observer.outageBegin(o)
 	} else {
 		p.config.Observer.outageEnd(o)
 	}
 	return true
-}
-
-func (p *Pool[T]) nextOutage() (o Outage, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.telling {
-		return o, false
-	}
-	o, ok = p.outages.news()
-	p.telling = ok
-	return o, ok
-}
-
-func (p *Pool[T]) setTelling(yes bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.telling = yes
-}
-
-// reportLeaks tells of connections that are held for too long, and returns when
-// the next may be.
-func (p *Pool[T]) reportLeaks() (next time.Duration) {
-	next = roundEvery
-	if p.config.LeakAfter == 0 {
-		return next
-	}
-	p.mu.Lock()
-	var held []*slot[T]
-	for s := range p.filled {
-		if s.held() {
-			held = append(held, s)
-		}
-	}
-	p.mu.Unlock()
-	for _, s := range held {
-		info, left := s.holder.leak(p.config.LeakAfter)
-		switch {
-		case info.Stack != "":
-			p.config.Observer.leak(info)
-		case left > 0:
-			next = min(next, left)
-		}
-	}
-	return next
 }

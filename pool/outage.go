@@ -106,7 +106,7 @@ func (o *outages) succeeded() {
 }
 
 // reached reports whether the endpoint has been reached since it was not.
-func (o *outages) reached() bool { return o.current == nil || !o.since.IsZero() }
+func (o *outages) wasReached() bool { return o.current == nil || !o.since.IsZero() }
 
 // unreached has the current outage, if there is one, go on.
 func (o *outages) unreached() { o.since = time.Time{} }

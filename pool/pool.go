@@ -7,66 +7,41 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/puddle/v2"
-
 	"example.com/hale/health/heartbeat"
 )
 
 // A Pool keeps connections to one endpoint; see the package's documentation.
 // It is safe for concurrent use. The zero Pool is of no use: call [New].
+//
+// Its parts have one job each, and a lock if they need one. A connection's way
+// through them: dialer allows the dial, conns lists the slot, idle stores it,
+// queue has those who wait for it, and evict is its way out.
 type Pool[T any] struct {
-	config Config[T]
-	slots  *puddle.Pool[*slot[T]]
-	prober *heartbeat.Prober // nil without heartbeats
+	config      Config[T]
+	idle        idle[T]           // what nobody uses
+	queue       queue[T]          // who waits
+	conns       conns[T]          // every connection, whoever has it
+	dialer      *dialer           // when to dial, and the account of outages
+	maintenance maintenance[T]    // what is to be done in time, or again
+	prober      *heartbeat.Prober // nil without heartbeats
+	stats       stats
 
-	epoch   atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
-	callers atomic.Int64  // in Acquire or holding a connection; kept only for MaxWaiters
-
-	queued   atomic.Int64  // callers in waiters
+	epoch    atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
+	callers  atomic.Int64  // in Acquire or holding a connection; kept only for MaxWaiters
 	refusals atomic.Uint64 // dials that failed
+	waiting  atomic.Int64  // callers that wait
+	acquires counter       // that got a connection
+	ages     bool          // a limit depends on when a connection was used last
 
-	// life ends when the pool is closed, and with it the dials. only is the
-	// context in which construct makes nothing, so that TryAcquire gives what
-	// is idle and starts nothing.
-	life          context.Context
-	end           context.CancelFunc
-	only          context.Context
-	idlers        sync.Pool   // waiters to use again
-	wg            group       // goroutines of the pool: maintenance, dials, closers
-	untidy        atomic.Bool // an idle slot is to be looked at
-	tidyAt        time.Time   // all are; maintenance's own
-	told          sync.Once   // that the pool is closed
-	tellUnwatched sync.Once
+	life context.Context // ends when the pool is closed, and with it the dials
+	end  context.CancelFunc
+	era  era
+	wg   group // goroutines of the pool: maintenance, dials, closers
+
 	hurried       chan struct{} // closed once nothing is closed gently any more
 	hastened      sync.Once
-	wake          chan struct{} // has maintenance look around; never blocks
-	reached       chan struct{} // tells who reconnects that somebody else's dial succeeded
-	room          chan struct{} // tells who reconnects that a place or a dial has come free
-	hurry         chan struct{} // ends the pause of who reconnects
-
-	_        [64]byte     // what every caller writes is apart from what every caller reads
-	acquires atomic.Int64 // that got a connection
-	waits    atomic.Int64 // of them, those that waited
-	waitTime atomic.Int64 // of all, in nanoseconds
-	waiting  atomic.Int64 // callers that wait
-	_        [64]byte
-
-	// mu guards what follows. No call-out and no I/O under it.
-	mu          sync.Mutex
-	closed      bool
-	invalid     string          // what Invalidate was told last
-	era         context.Context // ends with the next Invalidate
-	eraEnd      context.CancelFunc
-	filled      map[*slot[T]]struct{} // every slot with a connection
-	waiters     waitList[T]
-	aside       []*slot[T] // suspect, and kept from everybody until they recover or die
-	places      int        // taken, of MaxConns: by slots with a connection that is not closed, and by dials
-	dialing     int        // dials under way
-	sweeping    int        // who holds every idle slot for a moment
-	outages     outages
-	reconnector reconnector
-	telling     bool // somebody tells the Observer of outages
-	stats       stats
+	tellUnwatched sync.Once
+	tellClosed    sync.Once
 }
 
 // shut is the bit of the epoch that makes every slot unfit at once.
@@ -76,47 +51,48 @@ const shut = 1 << 63
 // endpoint that cannot be reached is no error but an outage. The error says
 // which field of config is wrong. The caller closes the pool.
 func New[T any](config Config[T]) (*Pool[T], error) {
+	return newWithLanes(config, lanesFor)
+}
+
+// newWithLanes is New for a store of so many lanes.
+func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[T], error) {
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool[T]{
-		config:  config,
-		wake:    make(chan struct{}, 1),
-		reached: make(chan struct{}, 1),
-		room:    make(chan struct{}, 1),
-		hurry:   make(chan struct{}, 1),
-		hurried: make(chan struct{}),
-		filled:  make(map[*slot[T]]struct{}),
-		reconnector: reconnector{
-			backoff: config.Backoff(), stable: config.StableAfter, grace: config.CheckTimeout, pause: firstPause,
-		},
-	}
-	if p.reconnector.backoff == nil {
+	pauses := config.Backoff()
+	if pauses == nil {
 		return nil, configError("Backoff", "nil", "what it returned")
 	}
-	p.life, p.end = context.WithCancel(context.Background())
-	p.era, p.eraEnd = context.WithCancel(p.life)
-	p.only = context.WithValue(p.life, constructKey{}, constructor[T](noSlot[T]))
-	p.slots, err = puddle.NewPool(&puddle.Config[*slot[T]]{
-		Constructor: p.construct,
-		Destructor:  p.destruct,
-		MaxSize:     int32(config.MaxConns),
-	})
-	if err != nil {
+	p := &Pool[T]{
+		config:  config,
+		ages:    config.MaxConnIdleTime > 0 || config.CheckAfter > 0,
+		hurried: make(chan struct{}),
+	}
+	if p.idle, err = newIdle(lanes(config.MaxConns), p.destruct); err != nil {
 		return nil, err
 	}
+	p.life, p.end = context.WithCancel(context.Background())
+	p.era.next(p.life, "", func() {})
+	p.queue.born = time.Now()
+	p.conns.all = make(map[*slot[T]]struct{})
+	p.dialer = newDialer(config.MaxConns, config.MinConns, config.MinIdleConns, config.MaxDials,
+		config.StableAfter, config.CheckTimeout, pauses)
+	p.dialer.reconnect = func() { p.wg.Go(p.reconnect) }
+	p.maintenance = maintenance[T]{pool: p, sign: make(chan struct{}, 1)}
 	p.prober = p.newProber()
-	p.wg.Go(p.maintain)
-	p.nudge()
+	p.wg.Go(p.maintenance.run)
+	p.maintenance.wake()
 	return p, nil
 }
 
 // Acquire returns a connection that no other caller has and that is well as far
 // as is known: the kernel has not given it up, no probe is unanswered, it is
 // not too old and not invalidated. If there is none, Acquire waits for one to
-// be released or dialled, in turn, until ctx ends; a dial goes on for the next
-// caller if the one that it was started for has left.
+// be released or dialled until ctx ends; a dial goes on for the next caller if
+// the one that it was started for has left. Callers are served in turn, but for
+// one thing: until a caller has waited for a millisecond, what comes free may go
+// to one that comes later and does not have to be woken.
 //
 // The error matches ctx.Err() if ctx ended, [ErrUnavailable] if the endpoint
 // could not be reached until then (or is down, with FailFast),
@@ -128,13 +104,13 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
 		p.callers.Add(-1)
 		return Conn[T]{}, ErrTooManyWaiters
 	}
-	s, turn, err := p.acquire(ctx)
+	s, use, err := p.acquire(ctx)
 	if err != nil {
 		p.leave()
 		return Conn[T]{}, err
 	}
-	p.acquires.Add(1)
-	return Conn[T]{pool: p, slot: s, turn: turn}, nil
+	p.acquires.add(1)
+	return Conn[T]{pool: p, slot: s, use: use}, nil
 }
 
 // leave ends what Acquire has counted.
@@ -145,17 +121,15 @@ func (p *Pool[T]) leave() {
 }
 
 // acquire returns a slot that is fit for use and belongs to the caller for the
-// turn.
-func (p *Pool[T]) acquire(ctx context.Context) (s *slot[T], turn uint64, err error) {
+// use.
+func (p *Pool[T]) acquire(ctx context.Context) (s *slot[T], use uint64, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, 0, unsent(err)
 	}
-	if p.queued.Load() == 0 { // or else everybody in turn
-		s = p.takeIdle()
-	}
-	if s != nil && (s.vital != nil || s.peek.raw != nil) && p.config.CheckAfter == 0 {
-		if turn, err = p.claim(ctx, s); err != errUnfit {
-			return s, turn, err
+	s = p.idle.pop()
+	if s != nil && s.quick && !p.queue.strict() {
+		if use, err = p.claim(ctx, s); err != errUnfit {
+			return s, use, err
 		}
 	}
 	return p.choose(ctx, s)
@@ -164,36 +138,45 @@ func (p *Pool[T]) acquire(ctx context.Context) (s *slot[T], turn uint64, err err
 // errUnfit is a slot that must not be handed out, and is still the caller's.
 var errUnfit = errors.New("pool: unfit")
 
-// claim makes a slot the caller's, unless something speaks against it. Whoever
-// condemns a slot looks afterwards whether it is held, and claim looks
-// afterwards whether it is condemned: one of the two sees the other.
-func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (turn uint64, err error) {
-	if s.look() != clean {
+// claim makes a slot that is in the caller's hands its own for the next use,
+// unless something speaks against it. Whoever shuts the pool, or invalidates
+// what it has, looks afterwards whether a slot is held, and claim looks
+// afterwards whether it is current: one of the two sees the other.
+func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (use uint64, err error) {
+	if s.look() != clean || !s.well() {
 		return 0, errUnfit
 	}
 	s.begin()
 	s.asked = p.refusals.Load()
+	use, ok := s.do(claim, whichever)
+	if !ok {
+		return 0, errUnfit
+	}
+	if s.epoch != p.epoch.Load() {
+		if _, ours := s.do(reclaim, use); !ours {
+			return 0, ErrClosed // Shutdown has taken it away
+		}
+		return 0, errUnfit
+	}
+	p.hold(ctx, s)
+	return use, nil
+}
+
+// hold notes who holds a slot, if the Observer asks for it.
+func (p *Pool[T]) hold(ctx context.Context, s *slot[T]) {
 	if p.config.Observer.wantsHolder() {
 		s.holder.set(ctx, p.config.LeakAfter > 0)
 	}
-	turn = s.take()
-	if s.fit(p.epoch.Load()) {
-		return turn, nil
-	}
-	if !s.giveUp(turn) {
-		return 0, ErrClosed // Shutdown has taken it away
-	}
-	return 0, errUnfit
 }
 
 // choose goes from one idle slot to the next, beginning with s if there is
 // one, until it has one that may be used; with none left, it waits.
-func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], turn uint64, err error) {
-	k := seeker[T]{pool: p, own: ctx, ctx: ctx, tried: s == nil, mayCheck: true}
+func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], use uint64, err error) {
+	a := acquisition[T]{pool: p, own: ctx, ctx: ctx, came: p.queue.now(), tried: s == nil, mayCheck: true}
 	returned, got := false, Conn[T]{}
 	defer func() {
 		if !returned { // a hook panicked
-			k.leave()
+			a.leave()
 			if !got.end() {
 				p.leave()
 			} else {
@@ -201,21 +184,21 @@ func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], turn uint
 			}
 		}
 	}()
-	if s, turn, err = k.seek(s); err == nil {
-		got = Conn[T]{pool: p, slot: s, turn: turn}
+	if s != nil && !s.is(taken) && !p.own(s) {
+		s = nil
 	}
-	k.done(err)
+	if s, use, err = a.seek(s); err == nil {
+		got = Conn[T]{pool: p, slot: s, use: use}
+	}
+	a.done(err)
 	returned = true
-	return s, turn, err
+	return s, use, err
 }
 
-// nudge has maintenance look around.
-func (p *Pool[T]) nudge() { signal(p.wake) }
-
-// nudgeTidy has maintenance look at the idle slots.
-func (p *Pool[T]) nudgeTidy() {
-	p.untidy.Store(true)
-	p.nudge()
+// demand is what there is and what is missing.
+func (p *Pool[T]) demand() demand {
+	fit, idle := p.conns.tally()
+	return demand{fit: fit, idle: idle, waiters: p.queue.len()}
 }
 
 // signal leaves a sign in c, which holds one.

@@ -1,147 +1,205 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 // A caller that finds no idle connection waits for the first one that comes
 // free: released by another, or dialled by whoever dials. That is how nobody
-// depends on the dial that was started for him. puddle's own queue is not used:
+// depends on the dial that was started for it. puddle's own queue is not used:
 // it ends with the caller's context only, and a dial would block a place in it.
+
+// patience is for how long a caller that waits lets those go first that are
+// running: a connection that would have to wait until its next user is awake is
+// put to use meanwhile. From then on it is the next. (sync.Mutex does the same.)
+const patience = time.Millisecond
+
+// queue is the callers that wait, in turn. The head of it is woken when
+// something may be idle, and stays the head until it has a connection.
+type queue[T any] struct {
+	born   time.Time
+	oldest atomic.Int64 // since when the head waits, from born on; 0 if nobody does
+	n      atomic.Int64
+	woken  atomic.Bool // the head is, and has not looked yet
+	spare  sync.Pool   // waiters to use again
+
+	mu          sync.Mutex // guards what follows; no call-out under it
+	first, last *waiter[T]
+	closed      bool
+}
 
 // waiter is a caller that waits.
 type waiter[T any] struct {
 	ctx        context.Context // for the dial on its behalf
-	ready      chan delivery[T]
+	told       chan delivery[T]
+	since      int64
 	prev, next *waiter[T]
 	listed     bool
+	woken      bool // and has not looked yet
 }
 
-// delivery is the end of a wait.
+// delivery is what a waiter is told: that it may look again, or the end of the
+// wait.
 type delivery[T any] struct {
+	again  bool
 	slot   *slot[T]
+	use    uint64 // that the slot is in for the waiter
 	err    error
 	outage uint64 // while it was made, or 0
 }
 
-// waitList is the waiting callers, in turn.
-type waitList[T any] struct {
-	first, last *waiter[T]
-	count       int
+func (q *queue[T]) len() int { return int(q.n.Load()) }
+
+// strict reports whether somebody has waited for so long that it is next.
+func (q *queue[T]) strict() bool {
+	since := q.oldest.Load()
+	return since != 0 && q.now()-since >= int64(patience)
 }
 
-func (l *waitList[T]) len() int { return l.count }
+// now is the time since the queue was made.
+func (q *queue[T]) now() int64 { return int64(time.Since(q.born)) }
 
-// at returns the waiter with n others before it.
-func (l *waitList[T]) at(n int) *waiter[T] {
-	w := l.first
-	for ; n > 0; n-- {
-		w = w.next
-	}
-	return w
+// precedes reports whether somebody who has come before is next.
+func (q *queue[T]) precedes(came int64) bool {
+	return q.strict() && q.oldest.Load() < came
 }
 
-// push puts w at the end, or at the head if it has waited already.
-func (l *waitList[T]) push(w *waiter[T], head bool) {
-	l.count++
-	w.listed = true
-	switch {
-	case l.count == 1:
-		l.first, l.last = w, w
-	case head:
-		w.next, l.first.prev = l.first, w
-		l.first = w
-	default:
-		w.prev, l.last.next = l.last, w
-		l.last = w
-	}
-}
-
-// remove takes w out, and reports whether it was in.
-func (l *waitList[T]) remove(w *waiter[T]) bool {
-	if w == nil || !w.listed {
-		return false
-	}
-	l.count--
-	if w.prev == nil {
-		l.first = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		l.last = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.prev, w.next, w.ctx, w.listed = nil, nil, nil, false
-	return true
-}
-
-// enqueue has the caller wait, at the head if it has waited already.
-func (p *Pool[T]) enqueue(ctx context.Context, head bool) (*waiter[T], error) {
-	if err := ctx.Err(); err != nil {
-		return nil, p.waitError(err)
-	}
-	w, _ := p.idlers.Get().(*waiter[T])
+// push puts a caller at the end; it fails if the pool is closed.
+func (q *queue[T]) push(ctx context.Context) (*waiter[T], error) {
+	w, _ := q.spare.Get().(*waiter[T])
 	if w == nil {
-		w = &waiter[T]{ready: make(chan delivery[T], 1)}
+		w = &waiter[T]{told: make(chan delivery[T], 2)} // to look again, and the end
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch o := p.outages.current; {
-	case p.closed:
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
 		return nil, ErrClosed
-	case p.config.FailFast && p.reconnector.state == down && o != nil && o.Dial != nil:
-		return nil, &unavailableError{dial: o.Dial}
 	}
-	w.ctx = ctx
-	p.waiters.push(w, head)
-	p.queued.Store(int64(p.waiters.len()))
-	p.outages.waiting(p.waiters.len())
+	w.ctx, w.since, w.listed = ctx, max(1, q.now()), true
+	if w.prev = q.last; w.prev == nil {
+		q.first = w
+		q.oldest.Store(w.since)
+	} else {
+		w.prev.next = w
+	}
+	q.last = w
+	q.n.Add(1)
 	return w, nil
 }
 
-// dequeue takes a waiter out of the queue, and reports whether it was in. The
-// caller holds p.mu.
-func (p *Pool[T]) dequeue(w *waiter[T]) bool {
-	removed := p.waiters.remove(w)
-	p.queued.Store(int64(p.waiters.len()))
-	return removed
+// remove takes w out, and reports whether it was in: if not, its wait has ended,
+// and it is told how.
+func (q *queue[T]) remove(w *waiter[T]) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.unlist(w)
 }
 
-// giveUp ends the wait of a caller whose ctx has ended. A connection that was
-// on its way to him goes to the next.
-func (p *Pool[T]) giveUp(w *waiter[T], ctxErr error) error {
-	err := p.waitError(ctxErr)
-	p.mu.Lock()
-	waiting := p.dequeue(w)
-	p.mu.Unlock()
-	if !waiting {
-		if d := <-w.ready; d.slot != nil {
-			p.consider(d.slot)
-		}
+// unlist is remove for who holds mu.
+func (q *queue[T]) unlist(w *waiter[T]) bool {
+	if w == nil || !w.listed {
+		return false
 	}
-	p.idlers.Put(w)
-	p.nudge() // an outage may end when nobody waits any more
-	return err
+	if w.next == nil {
+		q.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else if q.first = w.next; q.first == nil {
+		q.oldest.Store(0)
+	} else {
+		q.oldest.Store(q.first.since)
+	}
+	w.prev, w.next, w.listed, w.ctx = nil, nil, false, nil
+	q.n.Add(-1)
+	if w.woken { // for nothing: what may be idle is the next one's
+		q.looks(w)
+		q.wakeFirst()
+	}
+	return true
 }
 
-// deliver gives a filled slot to whoever waits longest, and reports whether
-// anybody did.
-func (p *Pool[T]) deliver(s *slot[T]) bool {
-	p.mu.Lock()
-	w, outage := p.waiters.first, p.outages.id()
-	found := p.dequeue(w)
-	p.mu.Unlock()
-	if found {
-		w.ready <- delivery[T]{slot: s, outage: outage}
+// free keeps a waiter whose wait has ended for the next.
+func (q *queue[T]) free(w *waiter[T]) {
+	select {
+	case <-w.told: // to look again
+	default:
 	}
-	return found
+	q.spare.Put(w)
 }
 
-// failWaiters ends every wait. The caller holds p.mu.
-func (p *Pool[T]) failWaiters(err error) {
-	for outage := p.outages.id(); p.waiters.len() > 0; {
-		w := p.waiters.first
-		p.dequeue(w)
-		w.ready <- delivery[T]{err: err, outage: outage}
+// wake has the head look again, unless it is about to.
+func (q *queue[T]) wake() {
+	if q.woken.Load() {
+		return
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wakeFirst()
+}
+
+// wakeFirst is wake for who holds mu.
+func (q *queue[T]) wakeFirst() {
+	if w := q.first; w != nil && !q.woken.Swap(true) {
+		w.woken = true
+		w.told <- delivery[T]{again: true}
+	}
+}
+
+// looking takes note that w, which was woken, is about to look: who puts
+// something into the store from now on has to wake it again.
+func (q *queue[T]) looking(w *waiter[T]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.woken {
+		q.looks(w)
+	}
+}
+
+// looks is looking for who holds mu.
+func (q *queue[T]) looks(w *waiter[T]) {
+	w.woken = false
+	q.woken.Store(false)
+}
+
+// end takes the head out, for what d is to make of its wait, and tells it. It
+// reports whether there was one; d is not called otherwise.
+func (q *queue[T]) end(d delivery[T]) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := q.first
+	if !q.unlist(w) {
+		return false
+	}
+	w.told <- d
+	return true
+}
+
+// close ends every wait, and those that would begin.
+func (q *queue[T]) close(outage uint64) {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	for q.end(delivery[T]{err: ErrClosed, outage: outage}) {
+	}
+}
+
+// contextOf returns the ctx of the waiter with n others before it, or that of
+// the last, or nil.
+func (q *queue[T]) contextOf(n int) context.Context {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := q.first
+	for ; w != nil && w.next != nil && n > 0; n-- {
+		w = w.next
+	}
+	if w == nil {
+		return nil
+	}
+	return w.ctx
 }

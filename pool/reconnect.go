@@ -4,41 +4,15 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/jackc/puddle/v2"
 )
 
-// dialed takes note of a connection that was made.
-func (p *Pool[T]) dialed(s *slot[T]) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.reconnector.succeeded(s.opened)
-	p.outages.succeeded()
-	if p.reconnector.state != up {
-		signal(p.reached)
-	}
-}
-
-// dialFailed takes note of one that was not, although it was tried from start
-// on.
+// dialFailed takes note of a dial that did, although it was tried from start on.
 func (p *Pool[T]) dialFailed(err error, start time.Time) {
-	defer p.nudge()
-	defer signal(p.room)
+	defer p.maintenance.wake()
 	if heard := p.lastHeard("", nil); !heard.IsZero() {
 		start = heard
 	}
-	p.mu.Lock()
-	p.dialing--
-	p.places--
-	if p.closed || err == puddle.ErrNotAvailable {
-		p.mu.Unlock()
-		return
-	}
-	p.refusals.Add(1)
-	asks := p.reconnector.state == up
-	p.refused(err, start)
-	isDown := p.reconnector.state == down
-	p.mu.Unlock()
+	asks, isDown := p.dialer.failed(err, start, p.demand, p.refusals.Add(1))
 	switch {
 	case isDown:
 		p.tellDown()
@@ -48,68 +22,14 @@ func (p *Pool[T]) dialFailed(err error, start time.Time) {
 	}
 }
 
-// refused has a dial that failed begin an outage, or go on with one; if
-// connections live, it takes a reply to tell. The caller holds p.mu.
-func (p *Pool[T]) refused(err error, since time.Time) {
-	r := &p.reconnector
-	fit, _ := p.tally()
-	alone := fit+p.dialing == 0
-	if alone || r.asking.since.IsZero() {
-		r.asking = asking{since: time.Now(), number: p.refusals.Load()}
-	}
-	if p.outages.current == nil && !alone {
-		r.refused(err, since)
-	} else {
-		p.outages.failed(err, since, p.waiters.len())
-	}
-	switch {
-	case alone:
-		p.goDown()
-	case r.state == up:
-		p.reconnectAs(probing)
-	}
-}
-
-// goDown has the outage that runs go on until the endpoint is reached again.
-// The caller holds p.mu.
-func (p *Pool[T]) goDown() {
-	r := &p.reconnector
-	if r.refusal.count > 0 { // those that did not show whether it is one
-		p.outages.failedBefore(r.refusal, p.waiters.len())
-		r.refusal = refusal{}
-	}
-	p.outages.unreached()
-	p.reconnectAs(down)
-}
-
-// reconnectAs makes one goroutine the only one to dial, until it succeeds. The
-// caller holds p.mu.
-func (p *Pool[T]) reconnectAs(state reach) {
-	if p.closed {
-		return
-	}
-	fit, _ := p.tally()
-	if !p.reconnector.leave(state, fit > 0) {
-		return
-	}
-	for _, c := range []chan struct{}{p.reached, p.hurry} { // of the last time
-		select {
-		case <-c:
-		default:
-		}
-	}
-	p.wg.Go(p.reconnect)
-}
-
 // tellDown tells of an outage that may have begun, and fails those who wait if
 // they do not want to.
 func (p *Pool[T]) tellDown() {
 	p.tellOutages()
-	if p.config.FailFast {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if o := p.outages.current; p.reconnector.state == down && o != nil && o.Dial != nil {
-			p.failWaiters(&unavailableError{dial: o.Dial})
+	for p.queue.len() > 0 {
+		err := p.failFast()
+		if err == nil || !p.queue.end(delivery[T]{err: err, outage: p.outageTold()}) {
+			return
 		}
 	}
 }
@@ -128,71 +48,19 @@ func (p *Pool[T]) askOne() {
 // assess finds out whether an endpoint that has refused a dial serves: whether
 // there was a reply since on one of the connections that live.
 func (p *Pool[T]) assess() {
-	p.mu.Lock()
-	state, ask, conns := p.reconnector.state, p.reconnector.asking, p.alive("")
-	if !p.asks() {
-		if state == full && len(conns) == 0 {
-			p.dialNow() // there should be room at the endpoint
-		}
-		p.mu.Unlock()
+	alive := p.conns.alive("")
+	q, ok := p.dialer.ask(p.conns.len(), len(alive))
+	if !ok {
 		return
 	}
-	hope := p.dialing > 0
-	p.mu.Unlock()
-	replied := false
-	for _, s := range conns {
-		replied = replied || s.repliedSince(ask)
+	replied, hope := false, q.hope
+	for _, s := range alive {
+		replied = replied || s.repliedSince(q.asking)
 		hope = hope || !s.waits()
 	}
-	p.mu.Lock()
-	if p.closed || p.reconnector.state != state || p.reconnector.asking != ask {
-		p.mu.Unlock()
-		return
-	}
-	p.answer(replied, !hope || time.Since(ask.since) >= p.reconnector.grace)
-	isDown := p.reconnector.state == down
-	p.mu.Unlock()
-	if isDown {
+	if p.dialer.answer(q, replied, hope, p.demand) {
 		p.tellDown()
 	}
-}
-
-// asks reports whether a reply would tell anything, and may come. The caller holds
-// p.mu.
-func (p *Pool[T]) asks() bool {
-	r := &p.reconnector
-	return !r.asking.since.IsZero() && (r.state == probing || r.state == down && len(p.filled) > 0)
-}
-
-// dialNow ends the pause of who reconnects, and begins with the shortest again.
-// The caller holds p.mu.
-func (p *Pool[T]) dialNow() {
-	p.reconnector.reset()
-	signal(p.hurry)
-}
-
-// answer is what follows of a reply, or of none until it is too late for one.
-// The caller holds p.mu.
-func (p *Pool[T]) answer(replied, late bool) {
-	switch {
-	case replied:
-		p.reconnector.state = full
-		p.outages.reach()
-	case p.reconnector.state == probing && late:
-		p.goDown()
-	}
-}
-
-// alive returns the connections to an address that are not on their way out, of
-// all if it is empty. The caller holds p.mu.
-func (p *Pool[T]) alive(remote string) []*slot[T] {
-	conns := make([]*slot[T], 0, len(p.filled))
-	for s := range p.filled {
-		if !s.unfit.Load() && (remote == "" || s.remote == remote) {
-			conns = append(conns, s)
-		}
-	}
-	return conns
 }
 
 // reconnect makes one dial at a time, with growing pauses. A dial that was under
@@ -201,40 +69,30 @@ func (p *Pool[T]) reconnect() {
 	p.tellOutages() // of the one that this is the work of
 	pause := firstPause
 	for n, over := 1, false; !over; n++ {
-		pause = p.nextPause(pause)
-		over = (p.rest(pause, p.hurry) || p.attempt(n, pause)) && p.stepDown()
+		pause = p.dialer.nextPause(pause)
+		over = (p.sleepUnless(pause, p.dialer.hurry) || p.attempt(n, pause)) && p.finish()
 	}
-	p.nudge()
+	p.maintenance.wake()
 }
 
-func (p *Pool[T]) nextPause(last time.Duration) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.reconnector.next(last)
-}
-
-// stepDown ends the work of reconnecting, unless a death has begun an outage
-// since the dial that did.
-func (p *Pool[T]) stepDown() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed && !p.outages.reached() {
+// finish ends the work of reconnecting, if it is done.
+func (p *Pool[T]) finish() bool {
+	if !p.dialer.finish() {
 		return false
 	}
-	p.reconnector.state, p.reconnector.asking = up, asking{}
-	p.startDials()
+	p.dialForWaiters()
 	return true
 }
 
-// rest pauses, less long if there is a sign in soon, and reports whether the
+// sleepUnless pauses, less long if there is a sign in soon, and reports whether the
 // work of reconnecting is over.
-func (p *Pool[T]) rest(pause time.Duration, soon <-chan struct{}) (over bool) {
+func (p *Pool[T]) sleepUnless(pause time.Duration, soon <-chan struct{}) (over bool) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-p.life.Done():
 		return true
-	case <-p.reached:
+	case <-p.dialer.reached:
 		return true
 	case <-soon:
 	case <-timer.C:
@@ -250,7 +108,7 @@ func (p *Pool[T]) attempt(n int, pause time.Duration) (over bool) {
 		case nil, errNoNeed:
 			return true
 		case errNoRoom:
-			if p.rest(roomEvery, p.room) {
+			if p.sleepUnless(roomEvery, p.dialer.room) {
 				return true
 			}
 		default:
@@ -266,20 +124,14 @@ var (
 )
 
 func (p *Pool[T]) tryAgain(n int, pause time.Duration) error {
-	p.mu.Lock()
-	switch {
-	case p.reconnector.state == full && p.waiters.len() == 0 && p.wanted() <= 0:
-		p.mu.Unlock()
-		return errNoNeed
-	case !p.reserve():
-		p.mu.Unlock()
-		return errNoRoom
+	info, err := p.dialer.reserveAgain(n, pause, p.demand())
+	if err != nil {
+		return err
 	}
-	ctx, info := p.life, ReconnectStartInfo{Outage: p.outages.id(), Attempt: n, Pause: pause}
-	if w := p.waiters.first; w != nil {
-		ctx = w.ctx
+	ctx := p.queue.contextOf(0)
+	if ctx == nil {
+		ctx = p.life
 	}
-	p.mu.Unlock()
 	return p.dialInto(ctx, func(ctx context.Context, s *slot[T]) error {
 		ctx = p.config.Observer.reconnectStart(ctx, info)
 		start := time.Now()

@@ -191,8 +191,8 @@ func TestNeverMoreThanMaxDialsAtATime(t *testing.T) {
 				if e.mostDial != n || e.mostOpen > 10 {
 					t.Errorf("%d dials at a time, %d open", e.mostDial, e.mostOpen)
 				}
-				if st := p.stats; st.dials != int64(e.dials) {
-					t.Errorf("%d dials counted of %d", st.dials, e.dials)
+				if st := p.Stats(); st.Dials != int64(e.dials) {
+					t.Errorf("%d dials counted of %d", st.Dials, e.dials)
 				}
 			})
 		})

@@ -185,12 +185,12 @@ func TestWithoutACheckTheKernelIsAskedAboutSiblings(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		mu.Lock()
-		if looks < 300 || looks > 1300 { // every asideEvery, and not in a loop
+		if looks < 300 || looks > 1300 { // every lookEvery, and not in a loop
 			t.Errorf("%d looks in a minute", looks)
 		}
 		info.Probes = 0
 		mu.Unlock()
-		time.Sleep(asideEvery)
+		time.Sleep(lookEvery)
 		synctest.Wait()
 		if st := p.Stats(); st.Quarantined != 0 {
 			t.Errorf("%+v", st)
@@ -278,7 +278,7 @@ func TestInvalidatePartsWithEveryConnectionOfBefore(t *testing.T) {
 		suspect := aside.Value()
 		suspect.suspect.Store(true)
 		aside.Release()
-		p.sweep(p.consider)
+		p.sweep(p.revalidate)
 		old := e.all()
 		p.Invalidate("failover")
 		synctest.Wait()

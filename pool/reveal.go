@@ -50,9 +50,9 @@ func (p *Pool[T]) watch(s *slot[T], conn net.Conn) {
 		why = errNotWatchable(conn)
 	} else {
 		stop := w.Watch(func(dead *health.DeadError) { p.died(s, dead) })
-		p.mu.Lock()
+		s.mu.Lock()
 		s.unwatch = stop
-		p.mu.Unlock()
+		s.mu.Unlock()
 		if u, ok := w.(interface{ Unwatched() error }); ok {
 			why = u.Unwatched()
 		}
@@ -60,9 +60,9 @@ func (p *Pool[T]) watch(s *slot[T], conn net.Conn) {
 	if why == nil {
 		return
 	}
-	p.mu.Lock()
+	s.mu.Lock()
 	s.unwatched = true
-	p.mu.Unlock()
+	s.mu.Unlock()
 	if counted, ok := conn.(*countedConn); ok {
 		conn = counted.Conn // what Dial returned
 	}

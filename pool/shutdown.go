@@ -23,7 +23,7 @@ func (p *Pool[T]) shutdown(ctx context.Context) (aborted int, err error) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		p.slots.Close()
+		p.idle.close()
 	}()
 	select {
 	case <-gone:
@@ -32,7 +32,7 @@ func (p *Pool[T]) shutdown(ctx context.Context) (aborted int, err error) {
 		<-gone
 	}
 	p.wg.Wait()
-	p.told.Do(p.config.Observer.closed)
+	p.tellClosed.Do(p.config.Observer.closed)
 	if aborted == 0 {
 		err = nil
 	}
@@ -51,46 +51,31 @@ func (p *Pool[T]) Close() {
 // hasten has nothing waited for any more that takes its time to close.
 func (p *Pool[T]) hasten() { p.hastened.Do(func() { close(p.hurried) }) }
 
-// shutDown ends all waiting and dialling.
+// shutDown ends all waiting and dialling, and empties the store.
 func (p *Pool[T]) shutDown() {
-	p.mu.Lock()
-	p.closed = true
-	aside := p.aside
-	p.aside = nil
-	for s := range p.filled {
-		if s.parked {
-			s.parked = false
-			aside = append(aside, s)
-		}
-	}
-	if p.outages.current != nil {
-		p.outages.end(false)
-	}
-	p.mu.Unlock()
+	p.dialer.close()
 	defer p.tellOutages()
 	p.epoch.Or(shut)
 	p.end()
-	p.mu.Lock()
-	p.failWaiters(ErrClosed)
-	p.mu.Unlock()
-	for _, s := range aside {
-		defer p.discard(s, ReasonShutdown, nil)
+	p.queue.close(p.outageTold())
+	for _, s := range p.maintenance.close() {
+		if s.move(readmit) {
+			defer p.evict(s, ReasonShutdown, nil)
+		}
 	}
+	for _, s := range p.conns.those(func(s *slot[T]) bool { return s.is(parked) }) {
+		if s.move(unpark) {
+			defer p.evict(s, ReasonShutdown, nil)
+		}
+	}
+	p.evictIdle()
 }
 
 // abortHeld closes what is in use under its users' hands.
 func (p *Pool[T]) abortHeld() (aborted int) {
-	p.mu.Lock()
-	var held []*slot[T]
-	for s := range p.filled {
-		held = append(held, s)
-	}
-	p.mu.Unlock()
-	for _, s := range held {
-		if turn := s.turn.Load(); stateOf(turn) == inUse || stateOf(turn) == interrupted {
-			if p.abortSlot(s, turn>>turnBits<<turnBits+inUse) {
-				aborted++
-			}
+	for _, s := range p.conns.held() {
+		if p.abortSlot(s) {
+			aborted++
 		}
 	}
 	return aborted
@@ -98,20 +83,19 @@ func (p *Pool[T]) abortHeld() (aborted int) {
 
 // abortSlot closes the connection of a slot in use, unless it is released at the
 // last moment.
-func (p *Pool[T]) abortSlot(s *slot[T], turn uint64) (aborted bool) {
-	tell, _ := p.condemn(s, ReasonShutdown, nil)
+func (p *Pool[T]) abortSlot(s *slot[T]) (aborted bool) {
+	tell, _ := p.markUnfit(s, ReasonShutdown, nil)
 	defer tell()
-	if !s.giveUp(turn) {
+	if !s.move(abort) {
 		return false
 	}
 	p.leave()
-	s.closing.Store(true)
-	p.forget(s)
+	p.conns.remove(s)
 	p.wg.Go(func() {
 		p.unwatch(s)
 		p.abort(s.conn)
 		p.stopHeartbeat(s)
-		p.vacate(s.res)
+		p.freePlace(s)
 	})
 	return true
 }

@@ -183,6 +183,7 @@ func TestShutdownRacesWithEverything(t *testing.T) {
 						if v != nil && i == 1 {
 							v.suspect.Store(true)
 						}
+						time.Sleep(time.Nanosecond) // fake time goes on only while all are asleep
 						c.Release()
 					}
 				})
@@ -212,7 +213,7 @@ func TestNobodyIsPutAsideInAClosedPool(t *testing.T) {
 			p.Close()
 		}()
 		synctest.Wait() // it waits for the slot that is ours
-		p.putAside(s)
+		p.isolate(s)
 		<-closed
 	})
 }

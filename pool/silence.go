@@ -16,14 +16,10 @@ import (
 // that is broken. The time is zero if nobody tells, or if an outage runs
 // already. An empty remote means every address that the endpoint has had.
 func (p *Pool[T]) lastHeard(remote string, dead *health.DeadError) (last time.Time) {
-	p.mu.Lock()
-	if p.outages.current != nil {
-		p.mu.Unlock()
+	if p.dialer.outage() != 0 {
 		return last
 	}
-	conns := p.alive(remote)
-	p.mu.Unlock()
-	for _, s := range conns {
+	for _, s := range p.conns.alive(remote) {
 		info, waits := s.unanswered()
 		heard := time.Now().Add(-info.Silence())
 		if heard.After(last) && (waits || info != health.Info{} && before(heard, dead)) {

@@ -2,6 +2,8 @@ package pool
 
 import (
 	"maps"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/hale/health"
@@ -35,8 +37,12 @@ type Stats struct {
 	Full          bool          // the endpoint serves, but its last dial failed: no more connections than these
 }
 
-// stats is what is counted. Its user holds the pool's mutex.
+// stats is what is counted.
 type stats struct {
+	waits    atomic.Int64 // callers that waited and got a connection
+	waitTime atomic.Int64 // of all, in nanoseconds
+
+	mu                sync.Mutex // guards what follows
 	dials, dialErrors int64
 	dialTime          time.Duration
 	retries           int64
@@ -47,7 +53,11 @@ type stats struct {
 	silence           time.Duration
 }
 
+func (st *stats) waited(d time.Duration) { st.waitTime.Add(int64(d)) }
+
 func (st *stats) recycle(reason Reason, dead *health.DeadError) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	if st.recycled == nil {
 		st.recycled, st.deaths = make(map[Reason]int64), make(map[health.Cause]int64)
 	}
@@ -59,52 +69,75 @@ func (st *stats) recycle(reason Reason, dead *health.DeadError) {
 }
 
 func (st *stats) outage(o Outage) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	st.outages++
 	st.outageTime += o.Ended.Sub(o.Began)
 }
 
-func (p *Pool[T]) countDial(d time.Duration, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stats.dials++
+func (st *stats) dialed(d time.Duration, err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.dials++
 	if err != nil {
-		p.stats.dialErrors++
+		st.dialErrors++
 		return
 	}
-	p.stats.dialTime += d
+	st.dialTime += d
 }
 
-func (p *Pool[T]) countRetry() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stats.retries++
+func (st *stats) retried() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.retries++
+}
+
+// snapshot is the part of Stats that is counted here.
+func (st *stats) snapshot() Stats {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return Stats{
+		Waits: st.waits.Load(), WaitTime: time.Duration(st.waitTime.Load()),
+		Dials: st.dials, DialErrors: st.dialErrors, DialTime: st.dialTime, Retries: st.retries,
+		Deaths: maps.Clone(st.deaths), Recycled: maps.Clone(st.recycled),
+		Outages: st.outages, OutageTime: st.outageTime, Silence: st.silence,
+	}
 }
 
 // Stats returns a snapshot.
 func (p *Pool[T]) Stats() Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	st := Stats{
-		MaxConns: p.config.MaxConns, Conns: len(p.filled), Dialing: p.dialing, Waiting: int(p.waiting.Load()),
-		Acquires: p.acquires.Load(), Waits: p.waits.Load(), WaitTime: time.Duration(p.waitTime.Load()),
-		Dials: p.stats.dials, DialErrors: p.stats.dialErrors, DialTime: p.stats.dialTime, Retries: p.stats.retries,
-		Deaths: maps.Clone(p.stats.deaths), Recycled: maps.Clone(p.stats.recycled),
-		Outages: p.stats.outages, OutageTime: p.stats.outageTime, Silence: p.stats.silence,
-		Invalidations: p.epoch.Load() &^ shut, Down: p.reconnector.state == down, Full: p.reconnector.state == full,
-	}
-	for s := range p.filled {
-		if s.held() {
+	st := p.stats.snapshot()
+	st.Acquires, st.Waiting = p.acquires.sum(), int(p.waiting.Load())
+	st.Invalidations = p.epoch.Load() &^ shut
+	p.dialer.count(&st)
+	p.conns.count(&st)
+	return st
+}
+
+// count fills in what the dialer knows.
+func (d *dialer) count(st *Stats) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	st.MaxConns, st.Dialing, st.Down, st.Full = d.maxConns, d.dialing, d.state == down, d.state == full
+}
+
+// count fills in what becomes of the connections.
+func (c *conns[T]) count(st *Stats) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st.Conns = len(c.all)
+	for s := range c.all {
+		switch w := s.load(); {
+		case w.held():
 			st.InUse++
+		case w.state() == quarantined && w&unfit == 0:
+			st.Quarantined++
 		}
+		s.mu.Lock()
 		if s.unwatched {
 			st.Unwatched++
 		}
-	}
-	for _, s := range p.aside {
-		if !s.unfit.Load() {
-			st.Quarantined++
-		}
+		s.mu.Unlock()
 	}
 	st.Idle = st.Conns - st.InUse - st.Quarantined
-	return st
 }

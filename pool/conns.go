@@ -1,0 +1,67 @@
+package pool
+
+import "sync"
+
+// conns is every slot with a connection that has not left the pool.
+type conns[T any] struct {
+	mu  sync.Mutex // guards all
+	all map[*slot[T]]struct{}
+}
+
+func (c *conns[T]) add(s *slot[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all[s] = struct{}{}
+}
+
+func (c *conns[T]) remove(s *slot[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, s)
+}
+
+func (c *conns[T]) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.all)
+}
+
+// those returns the slots of which is is true; is must be quick.
+func (c *conns[T]) those(is func(*slot[T]) bool) (those []*slot[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := range c.all {
+		if is(s) {
+			those = append(those, s)
+		}
+	}
+	return those
+}
+
+// alive returns the connections to an address that are not on their way out, or
+// to any address if it is empty.
+func (c *conns[T]) alive(remote string) []*slot[T] {
+	return c.those(func(s *slot[T]) bool {
+		return !s.marked(unfit) && (remote == "" || s.remote == remote)
+	})
+}
+
+func (c *conns[T]) held() []*slot[T] { return c.those((*slot[T]).held) }
+
+// tally counts the connections that are not on their way out, and of them
+// those that nobody uses.
+func (c *conns[T]) tally() (fit, idle int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := range c.all {
+		w := s.load()
+		if w&unfit != 0 {
+			continue
+		}
+		fit++
+		if !w.held() {
+			idle++
+		}
+	}
+	return fit, idle
+}
