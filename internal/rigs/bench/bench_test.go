@@ -10,6 +10,8 @@ func TestMain(m *testing.M) { testnet.Main(m) }
 
 func BenchmarkCheckout(b *testing.B) { Checkout(b, Rivals) }
 
+func BenchmarkWaits(b *testing.B) { Waits(b, Rivals) }
+
 func TestEveryRivalWorks(t *testing.T) {
 	t.Parallel()
 	Try(t, Rivals)
