@@ -57,7 +57,11 @@ func TestAConnectionWhosePeerDoesNotAnswerIsNotHandedOut(t *testing.T) {
 	old := first.Value()
 	quiet(t, first)
 	first.Release()
-	thaw := testnet.Freeze(t, s.accept())
+	peer := s.accept()
+	for peer.RemoteAddr().String() != old.LocalAddr().String() {
+		peer = s.accept() // while the first was checked, another may have been dialled
+	}
+	thaw := testnet.Freeze(t, peer)
 	start := time.Now()
 	second := acquire(t, p)
 	if second.Value() == old {
