@@ -36,7 +36,7 @@ func (p *Pool[T]) putUsed(s *slot[T]) {
 		s.lastUsed = time.Now()
 	}
 	if p.queue.strict() && s.move(take) {
-		p.putIdle(s, unused)
+		p.putIdle(s, used)
 		return
 	}
 	s.unlock(used)
