@@ -15,7 +15,7 @@ import (
 // patience is for how long a caller that waits lets those go first that are
 // running: a connection that would have to wait until its next user is awake is
 // put to use meanwhile. From then on it is the next. (sync.Mutex does the same.)
-const patience = time.Millisecond
+const patience = 250 * time.Microsecond
 
 // queue is the callers that wait, in turn. The head of it is woken when
 // something may be idle, and stays the head until it has a connection.
@@ -59,8 +59,8 @@ func (q *queue[T]) strict() bool {
 	return since != 0 && q.now()-since >= int64(patience)
 }
 
-// now is the time since the queue was made.
-func (q *queue[T]) now() int64 { return int64(time.Since(q.born)) }
+// now is the time since the queue was made; it is never 0.
+func (q *queue[T]) now() int64 { return int64(time.Since(q.born)) + 1 }
 
 // precedes reports whether somebody who has come before is next.
 func (q *queue[T]) precedes(came int64) bool {
@@ -78,7 +78,7 @@ func (q *queue[T]) push(ctx context.Context) (*waiter[T], error) {
 	if q.closed {
 		return nil, ErrClosed
 	}
-	w.ctx, w.since, w.listed = ctx, max(1, q.now()), true
+	w.ctx, w.since, w.listed = ctx, q.now(), true
 	if w.prev = q.last; w.prev == nil {
 		q.first = w
 		q.oldest.Store(w.since)

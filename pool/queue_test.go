@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// TestNobodyIsOvertakenOnceHavingWaitedForAMillisecond has callers come and hold
+// TestNobodyIsOvertakenWhoHasWaitedForLong has callers come and hold
 // connections at random, and looks at every one who was given a connection:
-// nobody who had come more than a millisecond before, and earlier, may have been
+// nobody who had come before, and patience ago, may have been
 // without. The times are fake, and so exact.
-func TestNobodyIsOvertakenOnceHavingWaitedForAMillisecond(t *testing.T) {
+func TestNobodyIsOvertakenWhoHasWaitedForLong(t *testing.T) {
 	t.Parallel()
 	for name, lanes := range map[string]func(int) int{"lanes": lanesFor, "none": func(int) int { return 0 }} {
 		t.Run(name, func(t *testing.T) {
@@ -24,7 +24,7 @@ func TestNobodyIsOvertakenOnceHavingWaitedForAMillisecond(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { overtaken += overtakes(t, seed, lanes) })
 			}
 			if overtaken == 0 {
-				t.Error("nobody went first who ran already, not even within the millisecond")
+				t.Error("nobody went first who ran already, not even within patience")
 			}
 		})
 	}

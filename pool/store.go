@@ -30,14 +30,11 @@ func (p *Pool[T]) own(s *slot[T]) bool {
 }
 
 // putUsed puts a slot that its user has released, and that is free, into the
-// store, unless somebody is next.
+// store. It wakes the head of the queue; nobody else can claim it meanwhile if
+// the head has waited for long.
 func (p *Pool[T]) putUsed(s *slot[T]) {
 	if p.ages {
 		s.lastUsed = time.Now()
-	}
-	if p.queue.strict() && s.move(take) {
-		p.putIdle(s, used)
-		return
 	}
 	s.unlock(used)
 	p.idle.push(s)
