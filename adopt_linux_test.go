@@ -136,8 +136,10 @@ func TestAConnectionIsAdoptedOnce(t *testing.T) {
 	if again := adopt(t, plain); again != c || adopt(t, c) != c {
 		t.Error("another Conn")
 	}
-	if found, ok := From(tls.Client(plain, &tls.Config{})); !ok || found != c {
-		t.Error("not found under TLS that was begun before")
+	for _, made := range []net.Conn{tls.Client(plain, &tls.Config{}), struct{ *net.TCPConn }{plain}} {
+		if found, ok := From(made); !ok || found != c {
+			t.Errorf("not found under a %T that was made before", made)
+		}
 	}
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("its deadline is gone:", err)

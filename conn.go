@@ -88,8 +88,9 @@ func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
 
 // From returns the Conn that c is, or that lies under it. It looks through
 // wrappers that have a method NetConn() net.Conn, as [crypto/tls.Conn] has, or
-// Raw() net.Conn, or that embed the connection in an exported field Conn; it
-// calls no other method of theirs. If several Conns lie there it is the
+// Raw() net.Conn, or that embed the connection under an exported name, as
+// struct{ net.Conn } and struct{ *hale.Conn }; it calls no other method of theirs,
+// LocalAddr neither, for it may read. If several Conns lie there it is the
 // outermost. A Conn that was adopted is found where its plain connection lies. Of nil,
 // and of wrappers that lead in a circle, there is none.
 func From(c net.Conn) (*Conn, bool) {

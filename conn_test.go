@@ -296,6 +296,8 @@ func TestFromLooksThroughWrappers(t *testing.T) {
 		tls.Client(client, &tls.Config{}),
 		struct{ net.Conn }{client},
 		&struct{ *Conn }{client},
+		struct{ Stream }{client},
+		&struct{ Stream }{tls.Client(struct{ *Conn }{client}, &tls.Config{})},
 		&rawWrapper{hidden: client},
 		&struct{ net.Conn }{tls.Client(&rawWrapper{hidden: client}, nil)},
 	} {
@@ -315,6 +317,9 @@ func TestFromLooksThroughWrappers(t *testing.T) {
 		t.Error("NetConn is not what lies underneath")
 	}
 }
+
+// Stream is an interface that wrappers embed by another name than Conn.
+type Stream interface{ net.Conn }
 
 // rawWrapper is as a connection of go-proxyproto, whose addresses are read from
 // the one that it wraps.
