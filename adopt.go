@@ -24,13 +24,19 @@ import (
 //
 // The error is a *[net.OpError] and names what is wrong: KeepAlive is out of range, c
 // is closed ([net.ErrClosed]), d is Strict and an option or the watch cannot be had, or
-// c is of another kind ([errors.ErrUnsupported]): adopt what lies under a wrapper, as
+// c is of another kind, or nil ([errors.ErrUnsupported]): adopt what lies under a wrapper, as
 // under TLS, before it is wrapped. c stays open, with the options that were set.
 func (d *Dialer) Adopt(c net.Conn) (*Conn, error) {
 	switch own := c.(type) {
 	case *Conn:
+		if own == nil {
+			break
+		}
 		return own, nil
 	case *net.TCPConn:
+		if own == nil {
+			break
+		}
 		adopted, err := d.adoptOnce(own)
 		if err != nil {
 			return nil, &net.OpError{Op: "adopt", Net: "tcp", Source: own.LocalAddr(), Addr: own.RemoteAddr(), Err: err}
@@ -42,6 +48,10 @@ func (d *Dialer) Adopt(c net.Conn) (*Conn, error) {
 
 // notTCP says what to do about a connection that is no TCP connection, or not by itself.
 func notTCP(c net.Conn) error {
+	switch c.(type) {
+	case *Conn, *net.TCPConn:
+		return fmt.Errorf("a nil %T: %w", c, errors.ErrUnsupported)
+	}
 	if _, ok := netconn.Find[*net.TCPConn](c); ok {
 		return fmt.Errorf("%T is a wrapper: adopt the connection that it wraps: %w", c, errors.ErrUnsupported)
 	}
@@ -92,6 +102,9 @@ func (d *Dialer) adoptNew(tcp *net.TCPConn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if listens(tcp) {
+		return nil, fmt.Errorf("a socket that listens is no connection: %w", errors.ErrUnsupported)
+	}
 	c, err := newConn(tcp, plan, d.Observer)
 	c.origin = fromOthers
 	if err == nil {
@@ -112,6 +125,16 @@ func (c *Conn) catchUp() {
 		c.wroteFIN.Store(true)
 	}
 	_ = c.look()
+}
+
+// listens is true of what [net.FileConn] makes of a listener's socket.
+func listens(tcp *net.TCPConn) bool {
+	socket, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	info, err := health.Inspect(socket)
+	return err == nil && info.State.String() == "LISTEN"
 }
 
 // sentFIN: FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING.

@@ -31,19 +31,26 @@ func adopt(t *testing.T, c net.Conn) *Conn {
 	return adopted
 }
 
-func TestAnAdoptedConnectionIsHeldToItsPromise(t *testing.T) {
-	t.Parallel()
-	plain, peer := testnet.Pair(t)
-	file, err := plain.File() // the other way that connections come
+// fileConn is another connection of the same socket.
+func fileConn(t *testing.T, of interface{ File() (*os.File, error) }) net.Conn {
+	t.Helper()
+	file, err := of.File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	fromFile, err := net.FileConn(file)
+	c, err := net.FileConn(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := adopt(t, fromFile)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestAnAdoptedConnectionIsHeldToItsPromise(t *testing.T) {
+	t.Parallel()
+	plain, peer := testnet.Pair(t)
+	c := adopt(t, fileConn(t, plain)) // the other way that connections come
 	if got := c.Report().Got; got.Idle > 2*time.Second || got.Disabled || c.Unwatched() != nil {
 		t.Errorf("%v, %v", got, c.Unwatched())
 	}
@@ -164,6 +171,9 @@ func TestWhatCannotBeAdoptedIsRefused(t *testing.T) {
 		"TLS":          {d, tls.Client(plain, &tls.Config{}), errors.ErrUnsupported},
 		"a pipe":       {d, pipe, errors.ErrUnsupported},
 		"nothing":      {d, nil, errors.ErrUnsupported},
+		"no TCP":       {d, (*net.TCPConn)(nil), errors.ErrUnsupported},
+		"no Conn":      {d, (*Conn)(nil), errors.ErrUnsupported},
+		"a listener":   {d, fileConn(t, testnet.Listen(t)), errors.ErrUnsupported},
 		"closed":       {d, closed, net.ErrClosed},
 		"out of range": {&Dialer{KeepAlive: sockopt.KeepAlive{Within: time.Millisecond}}, plain, nil},
 	} {

@@ -104,8 +104,23 @@ func From(c net.Conn) (*Conn, bool) {
 }
 
 // NetConn returns the *[net.TCPConn] underneath. What is read and written
-// there directly is not seen by the Conn.
+// there directly is not seen by the Conn, and that it was closed there is seen by the
+// next Read or Write, or by the watch, within the promise.
 func (c *Conn) NetConn() net.Conn { return c.TCPConn }
+
+// SyscallConn returns the socket, as [net.TCPConn.SyscallConn] does. What is read and
+// written there is not seen by the Conn.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	if c.socket == nil {
+		return nil, syscall.EINVAL // as net.TCPConn says
+	}
+	return plainRawConn{c.socket}, nil
+}
+
+// plainRawConn hides by what package os knows a socket of package net: io.Copy from an
+// [os.File] would have the kernel write past the Conn, which is to count what is sent
+// and to say why it fails. By ReadFrom it is a sendfile(2) all the same.
+type plainRawConn struct{ syscall.RawConn }
 
 // Info returns what the kernel knows about the connection now; see
 // [health.Inspect].
@@ -165,9 +180,7 @@ func (c *Conn) Close() error {
 }
 
 func (c *Conn) noteClosed() {
-	dead := c.end(func() *health.DeadError {
-		return c.described(health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed})
-	})
+	dead := c.end(c.closedHere)
 	if dead.Cause == health.LocalClosed {
 		dead = nil
 	}

@@ -3,6 +3,7 @@ package hale
 import (
 	"errors"
 	"io"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -142,10 +143,25 @@ func (c *Conn) fail(err error) error {
 		c.peerClosed(c.described(health.DeadError{Cause: health.PeerClosed, Op: "read", Detected: time.Now(), Err: err}))
 		return err
 	}
-	if dead == nil || dead.Cause == health.LocalClosed {
+	switch {
+	case dead == nil && errors.Is(err, net.ErrClosed) && !c.closed.Load():
+		c.closedPast()
+		return err
+	case dead == nil || dead.Cause == health.LocalClosed:
 		return err // net's own, on a connection that this side has closed
 	}
 	return dead
+}
+
+// closedPast is for a socket that somebody has closed, and not by Close.
+func (c *Conn) closedPast() {
+	c.stopWatch()
+	c.end(c.closedHere)
+}
+
+// closedHere finds that this side has closed the connection.
+func (c *Conn) closedHere() *health.DeadError {
+	return c.described(health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed})
 }
 
 // diagnose asks the kernel what an error means.

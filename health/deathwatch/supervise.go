@@ -32,7 +32,8 @@ type Subject interface {
 	// Dead: the connection has died. find says of what: the kernel tells an error
 	// once, so a subject that has other callers lets none of them ask it while find
 	// runs, and does not call find if it knows already. It returns what it knows,
-	// nil if find finds nothing. At most one find does, and nothing comes after.
+	// nil if find finds nothing. At most one find does, and nothing comes after. A
+	// socket that was closed without a Stop is found, too, as [health.LocalClosed].
 	Dead(find func() *health.DeadError) *health.DeadError
 	// Suspect: the peer has left something unanswered; then either Recovered
 	// or Dead follows.
@@ -137,6 +138,11 @@ func (c *Supervision) Stop() { unwatch(c) }
 func (c *Supervision) Refresh() {
 	c.stale.Store(true)
 	lookSoon(c)
+}
+
+// closedHere is the reason of a connection whose socket somebody has closed.
+func closedHere() *health.DeadError {
+	return &health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed}
 }
 
 // closedByPeer tells the subject of the peer's FIN, once.
