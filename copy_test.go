@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,6 +86,18 @@ func TestACopyCountsOnItsDestination(t *testing.T) {
 		"ReadFrom":            func(dst, src *Conn) (int64, error) { return dst.ReadFrom(src) },
 		"io.CopyN":            func(dst, src *Conn) (int64, error) { return io.CopyN(dst, src, int64(len(text))) },
 		"into what embeds it": func(dst, src *Conn) (int64, error) { return io.Copy(struct{ *Conn }{dst}, src) },
+		"from a file": func(dst, src *Conn) (int64, error) {
+			name := filepath.Join(t.TempDir(), "file")
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				return 0, err
+			}
+			file, err := os.Open(name)
+			if err != nil {
+				return 0, err
+			}
+			defer file.Close()
+			return io.Copy(dst, file)
+		},
 		"from a plain reader": func(dst, src *Conn) (int64, error) { return io.Copy(dst, struct{ io.Reader }{src}) },
 		"to a plain writer":   func(dst, src *Conn) (int64, error) { return io.Copy(struct{ io.Writer }{dst}, src) },
 	} {
