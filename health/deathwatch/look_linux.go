@@ -277,11 +277,11 @@ func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
 		return false
 	}
 	w.dead(c, s, func() *health.DeadError {
+		defer hangUp(s.Socket()) // before anybody knows of the death, and writes after it
 		defer giveUp(s.Socket()) // before the subject can close it
 		return silenced(s, sample)
 	})
 	w.remove(c, s)
-	hangUp(s.Socket()) // after it knows why
 	return true
 }
 

@@ -153,6 +153,41 @@ func TestDataThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 	n.empty(t)
 }
 
+// lateWriter is a notebook that writes when it has been told of a death.
+type lateWriter struct {
+	*notebook
+	wrote chan error
+}
+
+func (w *lateWriter) Subject() Subject { return w }
+
+func (w *lateWriter) Dead(find func() *health.DeadError) *health.DeadError {
+	dead := find()
+	if dead != nil {
+		_, err := w.Write([]byte("late"))
+		w.wrote <- err
+	}
+	return dead
+}
+
+func TestNothingIsTakenFromWhoeverKnowsThatThePeerIsGone(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	w := &lateWriter{newNotebook(t, client, Limits{Silence: time.Second}), make(chan error, 2)}
+	s, err := Supervise(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	testnet.Freeze(t, server)
+	if _, err := client.Write([]byte("anybody?")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-w.wrote; !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("a write after the death: %v", err)
+	}
+}
+
 // A FIN is in flight although the kernel notes no data that was sent.
 func TestAFinThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 	t.Parallel()
