@@ -110,8 +110,9 @@ func (w *watcher) ring() bool {
 	if w.users == 0 {
 		return false
 	}
-	if w.tidy == never { // at most once in so long: garbage is collected often
-		const pause = time.Second
+	if w.tidy == never {
+		// Garbage is collected often, and a look takes the longer the more there are.
+		pause := min(time.Duration(w.users)*time.Millisecond, time.Second)
 		w.tidy = w.clock.plus(pause)
 		w.wakeBy(w.tidy)
 	}
