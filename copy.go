@@ -176,7 +176,7 @@ func withDeath(err error, sides []*Conn) error {
 func (c *Conn) isOver(err error) bool {
 	info, ierr := c.Info()
 	switch {
-	case c.verdict.final() != nil:
+	case c.verdict.decided() != nil:
 		return true
 	case ierr == nil:
 		return info.State == health.TCPClose

@@ -119,6 +119,29 @@ func TestACopyCountsOnItsDestination(t *testing.T) {
 	}
 }
 
+// The watch hangs a connection up before it has said why.
+func TestACopyThatIsHungUpWaitsForTheReason(t *testing.T) {
+	t.Parallel()
+	c, _ := connect(t, new(Dialer))
+	failed := make(chan error, 1)
+	dead := c.end(func() *health.DeadError {
+		c.TCPConn.CloseWrite()
+		go func() {
+			_, err := c.ReadFrom(strings.NewReader("late"))
+			failed <- err
+		}()
+		select {
+		case err := <-failed:
+			failed <- err
+		case <-time.After(100 * time.Millisecond): // in which one that does not wait is back
+		}
+		return c.described(health.DeadError{Cause: health.SendTimeout, Op: "watch", Err: os.ErrDeadlineExceeded})
+	})
+	if err := <-failed; err != error(dead) {
+		t.Errorf("%v, want %v", err, dead)
+	}
+}
+
 var errOwn = errors.New("an error of the reader's own")
 
 // ownErrors are what a reader or writer that is no Conn may come with.

@@ -43,7 +43,7 @@ func TestAConnThatIsDroppedIsClosedAndTold(t *testing.T) {
 // finds none of the watch's soon after its last connection was collected.
 func TestTheWatchEndsWithTheLastConnThatWasDropped(t *testing.T) {
 	l := testnet.Listen(t)
-	awaitNoWatch(t) // of a test before
+	awaitNoWatch(t)                          // of a test before
 	c, err := Dial("tcp", l.Addr().String()) // within 30 s: it is not looked at for 7
 	if err != nil {
 		t.Fatal(err)

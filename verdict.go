@@ -42,6 +42,14 @@ func (v *verdict) final() *health.DeadError {
 	}
 }
 
+// decided is final once whoever is finding out has: the socket of a peer that is
+// given up fails before everybody knows why.
+func (v *verdict) decided() *health.DeadError {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.final()
+}
+
 // settle makes what find finds the final verdict, unless there is one or it finds
 // nothing, and returns what is, and who is to be told if this was the first.
 func (v *verdict) settle(find func() *health.DeadError) (final *health.DeadError, first bool, tell []*notify.Call[*health.DeadError]) {
