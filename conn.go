@@ -159,10 +159,29 @@ func (c *Conn) Write(b []byte) (int, error) {
 func (c *Conn) Meter() *netconn.Meter { return &c.meter }
 
 // CloseWrite shuts down the writing side: the peer reads io.EOF, and can still
-// send.
+// send. The error is the reason of the connection's death if it has died.
 func (c *Conn) CloseWrite() error {
-	c.wroteFIN.Store(true)
-	return c.TCPConn.CloseWrite()
+	before := c.wroteFIN.Swap(true)
+	err := c.TCPConn.CloseWrite()
+	if err != nil {
+		c.wroteFIN.Store(before)
+	}
+	return c.orDeath(err)
+}
+
+// CloseRead shuts down the reading side, as [net.TCPConn.CloseRead] does. The error
+// is the reason of the connection's death if it has died.
+func (c *Conn) CloseRead() error { return c.orDeath(c.TCPConn.CloseRead()) }
+
+// orDeath is for calls whose own error says no more than that there is no connection.
+func (c *Conn) orDeath(err error) error {
+	if err != nil {
+		_ = c.look()
+	}
+	if dead := c.verdict.final(); dead != nil && dead.Cause != health.LocalClosed {
+		return dead
+	}
+	return err
 }
 
 // Close closes the connection. Blocked calls return; the reason of an earlier

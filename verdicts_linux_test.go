@@ -179,6 +179,8 @@ func (row verdictRow) agrees(t *testing.T, c *Conn, by witness, met <-chan error
 	if !row.open {
 		_, err := c.Write([]byte("x"))
 		row.tells(t, c, "Write", err, false)
+		row.tells(t, c, "CloseWrite", c.CloseWrite(), false)
+		row.tells(t, c, "CloseRead", c.CloseRead(), false)
 	}
 	if row.state == "closed for writing" && row.open || strings.HasPrefix(row.event, "closed by both") {
 		if _, err := c.Write([]byte("x")); errors.As(err, new(*health.DeadError)) {
