@@ -24,7 +24,9 @@ import (
 //
 // The error is a *[net.OpError] and names what is wrong: KeepAlive is out of range, c
 // is closed ([net.ErrClosed]), d is Strict and an option or the watch cannot be had, or
-// c is of another kind, or nil ([errors.ErrUnsupported]): adopt what lies under a wrapper, as
+// c is watched already ([deathwatch.ErrWatched]: it lies under a Conn, which is to be
+// used instead, or has a [deathwatch.Watch] of its own, which is to be stopped), or c is
+// nil or of another kind ([errors.ErrUnsupported]): adopt what lies under a wrapper, as
 // under TLS, before it is wrapped. c stays open, with the options that were set.
 func (d *Dialer) Adopt(c net.Conn) (*Conn, error) {
 	switch own := c.(type) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/hale/health"
+	"example.com/hale/health/deathwatch"
 	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
 	"example.com/hale/sockopt"
@@ -152,6 +153,28 @@ func TestAConnectionIsAdoptedOnce(t *testing.T) {
 		t.Error("its deadline is gone:", err)
 	}
 	c.SetDeadline(deadline)
+}
+
+// One socket has one watch, and so one Conn.
+func TestWhatLiesUnderAConnIsNotAdopted(t *testing.T) {
+	t.Parallel()
+	own, _ := connect(t, &Dialer{KeepAlive: sockopt.Within(3 * time.Second)})
+	if c, err := new(Dialer).Adopt(own.NetConn()); c != nil || !errors.Is(err, deathwatch.ErrWatched) {
+		t.Errorf("%v, %v", c, err)
+	}
+	if got, err := sockopt.Get(own.socket); err != nil || got.UserTimeout > 0 {
+		t.Errorf("a peer that does not read is ended: %v, %v", got, err)
+	}
+	plain, _ := testnet.Pair(t)
+	stop, err := deathwatch.Watch(plain, func(*health.DeadError) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := new(Dialer).Adopt(plain); c != nil || !errors.Is(err, deathwatch.ErrWatched) {
+		t.Errorf("%v, %v", c, err)
+	}
+	stop()
+	adopt(t, plain)
 }
 
 func TestWhatCannotBeAdoptedIsRefused(t *testing.T) {
