@@ -105,7 +105,8 @@ func From(c net.Conn) (*Conn, bool) {
 
 // NetConn returns the *[net.TCPConn] underneath. What is read and written
 // there directly is not seen by the Conn, and that it was closed there is seen by the
-// next Read or Write, or by the watch, within the promise.
+// next Read or Write, or by the watch, within the promise. The watch ends with the
+// Conn: keep that, too.
 func (c *Conn) NetConn() net.Conn { return c.TCPConn }
 
 // SyscallConn returns the socket, as [net.TCPConn.SyscallConn] does. What is read and
