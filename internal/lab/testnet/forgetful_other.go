@@ -2,10 +2,7 @@
 
 package testnet
 
-import (
-	"errors"
-	"syscall"
-)
+import "errors"
 
-// ForgetFilters is for other systems.
-func ForgetFilters(syscall.Errno) error { return errors.ErrUnsupported }
+// ForgetFilters is for other systems, whose error numbers are of other types.
+func ForgetFilters[Errno ~int | ~uintptr](Errno) error { return errors.ErrUnsupported }
