@@ -20,7 +20,9 @@ import (
 // The connection may be half-closed or dead, which Err says at once. Somebody else may
 // go on reading and writing on c: what they are given the Conn still learns. Deadlines
 // stay as they are. Bytes may have been sent before, so that nothing that uses the
-// connection counts as safe to retry.
+// connection counts as safe to retry. If what was sent is not acknowledged when it is
+// adopted, nobody can tell which side dialled, and so not surely a reset from an orderly
+// end, later, where somebody else was given the error.
 //
 // The error is a *[net.OpError] and names what is wrong: KeepAlive is out of range, c
 // is closed ([net.ErrClosed]), d is Strict and an option or the watch cannot be had, or
@@ -108,8 +110,8 @@ func (d *Dialer) adoptNew(tcp *net.TCPConn) (*Conn, error) {
 		return nil, fmt.Errorf("a socket that listens is no connection: %w", errors.ErrUnsupported)
 	}
 	c, err := newConn(tcp, plan, d.Observer)
-	c.origin = fromOthers
-	if err == nil {
+	if c.origin = fromOthers; err == nil {
+		c.origin = originOf(c.Info())
 		err = c.begin(d.KeepAlive, d.Strict)
 	}
 	if err != nil {
@@ -117,6 +119,21 @@ func (d *Dialer) adoptNew(tcp *net.TCPConn) (*Conn, error) {
 	}
 	c.catchUp()
 	return c, nil
+}
+
+// originOf finds out how a connection came to be: all that was sent is acknowledged, and
+// of a side that dialled its SYN, which counts as a byte.
+func originOf(info health.Info, err error) origin {
+	if open := info.State.String() == "ESTABLISHED" || info.State == health.TCPCloseWait; err != nil || !open || info.Unacked > 0 {
+		return fromOthers
+	}
+	switch info.BytesAcked - (info.BytesSent - info.BytesRetransmitted) {
+	case 0:
+		return fromAccept
+	case 1:
+		return fromDial
+	}
+	return fromOthers
 }
 
 // catchUp finds out what has happened to a connection before it was ours.

@@ -60,7 +60,7 @@ type origin uint8
 const (
 	fromDial origin = iota
 	fromAccept
-	fromOthers // by Adopt: it may have been either
+	fromOthers // by Adopt, which has not found out
 )
 
 // A moment is a time in a third of the memory of a time.Time, which every connection
