@@ -64,8 +64,8 @@ func (w *watcher) lookAtEnd(c *Supervision, s Subject) {
 	case known:
 	case gone:
 		w.closed(c, s)
-	default:
-		c.over = true
+	case !c.over:
+		c.over, c.settleAt = true, w.clock.plus(shortestPause)
 		w.lookAgain(c, shortestPause)
 	}
 }
@@ -200,11 +200,14 @@ func (w *watcher) examine(c *Supervision, woke bool) (next time.Duration) {
 	if c.bare {
 		return w.lookByCheck(c, s)
 	}
+	now := w.clock.plus(0)
 	if c.over {
+		if left := c.settleAt - now; left > resolution { // it was looked at for another reason
+			return w.lookAgain(c, left)
+		}
 		w.settle(c, s)
 		return never
 	}
-	now := w.clock.plus(0)
 	sample, state, err := w.sampler.sample(s.Socket())
 	sample.took = w.clock.plus(0) - now
 	switch {

@@ -116,11 +116,12 @@ type Supervision struct {
 	// The rest belongs to the goroutine that serves the watch.
 	limits   Limits
 	detector detector
-	held     *options // what the socket held before the watch began to ask; nil if it does not
-	pace     int32    // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
-	finSeen  bool     // the subject knows
-	over     bool     // in state CLOSE, and not explained yet
-	bare     bool     // see DeathsOnly
+	held     *options      // what the socket held before the watch began to ask; nil if it does not
+	pace     int32         // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
+	finSeen  bool          // the subject knows
+	over     bool          // in state CLOSE, and not explained yet
+	settleAt time.Duration // when it is to be, if nobody has by then
+	bare     bool          // see DeathsOnly
 }
 
 // noSuchWatch is the error for a kind of socket of which there is nothing to tell.

@@ -392,6 +392,29 @@ func pairOn(t *testing.T, host string) (client, server *net.TCPConn) {
 	return c.(*net.TCPConn), s.(*net.TCPConn)
 }
 
+// A look for another reason, a sibling's death for instance, does not shorten it.
+func TestWhoeverWasGivenTheErrorHasItsTimeToTell(t *testing.T) {
+	t.Parallel()
+	w, c, n := apart(t)
+	w.epoll.Close() // it looks when it is told to
+	reset(n.peer)
+	waitFor(t, n.TCPConn, func(i health.Info) bool { return i.State == health.TCPClose })
+	if number, err := socketError(n.Socket()); number != syscall.ECONNRESET || err != nil {
+		t.Fatal(number, err)
+	}
+	w.look(c)
+	c.settleAt += time.Hour
+	if next := w.examine(c, true); next == never {
+		t.Error("it is not looked at again")
+	}
+	n.empty(t)
+	c.settleAt = w.clock.plus(0)
+	w.examine(c, false)
+	if d := n.next(t, "dead"); d.dead.Cause != health.Reset {
+		t.Error(d.dead)
+	}
+}
+
 func TestWhoIsRemovedWhileDueIsNotTold(t *testing.T) {
 	t.Parallel()
 	w, c, n := apart(t)
