@@ -20,17 +20,27 @@ import (
 // The connection may be half-closed or dead, which Err says at once. Somebody else may
 // go on reading and writing on c: what they are given the Conn still learns. Deadlines
 // stay as they are. Bytes may have been sent before, so that nothing that uses the
-// connection counts as safe to retry.
+// connection counts as safe to retry. If what was sent is not acknowledged when it is
+// adopted, nobody can tell which side dialled, and so not surely a reset from an orderly
+// end, later, where somebody else was given the error.
 //
 // The error is a *[net.OpError] and names what is wrong: KeepAlive is out of range, c
 // is closed ([net.ErrClosed]), d is Strict and an option or the watch cannot be had, or
-// c is of another kind ([errors.ErrUnsupported]): adopt what lies under a wrapper, as
+// c is watched already ([deathwatch.ErrWatched]: it lies under a Conn, which is to be
+// used instead, or has a [deathwatch.Watch] of its own, which is to be stopped), or c is
+// nil or of another kind ([errors.ErrUnsupported]): adopt what lies under a wrapper, as
 // under TLS, before it is wrapped. c stays open, with the options that were set.
 func (d *Dialer) Adopt(c net.Conn) (*Conn, error) {
 	switch own := c.(type) {
 	case *Conn:
+		if own == nil {
+			break
+		}
 		return own, nil
 	case *net.TCPConn:
+		if own == nil {
+			break
+		}
 		adopted, err := d.adoptOnce(own)
 		if err != nil {
 			return nil, &net.OpError{Op: "adopt", Net: "tcp", Source: own.LocalAddr(), Addr: own.RemoteAddr(), Err: err}
@@ -42,6 +52,10 @@ func (d *Dialer) Adopt(c net.Conn) (*Conn, error) {
 
 // notTCP says what to do about a connection that is no TCP connection, or not by itself.
 func notTCP(c net.Conn) error {
+	switch c.(type) {
+	case *Conn, *net.TCPConn:
+		return fmt.Errorf("a nil %T: %w", c, errors.ErrUnsupported)
+	}
 	if _, ok := netconn.Find[*net.TCPConn](c); ok {
 		return fmt.Errorf("%T is a wrapper: adopt the connection that it wraps: %w", c, errors.ErrUnsupported)
 	}
@@ -92,9 +106,12 @@ func (d *Dialer) adoptNew(tcp *net.TCPConn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if listens(tcp) {
+		return nil, fmt.Errorf("a socket that listens is no connection: %w", errors.ErrUnsupported)
+	}
 	c, err := newConn(tcp, plan, d.Observer)
-	c.origin = fromOthers
-	if err == nil {
+	if c.origin = fromOthers; err == nil {
+		c.origin = originOf(c.Info())
 		err = c.begin(d.KeepAlive, d.Strict)
 	}
 	if err != nil {
@@ -102,6 +119,21 @@ func (d *Dialer) adoptNew(tcp *net.TCPConn) (*Conn, error) {
 	}
 	c.catchUp()
 	return c, nil
+}
+
+// originOf finds out how a connection came to be: all that was sent is acknowledged, and
+// of a side that dialled its SYN, which counts as a byte.
+func originOf(info health.Info, err error) origin {
+	if open := info.State.String() == "ESTABLISHED" || info.State == health.TCPCloseWait; err != nil || !open || info.Unacked > 0 {
+		return fromOthers
+	}
+	switch info.BytesAcked - (info.BytesSent - info.BytesRetransmitted) {
+	case 0:
+		return fromAccept
+	case 1:
+		return fromDial
+	}
+	return fromOthers
 }
 
 // catchUp finds out what has happened to a connection before it was ours.
@@ -112,6 +144,16 @@ func (c *Conn) catchUp() {
 		c.wroteFIN.Store(true)
 	}
 	_ = c.look()
+}
+
+// listens is true of what [net.FileConn] makes of a listener's socket.
+func listens(tcp *net.TCPConn) bool {
+	socket, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	info, err := health.Inspect(socket)
+	return err == nil && info.State.String() == "LISTEN"
 }
 
 // sentFIN: FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING.

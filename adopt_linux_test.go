@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/hale/health"
+	"example.com/hale/health/deathwatch"
 	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
 	"example.com/hale/sockopt"
@@ -31,19 +32,26 @@ func adopt(t *testing.T, c net.Conn) *Conn {
 	return adopted
 }
 
-func TestAnAdoptedConnectionIsHeldToItsPromise(t *testing.T) {
-	t.Parallel()
-	plain, peer := testnet.Pair(t)
-	file, err := plain.File() // the other way that connections come
+// fileConn is another connection of the same socket.
+func fileConn(t *testing.T, of interface{ File() (*os.File, error) }) net.Conn {
+	t.Helper()
+	file, err := of.File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	fromFile, err := net.FileConn(file)
+	c, err := net.FileConn(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := adopt(t, fromFile)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestAnAdoptedConnectionIsHeldToItsPromise(t *testing.T) {
+	t.Parallel()
+	plain, peer := testnet.Pair(t)
+	c := adopt(t, fileConn(t, plain)) // the other way that connections come
 	if got := c.Report().Got; got.Idle > 2*time.Second || got.Disabled || c.Unwatched() != nil {
 		t.Errorf("%v, %v", got, c.Unwatched())
 	}
@@ -136,13 +144,37 @@ func TestAConnectionIsAdoptedOnce(t *testing.T) {
 	if again := adopt(t, plain); again != c || adopt(t, c) != c {
 		t.Error("another Conn")
 	}
-	if found, ok := From(tls.Client(plain, &tls.Config{})); !ok || found != c {
-		t.Error("not found under TLS that was begun before")
+	for _, made := range []net.Conn{tls.Client(plain, &tls.Config{}), struct{ *net.TCPConn }{plain}} {
+		if found, ok := From(made); !ok || found != c {
+			t.Errorf("not found under a %T that was made before", made)
+		}
 	}
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("its deadline is gone:", err)
 	}
 	c.SetDeadline(deadline)
+}
+
+// One socket has one watch, and so one Conn.
+func TestWhatLiesUnderAConnIsNotAdopted(t *testing.T) {
+	t.Parallel()
+	own, _ := connect(t, &Dialer{KeepAlive: sockopt.Within(3 * time.Second)})
+	if c, err := new(Dialer).Adopt(own.NetConn()); c != nil || !errors.Is(err, deathwatch.ErrWatched) {
+		t.Errorf("%v, %v", c, err)
+	}
+	if got, err := sockopt.Get(own.socket); err != nil || got.UserTimeout > 0 {
+		t.Errorf("a peer that does not read is ended: %v, %v", got, err)
+	}
+	plain, _ := testnet.Pair(t)
+	stop, err := deathwatch.Watch(plain, func(*health.DeadError) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := new(Dialer).Adopt(plain); c != nil || !errors.Is(err, deathwatch.ErrWatched) {
+		t.Errorf("%v, %v", c, err)
+	}
+	stop()
+	adopt(t, plain)
 }
 
 func TestWhatCannotBeAdoptedIsRefused(t *testing.T) {
@@ -162,6 +194,9 @@ func TestWhatCannotBeAdoptedIsRefused(t *testing.T) {
 		"TLS":          {d, tls.Client(plain, &tls.Config{}), errors.ErrUnsupported},
 		"a pipe":       {d, pipe, errors.ErrUnsupported},
 		"nothing":      {d, nil, errors.ErrUnsupported},
+		"no TCP":       {d, (*net.TCPConn)(nil), errors.ErrUnsupported},
+		"no Conn":      {d, (*Conn)(nil), errors.ErrUnsupported},
+		"a listener":   {d, fileConn(t, testnet.Listen(t)), errors.ErrUnsupported},
 		"closed":       {d, closed, net.ErrClosed},
 		"out of range": {&Dialer{KeepAlive: sockopt.KeepAlive{Within: time.Millisecond}}, plain, nil},
 	} {
@@ -174,10 +209,7 @@ func TestWhatCannotBeAdoptedIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := d.Adopt(plain); err != nil {
-		t.Error("it was good:", err)
-	}
-	plain.Close()
+	adopt(t, plain) // it was good
 }
 
 // Not parallel: it counts what the package keeps.

@@ -48,3 +48,41 @@ func echo(c *net.TCPConn, size int) {
 		}
 	}
 }
+
+// BenchmarkErr measures the two questions that a pool asks before it hands a
+// connection out, by one goroutine and by one for each core:
+//
+//	go test -run '^$' -bench '^BenchmarkErr$' -count 10 .
+func BenchmarkErr(b *testing.B) {
+	for _, kind := range []struct {
+		conn string
+		make func(c *Conn, peer *net.TCPConn)
+	}{
+		{"alive", func(*Conn, *net.TCPConn) {}},
+		{"dead", func(c *Conn, peer *net.TCPConn) { reset(peer); <-c.Done() }},
+		{"closed", func(c *Conn, _ *net.TCPConn) { c.Close() }},
+	} {
+		c, peer := connect(b, new(Dialer))
+		kind.make(c, peer)
+		b.Run("of=Err/conn="+kind.conn, func(b *testing.B) { askAgainAndAgain(b, func() { _ = c.Err() }) })
+		b.Run("of=State/conn="+kind.conn, func(b *testing.B) { askAgainAndAgain(b, func() { _ = c.State() }) })
+	}
+}
+
+func askAgainAndAgain(b *testing.B, ask func()) {
+	b.Helper()
+	b.Run("by=one", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			ask()
+		}
+	})
+	b.Run("by=all", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				ask()
+			}
+		})
+	})
+}

@@ -60,7 +60,7 @@ type origin uint8
 const (
 	fromDial origin = iota
 	fromAccept
-	fromOthers // by Adopt: it may have been either
+	fromOthers // by Adopt, which has not found out
 )
 
 // A moment is a time in a third of the memory of a time.Time, which every connection
@@ -88,8 +88,9 @@ func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
 
 // From returns the Conn that c is, or that lies under it. It looks through
 // wrappers that have a method NetConn() net.Conn, as [crypto/tls.Conn] has, or
-// Raw() net.Conn, or that embed the connection in an exported field Conn; it
-// calls no other method of theirs. If several Conns lie there it is the
+// Raw() net.Conn, or that embed the connection under an exported name, as
+// struct{ net.Conn } and struct{ *hale.Conn }; it calls no other method of theirs,
+// LocalAddr neither, for it may read. If several Conns lie there it is the
 // outermost. A Conn that was adopted is found where its plain connection lies. Of nil,
 // and of wrappers that lead in a circle, there is none.
 func From(c net.Conn) (*Conn, bool) {
@@ -103,8 +104,24 @@ func From(c net.Conn) (*Conn, bool) {
 }
 
 // NetConn returns the *[net.TCPConn] underneath. What is read and written
-// there directly is not seen by the Conn.
+// there directly is not seen by the Conn, and that it was closed there is seen by the
+// next Read or Write, or by the watch, within the promise. The watch ends with the
+// Conn: keep that, too.
 func (c *Conn) NetConn() net.Conn { return c.TCPConn }
+
+// SyscallConn returns the socket, as [net.TCPConn.SyscallConn] does. What is read and
+// written there is not seen by the Conn.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	if c.socket == nil {
+		return nil, syscall.EINVAL // as net.TCPConn says
+	}
+	return plainRawConn{c.socket}, nil
+}
+
+// plainRawConn hides by what package os knows a socket of package net: io.Copy from an
+// [os.File] would have the kernel write past the Conn, which is to count what is sent
+// and to say why it fails. By ReadFrom it is a sendfile(2) all the same.
+type plainRawConn struct{ syscall.RawConn }
 
 // Info returns what the kernel knows about the connection now; see
 // [health.Inspect].
@@ -143,10 +160,29 @@ func (c *Conn) Write(b []byte) (int, error) {
 func (c *Conn) Meter() *netconn.Meter { return &c.meter }
 
 // CloseWrite shuts down the writing side: the peer reads io.EOF, and can still
-// send.
+// send. The error is the reason of the connection's death if it has died.
 func (c *Conn) CloseWrite() error {
-	c.wroteFIN.Store(true)
-	return c.TCPConn.CloseWrite()
+	before := c.wroteFIN.Swap(true)
+	err := c.TCPConn.CloseWrite()
+	if err != nil {
+		c.wroteFIN.Store(before)
+	}
+	return c.orDeath(err)
+}
+
+// CloseRead shuts down the reading side, as [net.TCPConn.CloseRead] does. The error
+// is the reason of the connection's death if it has died.
+func (c *Conn) CloseRead() error { return c.orDeath(c.TCPConn.CloseRead()) }
+
+// orDeath is for calls whose own error says no more than that there is no connection.
+func (c *Conn) orDeath(err error) error {
+	if err != nil {
+		_ = c.look()
+	}
+	if dead := c.verdict.final(); dead != nil && dead.Cause != health.LocalClosed {
+		return dead
+	}
+	return err
 }
 
 // Close closes the connection. Blocked calls return; the reason of an earlier
@@ -164,9 +200,7 @@ func (c *Conn) Close() error {
 }
 
 func (c *Conn) noteClosed() {
-	dead := c.end(func() *health.DeadError {
-		return c.described(health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed})
-	})
+	dead := c.end(c.closedHere)
 	if dead.Cause == health.LocalClosed {
 		dead = nil
 	}

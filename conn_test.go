@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -289,6 +290,42 @@ func TestADeathIsObservedOnce(t *testing.T) {
 	}
 }
 
+// Whoever has the connection underneath may close it.
+func TestAConnIsClosedByWhoeverClosesItsSocket(t *testing.T) {
+	t.Parallel()
+	for name, meet := range map[string]func(c *Conn) error{
+		"nobody":   func(*Conn) error { return net.ErrClosed },
+		"Read":     func(c *Conn) error { _, err := c.Read(make([]byte, 1)); return err },
+		"Write":    func(c *Conn) error { _, err := c.Write([]byte("x")); return err },
+		"WriteTo":  func(c *Conn) error { _, err := c.WriteTo(io.Discard); return err },
+		"ReadFrom": func(c *Conn) error { _, err := c.ReadFrom(strings.NewReader("x")); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told, closed := make(chan *health.DeadError, 2), make(chan ClosedInfo, 2)
+			o := &Observer{
+				Dead:   func(i DeadInfo) { t.Error("a death:", i) },
+				Closed: func(i ClosedInfo) { closed <- i },
+			}
+			c, _ := connect(t, &Dialer{KeepAlive: sockopt.Within(3 * time.Second), Observer: o})
+			c.Watch(func(e *health.DeadError) { told <- e })
+			c.NetConn().Close()
+			if err := meet(c); !errors.Is(err, net.ErrClosed) || errors.As(err, new(*health.DeadError)) {
+				t.Error(err)
+			}
+			waitDone(t, c)
+			if dead := <-told; dead.Cause != health.LocalClosed || c.Err() != dead || c.State() != health.Dead {
+				t.Errorf("told %v, and it is %v", dead, c.Err())
+			}
+			c.Close()
+			c.Close()
+			if i := <-closed; i.Err != nil || len(closed) > 0 || len(told) > 0 {
+				t.Errorf("closed: %v, and %d more; told of %d more", i, len(closed), len(told))
+			}
+		})
+	}
+}
+
 func TestFromLooksThroughWrappers(t *testing.T) {
 	t.Parallel()
 	client, server := connect(t, new(Dialer))
@@ -296,6 +333,8 @@ func TestFromLooksThroughWrappers(t *testing.T) {
 		tls.Client(client, &tls.Config{}),
 		struct{ net.Conn }{client},
 		&struct{ *Conn }{client},
+		struct{ Stream }{client},
+		&struct{ Stream }{tls.Client(struct{ *Conn }{client}, &tls.Config{})},
 		&rawWrapper{hidden: client},
 		&struct{ net.Conn }{tls.Client(&rawWrapper{hidden: client}, nil)},
 	} {
@@ -315,6 +354,9 @@ func TestFromLooksThroughWrappers(t *testing.T) {
 		t.Error("NetConn is not what lies underneath")
 	}
 }
+
+// Stream is an interface that wrappers embed by another name than Conn.
+type Stream interface{ net.Conn }
 
 // rawWrapper is as a connection of go-proxyproto, whose addresses are read from
 // the one that it wraps.

@@ -147,8 +147,13 @@ func isSpliced(other any) bool {
 	return false
 }
 
-// isSocketError reports whether package net could have said so of a descriptor.
+// isSocketError reports whether package net could have said so of a descriptor, or an
+// os.File that the kernel splices into: that puts its own name to what the socket said.
 func isSocketError(err error) bool {
+	if file, ok := err.(*os.PathError); ok {
+		cause := health.Classify(file.Err)
+		return cause != health.Unknown && cause != health.PeerClosed // EPIPE is of a pipe
+	}
 	_, call := err.(*os.SyscallError)
 	return call || err == os.ErrDeadlineExceeded || err == net.ErrClosed
 }
@@ -171,7 +176,7 @@ func withDeath(err error, sides []*Conn) error {
 func (c *Conn) isOver(err error) bool {
 	info, ierr := c.Info()
 	switch {
-	case c.verdict.final() != nil:
+	case c.verdict.decided() != nil:
 		return true
 	case ierr == nil:
 		return info.State == health.TCPClose

@@ -85,6 +85,17 @@ func TestACopyCountsOnItsDestination(t *testing.T) {
 		"ReadFrom":            func(dst, src *Conn) (int64, error) { return dst.ReadFrom(src) },
 		"io.CopyN":            func(dst, src *Conn) (int64, error) { return io.CopyN(dst, src, int64(len(text))) },
 		"into what embeds it": func(dst, src *Conn) (int64, error) { return io.Copy(struct{ *Conn }{dst}, src) },
+		"from a file": func(dst, src *Conn) (int64, error) {
+			file, err := os.CreateTemp("", "hale") // wine 8 cannot remove a folder of t.TempDir's
+			if err != nil {
+				return 0, err
+			}
+			defer os.Remove(file.Name())
+			defer file.Close()
+			io.WriteString(file, text)
+			file.Seek(0, io.SeekStart)
+			return io.Copy(dst, file)
+		},
 		"from a plain reader": func(dst, src *Conn) (int64, error) { return io.Copy(dst, struct{ io.Reader }{src}) },
 		"to a plain writer":   func(dst, src *Conn) (int64, error) { return io.Copy(struct{ io.Writer }{dst}, src) },
 	} {
@@ -103,6 +114,29 @@ func TestACopyCountsOnItsDestination(t *testing.T) {
 				t.Errorf("written %d on the destination, %d on the source", got, src.Meter().Written())
 			}
 		})
+	}
+}
+
+// The watch hangs a connection up before it has said why.
+func TestACopyThatIsHungUpWaitsForTheReason(t *testing.T) {
+	t.Parallel()
+	c, _ := connect(t, new(Dialer))
+	failed := make(chan error, 1)
+	dead := c.end(func() *health.DeadError {
+		c.TCPConn.CloseWrite()
+		go func() {
+			_, err := c.ReadFrom(strings.NewReader("late"))
+			failed <- err
+		}()
+		select {
+		case err := <-failed:
+			failed <- err
+		case <-time.After(100 * time.Millisecond): // in which one that does not wait is back
+		}
+		return c.described(health.DeadError{Cause: health.SendTimeout, Op: "watch", Err: os.ErrDeadlineExceeded})
+	})
+	if err := <-failed; err != error(dead) {
+		t.Errorf("%v, want %v", err, dead)
 	}
 }
 

@@ -3,6 +3,7 @@ package hale
 import (
 	"errors"
 	"io"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -39,6 +40,14 @@ func (v *verdict) final() *health.DeadError {
 	default:
 		return nil
 	}
+}
+
+// decided is final once whoever is finding out has: the socket of a peer that is
+// given up fails before everybody knows why.
+func (v *verdict) decided() *health.DeadError {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.final()
 }
 
 // settle makes what find finds the final verdict, unless there is one or it finds
@@ -142,10 +151,25 @@ func (c *Conn) fail(err error) error {
 		c.peerClosed(c.described(health.DeadError{Cause: health.PeerClosed, Op: "read", Detected: time.Now(), Err: err}))
 		return err
 	}
-	if dead == nil || dead.Cause == health.LocalClosed {
+	switch {
+	case dead == nil && errors.Is(err, net.ErrClosed) && !c.closed.Load():
+		c.closedPast()
+		return err
+	case dead == nil || dead.Cause == health.LocalClosed:
 		return err // net's own, on a connection that this side has closed
 	}
 	return dead
+}
+
+// closedPast is for a socket that somebody has closed, and not by Close.
+func (c *Conn) closedPast() {
+	c.stopWatch()
+	c.end(c.closedHere)
+}
+
+// closedHere finds that this side has closed the connection.
+func (c *Conn) closedHere() *health.DeadError {
+	return c.described(health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed})
 }
 
 // diagnose asks the kernel what an error means.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -84,14 +85,23 @@ var verdicts = []verdictRow{
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
-	for _, row := range verdicts {
-		for _, by := range witnesses {
+	for r, row := range verdicts {
+		for i, by := range witnesses {
 			if by.writes && (row.state == "closed for writing" || strings.HasPrefix(row.event, "closed by both") || row.event == "gone, then CloseWrite") {
 				continue // its own FIN forbids it
 			}
 			t.Run(row.state+"/"+row.event+"/"+by.name, func(t *testing.T) {
 				t.Parallel()
-				row.toldTo(by).check(t, by, sockopt.Within(verdictBudget))
+				c, peer := connect(t, &Dialer{KeepAlive: sockopt.Within(verdictBudget)})
+				row.toldTo(by).check(t, by, c, peer)
+			})
+			t.Run(row.state+"/"+row.event+", adopted/"+by.name, func(t *testing.T) {
+				t.Parallel()
+				own, peer := testnet.Pair(t)
+				if (r+i)%2 == 0 { // which has not dialled
+					own, peer = peer, own
+				}
+				row.toldTo(by).check(t, by, adopt(t, own), peer)
 			})
 			if !strings.HasPrefix(row.event, "gone") {
 				continue
@@ -100,7 +110,8 @@ func TestVerdicts(t *testing.T) {
 				t.Parallel()
 				row := row.toldTo(by)
 				row.within = 20 * time.Second
-				row.check(t, by, numbers)
+				c, peer := connect(t, &Dialer{KeepAlive: numbers})
+				row.check(t, by, c, peer)
 			})
 		}
 	}
@@ -120,8 +131,7 @@ func (row verdictRow) toldTo(by witness) verdictRow {
 // numbers leave an idle peer to the kernel, which tells of it in its own words.
 var numbers = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 2, UserTimeout: verdictBudget}
 
-func (row verdictRow) check(t *testing.T, by witness, k sockopt.KeepAlive) {
-	c, peer := connect(t, &Dialer{KeepAlive: k})
+func (row verdictRow) check(t *testing.T, by witness, c *Conn, peer *net.TCPConn) {
 	verdictStates[row.state](t, c, peer)
 	var met <-chan error
 	if !by.writes {
@@ -179,6 +189,8 @@ func (row verdictRow) agrees(t *testing.T, c *Conn, by witness, met <-chan error
 	if !row.open {
 		_, err := c.Write([]byte("x"))
 		row.tells(t, c, "Write", err, false)
+		row.tells(t, c, "CloseWrite", c.CloseWrite(), false)
+		row.tells(t, c, "CloseRead", c.CloseRead(), false)
 	}
 	if row.state == "closed for writing" && row.open || strings.HasPrefix(row.event, "closed by both") {
 		if _, err := c.Write([]byte("x")); errors.As(err, new(*health.DeadError)) {

@@ -1,6 +1,7 @@
 package hale
 
 import (
+	"errors"
 	"net"
 	"syscall"
 	"time"
@@ -51,7 +52,10 @@ func (c *Conn) startWatch(k sockopt.KeepAlive) error {
 		return syscall.EINVAL // as net.TCPConn says
 	}
 	s, err := deathwatch.Supervise(r)
-	if err != nil {
+	switch {
+	case errors.Is(err, deathwatch.ErrWatched):
+		return err // somebody else's, whose promise is not to be left to the kernel
+	case err != nil:
 		return c.unwatched(k, err.Error())
 	}
 	c.supervision.Store(s)
@@ -65,12 +69,12 @@ func (c *Conn) startWatch(k sockopt.KeepAlive) error {
 }
 
 // begin starts the watch of a connection that is set up for k. Where strict, it fails if
-// an option or the watch cannot be had.
+// an option or the watch cannot be had; and if the socket is another's.
 func (c *Conn) begin(k sockopt.KeepAlive, strict bool) error {
 	if err := c.Report().Err(); err != nil && strict {
 		return err
 	}
-	if err := c.startWatch(k); err != nil && strict {
+	if err := c.startWatch(k); err != nil && (strict || errors.Is(err, deathwatch.ErrWatched)) {
 		return err
 	}
 	return nil

@@ -117,6 +117,14 @@ var witnesses = []witness{
 		sink, _ := testnet.Pair(t)
 		return async(func() error { _, err := c.WriteTo(sink); return err })
 	}},
+	{name: "WriteTo into a file", meet: func(t *testing.T, c *Conn) <-chan error {
+		file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		return async(func() error { _, err := c.WriteTo(file); return err })
+	}},
 	{name: "two Reads", meet: func(_ *testing.T, c *Conn) <-chan error {
 		first := async(func() error { _, err := io.Copy(io.Discard, readerOnly{c}); return err })
 		return async(func() error {
@@ -130,7 +138,7 @@ var witnesses = []witness{
 	{name: "Write", writes: true, meet: func(_ *testing.T, c *Conn) <-chan error {
 		return async(func() error { return repeat(func() error { _, err := c.Write([]byte("x")); return err }) })
 	}},
-	{name: "ReadFrom by sendfile", writes: true, meet: func(t *testing.T, c *Conn) <-chan error {
+	{name: "io.Copy by sendfile", writes: true, meet: func(t *testing.T, c *Conn) <-chan error {
 		path := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
@@ -182,7 +190,7 @@ func sendFile(c *Conn, path string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = c.ReadFrom(f)
+	_, err = io.Copy(c, f)
 	return err
 }
 

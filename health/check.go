@@ -22,9 +22,13 @@ type keeper interface {
 // data: nil if there is no sign of trouble about the connection, a *[DeadError]
 // if it has died or the peer has closed it, and another error if it cannot be
 // looked at: one that matches [errors.ErrUnsupported] and says what to do if no
-// socket is found, or that of a system without such a look, as Plan 9. It finds the socket under wrappers that have a method NetConn() net.Conn, as
-// [crypto/tls.Conn] has, or Raw() net.Conn, or that embed the connection in an
-// exported field Conn.
+// socket is found, or that of a system without such a look, as Plan 9.
+//
+// It finds the socket under wrappers that have a method NetConn() net.Conn, as
+// [crypto/tls.Conn] has, or Raw() net.Conn, or that embed the connection under an
+// exported name, as struct{ net.Conn } and struct{ *net.TCPConn }. No other method of
+// theirs is called, for it may read: a LocalAddr that is certain not to is one that
+// comes from what is embedded, and would tell nothing new.
 //
 // Unread data is no sign of trouble (under TLS it may be a protocol record),
 // and it hides a close that comes behind it. A peer that vanished is found

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,10 +19,35 @@ import (
 	"example.com/hale/sockopt"
 )
 
-// TestMain is the test's, or the peer's process that scenario stopped starts.
+// forgetfulEnv makes of this test binary the program, on a kernel that keeps no filter.
+const forgetfulEnv = "FROZENPEER_ON_A_FORGETFUL_KERNEL"
+
+// TestMain is the test's, the peer's process that scenario stopped starts, or the
+// program.
 func TestMain(m *testing.M) {
 	peer.Be()
+	if os.Getenv(forgetfulEnv) != "" {
+		if err := testnet.ForgetFilters(0); err != nil {
+			fmt.Print("none to be had: ", err)
+			os.Exit(program.Held)
+		}
+		main()
+	}
 	testnet.Main(m)
+}
+
+func TestAKernelOnWhichNobodyCanBeFrozenIsNotMeasured(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), forgetfulEnv+"=1")
+	out, _ := cmd.CombinedOutput()
+	if strings.HasPrefix(string(out), "none to be had: ") {
+		testnet.Missing(t, "a filter of system calls: "+string(out))
+	}
+	if want := "this machine cannot freeze a peer: "; cmd.ProcessState.ExitCode() != program.Cannot || !strings.Contains(string(out), want) ||
+		!strings.Contains(string(out), "does not keep it") {
+		t.Errorf("status %d, want %d and %q: %s", cmd.ProcessState.ExitCode(), program.Cannot, want, out)
+	}
 }
 
 func output(t *testing.T, args ...string) string {

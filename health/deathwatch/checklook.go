@@ -10,14 +10,13 @@ import (
 // lookByCheck is one look at a connection of whose state and times the kernel tells
 // nothing, and what follows from it. It reports whether the watch is over.
 func (c *Supervision) lookByCheck(s Subject) (over bool) {
-	var closed, fin *health.DeadError
+	var fin *health.DeadError
 	dead := s.Dead(func() (dead *health.DeadError) {
 		switch {
 		case !errors.As(health.Check(socketOnly{s}), &dead):
 			return nil
 		case dead.Cause == health.LocalClosed:
-			closed = dead
-			return nil
+			return closedHere()
 		case errors.Is(dead.Err, io.EOF):
 			fin = dead
 			return nil
@@ -28,7 +27,7 @@ func (c *Supervision) lookByCheck(s Subject) (over bool) {
 	if fin != nil {
 		c.closedByPeer(s, fin)
 	}
-	return dead != nil || closed != nil
+	return dead != nil
 }
 
 // socketOnly is a Subject as a connection that keeps no verdict of its own:

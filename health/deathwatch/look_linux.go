@@ -29,8 +29,8 @@ func (w *watcher) look(c *Supervision) {
 	}
 	_, state, err := w.sampler.sample(s.Socket())
 	switch {
-	case err != nil: // closed meanwhile
-		w.remove(c, s)
+	case err != nil:
+		w.closed(c, s)
 	case state == health.TCPClose:
 		w.lookAtEnd(c, s)
 	case peerClosed(state):
@@ -51,22 +51,29 @@ func (w *watcher) lookByCheck(c *Supervision, s Subject) (next time.Duration) {
 // us and is about to tell the subject itself, or did so past the subject, or both
 // sides have closed it: what the kernel remembers decides a little later.
 func (w *watcher) lookAtEnd(c *Supervision, s Subject) {
-	closed := false
+	gone := false
 	known := w.dead(c, s, func() *health.DeadError {
 		errno, err := socketError(s.Socket())
-		closed = err != nil
-		if closed || errno == 0 {
+		gone = err != nil
+		if gone || errno == 0 {
 			return nil
 		}
 		return health.Diagnose(s, watchError(s, os.NewSyscallError("getsockopt", errno)))
 	})
 	switch {
 	case known:
-	case closed:
-		w.remove(c, s)
-	default:
-		c.over = true
+	case gone:
+		w.closed(c, s)
+	case !c.over:
+		c.over, c.settleAt = true, w.clock.plus(shortestPause)
 		w.lookAgain(c, shortestPause)
+	}
+}
+
+// closed is for a socket that is closed. Who has called Stop before knows.
+func (w *watcher) closed(c *Supervision, s Subject) {
+	if w.remove(c, s) {
+		s.Dead(closedHere)
 	}
 }
 
@@ -193,16 +200,19 @@ func (w *watcher) examine(c *Supervision, woke bool) (next time.Duration) {
 	if c.bare {
 		return w.lookByCheck(c, s)
 	}
+	now := w.clock.plus(0)
 	if c.over {
+		if left := c.settleAt - now; left > resolution { // it was looked at for another reason
+			return w.lookAgain(c, left)
+		}
 		w.settle(c, s)
 		return never
 	}
-	now := w.clock.plus(0)
 	sample, state, err := w.sampler.sample(s.Socket())
 	sample.took = w.clock.plus(0) - now
 	switch {
 	case err != nil:
-		w.remove(c, s)
+		w.closed(c, s)
 		return never
 	case state == health.TCPClose:
 		w.look(c)
@@ -270,11 +280,11 @@ func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
 		return false
 	}
 	w.dead(c, s, func() *health.DeadError {
+		defer hangUp(s.Socket()) // before anybody knows of the death, and writes after it
 		defer giveUp(s.Socket()) // before the subject can close it
 		return silenced(s, sample)
 	})
 	w.remove(c, s)
-	hangUp(s.Socket()) // after it knows why
 	return true
 }
 

@@ -96,11 +96,11 @@ func awaitAnswer(ctx context.Context, socket syscall.RawConn, why func() *health
 		}
 		now := time.Now()
 		info, err := health.Inspect(socket)
-		if err == nil && info.State == health.TCPClose {
+		// What the watch has given up itself is not over for the kernel.
+		if dead := why(); dead != nil {
+			err = dead
+		} else if err == nil && info.State == health.TCPClose {
 			err = net.ErrClosed
-			if dead := why(); dead != nil {
-				err = dead
-			}
 		}
 		if err != nil {
 			return 0, err

@@ -32,7 +32,8 @@ type Subject interface {
 	// Dead: the connection has died. find says of what: the kernel tells an error
 	// once, so a subject that has other callers lets none of them ask it while find
 	// runs, and does not call find if it knows already. It returns what it knows,
-	// nil if find finds nothing. At most one find does, and nothing comes after.
+	// nil if find finds nothing. At most one find does, and nothing comes after. A
+	// socket that was closed without a Stop is found, too, as [health.LocalClosed].
 	Dead(find func() *health.DeadError) *health.DeadError
 	// Suspect: the peer has left something unanswered; then either Recovered
 	// or Dead follows.
@@ -115,11 +116,12 @@ type Supervision struct {
 	// The rest belongs to the goroutine that serves the watch.
 	limits   Limits
 	detector detector
-	held     *options // what the socket held before the watch began to ask; nil if it does not
-	pace     int32    // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
-	finSeen  bool     // the subject knows
-	over     bool     // in state CLOSE, and not explained yet
-	bare     bool     // see DeathsOnly
+	held     *options      // what the socket held before the watch began to ask; nil if it does not
+	pace     int32         // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
+	finSeen  bool          // the subject knows
+	over     bool          // in state CLOSE, and not explained yet
+	settleAt time.Duration // when it is to be, if nobody has by then
+	bare     bool          // see DeathsOnly
 }
 
 // noSuchWatch is the error for a kind of socket of which there is nothing to tell.
@@ -137,6 +139,11 @@ func (c *Supervision) Stop() { unwatch(c) }
 func (c *Supervision) Refresh() {
 	c.stale.Store(true)
 	lookSoon(c)
+}
+
+// closedHere is the reason of a connection whose socket somebody has closed.
+func closedHere() *health.DeadError {
+	return &health.DeadError{Cause: health.LocalClosed, Op: "close", Detected: time.Now(), Err: net.ErrClosed}
 }
 
 // closedByPeer tells the subject of the peer's FIN, once.

@@ -153,6 +153,41 @@ func TestDataThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 	n.empty(t)
 }
 
+// lateWriter is a notebook that writes when it has been told of a death.
+type lateWriter struct {
+	*notebook
+	wrote chan error
+}
+
+func (w *lateWriter) Subject() Subject { return w }
+
+func (w *lateWriter) Dead(find func() *health.DeadError) *health.DeadError {
+	dead := find()
+	if dead != nil {
+		_, err := w.Write([]byte("late"))
+		w.wrote <- err
+	}
+	return dead
+}
+
+func TestNothingIsTakenFromWhoeverKnowsThatThePeerIsGone(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	w := &lateWriter{newNotebook(t, client, Limits{Silence: time.Second}), make(chan error, 2)}
+	s, err := Supervise(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	testnet.Freeze(t, server)
+	if _, err := client.Write([]byte("anybody?")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-w.wrote; !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("a write after the death: %v", err)
+	}
+}
+
 // A FIN is in flight although the kernel notes no data that was sent.
 func TestAFinThatNothingAcknowledgesEndsTheConnection(t *testing.T) {
 	t.Parallel()
@@ -355,6 +390,29 @@ func pairOn(t *testing.T, host string) (client, server *net.TCPConn) {
 	}
 	t.Cleanup(func() { c.Close(); s.Close() })
 	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+// A look for another reason, a sibling's death for instance, does not shorten it.
+func TestWhoeverWasGivenTheErrorHasItsTimeToTell(t *testing.T) {
+	t.Parallel()
+	w, c, n := apart(t)
+	w.epoll.Close() // it looks when it is told to
+	reset(n.peer)
+	waitFor(t, n.TCPConn, func(i health.Info) bool { return i.State == health.TCPClose })
+	if number, err := socketError(n.Socket()); number != syscall.ECONNRESET || err != nil {
+		t.Fatal(number, err)
+	}
+	w.look(c)
+	c.settleAt += time.Hour
+	if next := w.examine(c, true); next == never {
+		t.Error("it is not looked at again")
+	}
+	n.empty(t)
+	c.settleAt = w.clock.plus(0)
+	w.examine(c, false)
+	if d := n.next(t, "dead"); d.dead.Cause != health.Reset {
+		t.Error(d.dead)
+	}
 }
 
 func TestWhoIsRemovedWhileDueIsNotTold(t *testing.T) {

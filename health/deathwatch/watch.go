@@ -90,7 +90,7 @@ func (s *plainSubject) Limits() Limits                 { return Limits{} }
 func (s *plainSubject) PeerClosed(e *health.DeadError) { s.tell(e) }
 func (s *plainSubject) Dead(find func() *health.DeadError) *health.DeadError {
 	dead := find()
-	if dead != nil {
+	if dead != nil && dead.Cause != health.LocalClosed { // who closes it knows
 		s.tell(dead)
 	}
 	return dead

@@ -12,6 +12,7 @@ import (
 
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/notify"
 )
 
 // A witness writes down what a watch tells.
@@ -228,6 +229,19 @@ func TestAConnectionHasOneWatch(t *testing.T) {
 	reset(server)
 	if dead := w.next(t); dead.Cause != health.Reset {
 		t.Error(dead)
+	}
+}
+
+func TestWhoClosesAConnectionWithoutStoppingItsWatchIsNotToldOfThat(t *testing.T) {
+	t.Parallel()
+	told := make(chan *health.DeadError, 2)
+	s := &plainSubject{call: notify.New(func(e *health.DeadError) { told <- e })}
+	if dead := s.Dead(closedHere); dead.Cause != health.LocalClosed {
+		t.Error(dead)
+	}
+	s.Dead(func() *health.DeadError { return &health.DeadError{Cause: health.Reset} })
+	if dead := <-told; dead.Cause != health.Reset {
+		t.Error("told:", dead)
 	}
 }
 

@@ -110,8 +110,9 @@ func (w *watcher) ring() bool {
 	if w.users == 0 {
 		return false
 	}
-	if w.tidy == never { // at most once in so long: garbage is collected often
-		const pause = time.Second
+	if w.tidy == never {
+		// Garbage is collected often, and a look takes the longer the more there are.
+		pause := min(time.Duration(w.users)*time.Millisecond, time.Second)
 		w.tidy = w.clock.plus(pause)
 		w.wakeBy(w.tidy)
 	}
@@ -171,10 +172,10 @@ func theWatcher() *watcher {
 
 // remove takes c out of the table and out of the epoll instance, and stops the
 // watcher if c was the last. It may be called again, and with a nil s for a
-// connection that is gone.
-func (w *watcher) remove(c *Supervision, s Subject) {
+// connection that is gone; it reports whether c was still there.
+func (w *watcher) remove(c *Supervision, s Subject) (was bool) {
 	if !w.displace(c) {
-		return
+		return false
 	}
 	if s != nil {
 		_ = w.control(s, unix.EPOLL_CTL_DEL, nil)
@@ -182,6 +183,7 @@ func (w *watcher) remove(c *Supervision, s Subject) {
 	current.mu.Lock()
 	defer current.mu.Unlock()
 	w.stopIfIdle()
+	return true
 }
 
 // run serves the watch until its last user has closed the epoll instance.

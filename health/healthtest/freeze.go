@@ -58,7 +58,8 @@ import (
 // every segment sent after they return; one that is on its way meanwhile may
 // meet either state.
 //
-// The error matches [errors.ErrUnsupported] on systems other than Linux,
+// The error matches [errors.ErrUnsupported] on systems other than Linux and on
+// kernels that take a socket filter and do not keep it (gVisor),
 // [os.ErrPermission] where the process lacks CAP_NET_ADMIN, and
 // [net.ErrClosed] if peer is closed.
 func Freeze(peer net.Conn) (thaw func() error, err error) {

@@ -3,7 +3,6 @@ package healthtest
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,15 +22,18 @@ func attachDropAll(fd uintptr) error {
 		return fmt.Errorf("a socket filter on TCP needs CAP_NET_ADMIN over the network namespace, "+
 			"which Isolate gives to a process: %w", err)
 	}
-	if err == nil {
-		err = kernelKeepsFilters()
+	if err != nil {
+		return err
 	}
-	return err
+	if err := kernelKeepsFilters(); err != nil {
+		return errors.Join(err, detach(fd)) // what failed has frozen nobody
+	}
+	return nil
 }
 
 // kernelKeepsFilters reads a filter back, of a socket that nobody else has: there are
 // kernels that take one and do not know what it is for (gVisor).
-var kernelKeepsFilters = sync.OnceValue(func() error {
+func kernelKeepsFilters() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -48,7 +50,7 @@ var kernelKeepsFilters = sync.OnceValue(func() error {
 		return fmt.Errorf("this kernel takes a socket filter and does not keep it: %w", errors.ErrUnsupported)
 	}
 	return nil
-})
+}
 
 // mustBePlainTCP refuses sockets that take the filter and ignore it (Unix
 // stream sockets) and names the reason where Multipath TCP does not take it.

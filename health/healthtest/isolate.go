@@ -32,8 +32,9 @@ import "fmt"
 // The error says which step the system refused. Containers and some
 // distributions forbid user namespaces; then Isolate has changed nothing and
 // returns in the first process, for a caller whose tests skip by name. It
-// matches [errors.ErrUnsupported] on systems other than Linux. Isolate may be
-// called again, but not concurrently.
+// matches [errors.ErrUnsupported] on systems other than Linux, and on kernels that
+// take a socket filter and do not keep it (gVisor). Isolate may be called again, but
+// not concurrently.
 func Isolate() error {
 	if err := isolate(); err != nil {
 		return fmt.Errorf("healthtest: isolate: %w", err)

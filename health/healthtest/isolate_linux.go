@@ -37,8 +37,9 @@ func isolate() error {
 	if os.Getenv(parentEnv) == strconv.Itoa(os.Getppid()) {
 		return settle()
 	}
-	if canFreeze() == nil {
-		return nil
+	// A namespace gives the right to, and no other kernel.
+	if err := canFreeze(); err == nil || errors.Is(err, errors.ErrUnsupported) {
+		return err
 	}
 	return restart()
 }

@@ -34,6 +34,7 @@ const nobody = 65534
 func playRole(role string) {
 	roles := map[string]func(){
 		"freeze": roleFreeze, "isolate": roleIsolate, "signal": roleSignal, "orphan": roleOrphan, "killed": roleKilled,
+		"full": roleFull, "forgetful": func() { roleForgetful(0) }, "ignorant": func() { roleForgetful(unix.ENOPROTOOPT) },
 	}
 	roles[role]()
 	os.Exit(0)
@@ -108,6 +109,45 @@ func roleKilled() {
 	check(healthtest.Isolate())
 	check(unix.Kill(os.Getpid(), unix.SIGKILL))
 	select {}
+}
+
+// roleForgetful is on a kernel that keeps no filter, and says by asked that it knows
+// of none.
+func roleForgetful(asked unix.Errno) {
+	if err := testnet.ForgetFilters(asked); err != nil {
+		fmt.Print("none to be had: ", err)
+		return
+	}
+	_, server := connect()
+	thaw, err := healthtest.Freeze(server)
+	fmt.Println("no thaw", thaw == nil, "unsupported", errors.Is(err, errors.ErrUnsupported), err)
+	thaw, err = healthtest.FreezeListener(listen())
+	fmt.Println("no thaw", thaw == nil, "unsupported", errors.Is(err, errors.ErrUnsupported), err)
+	err = healthtest.Isolate()
+	fmt.Println("no thaw", true, "unsupported", errors.Is(err, errors.ErrUnsupported), err)
+}
+
+// roleFull has no file left for the question whether the kernel keeps filters.
+func roleFull() {
+	check(healthtest.Isolate())
+	client, server := connect()
+	check(unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}))
+	last := -1
+	for {
+		fd, err := unix.Dup(0)
+		if err != nil {
+			break
+		}
+		last = fd
+	}
+	_, err := healthtest.Freeze(server)
+	fmt.Println("too many", errors.Is(err, unix.EMFILE))
+	must(client.Write([]byte("x")))
+	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	must(server.Read(make([]byte, 1)))
+	check(unix.Close(last))
+	must(healthtest.Freeze(server))
+	fmt.Println("frozen at last")
 }
 
 // actor is this test binary in a role, as a user without privileges. That user
@@ -187,6 +227,29 @@ func TestFreezeWithoutPermissionSaysWhatItNeeds(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("output %q lacks %q", out, want)
 		}
+	}
+}
+
+// There the filter is taken, and nothing is frozen by it.
+func TestAKernelThatForgetsFiltersCannotFreezeAndSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, role := range []string{"forgetful", "ignorant"} {
+		out, status := play(t, actor(t, role))
+		if strings.HasPrefix(out, "none to be had: ") {
+			testnet.Missing(t, "a filter of system calls: "+out)
+		}
+		if want := "no thaw true unsupported true healthtest: "; status != 0 || strings.Count(out, want) != 3 ||
+			strings.Count(out, "does not keep it") != 3 {
+			t.Errorf("a %s kernel: status %d: %s", role, status, out)
+		}
+	}
+}
+
+func TestAFreezeThatFailsHasFrozenNobodyAndMayBeRepeated(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	if out, status := play(t, actor(t, "full")); status != 0 || out != "too many true\nfrozen at last\n" {
+		t.Errorf("status %d: %s", status, out)
 	}
 }
 

@@ -2,7 +2,9 @@ package netconn
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
+	"reflect"
 	"sync"
 	"syscall"
 	"testing"
@@ -86,6 +88,61 @@ type ownSocket struct{ net.Conn }
 
 func (ownSocket) SyscallConn() (syscall.RawConn, error) { return nil, net.ErrClosed }
 
+// Stream and Revealing are interfaces that are embedded by another name than Conn.
+type Stream interface{ net.Conn }
+
+type Revealing interface {
+	net.Conn
+	NetConn() net.Conn
+}
+
+type hidden = net.Conn
+
+// Endless embeds itself.
+type Endless struct {
+	*Endless
+	endlessToo
+}
+
+type endlessToo struct{ *Endless }
+
+// closedTwice is no connection itself: it has Close from two.
+type closedTwice struct {
+	net.Conn
+	io.Closer
+}
+
+type closesItself struct{ closedTwice }
+
+func (closesItself) Close() error { panic("called") }
+
+// revealer has a NetConn method of its own, and what embeds it has it too.
+type revealer struct{ net.Conn }
+
+func (r *revealer) NetConn() net.Conn { return r.Conn }
+
+type pointerToRevealer struct{ *revealer }
+
+// twoStreams embeds two connections, so that no method of theirs is its own.
+type twoStreams struct {
+	Stream
+	net.Conn
+}
+
+// namedAlike has a field of the name by which what it embeds has the connection.
+type namedAlike struct {
+	base
+	Conn string
+}
+
+// named is as namedAlike, and the name is ambiguous.
+type named struct {
+	base
+	label
+}
+
+type label struct{ Conn string }
+
 func TestATypeIsFoundUnderWrappers(t *testing.T) {
 	t.Parallel()
 	pipe, far := net.Pipe()
@@ -96,37 +153,48 @@ func TestATypeIsFoundUnderWrappers(t *testing.T) {
 		conn net.Conn
 		want bool
 	}{
-		"itself":                              {inner, true},
-		"under two":                           {&wrapper{under: &wrapper{under: inner}}, true},
-		"a Raw method":                        {&rawWrapper{conn: inner}, true},
-		"under Raw and NetConn":               {&rawWrapper{conn: &wrapper{under: &rawWrapper{conn: inner}}}, true},
-		"embedded":                            {struct{ net.Conn }{inner}, true},
-		"embedded, a pointer":                 {&struct{ net.Conn }{inner}, true},
-		"a SOCKS connection":                  {&socksConn{Conn: inner}, true},
-		"a field that is not the first":       {&muxConn{Conn: inner}, true},
-		"embedded by what is embedded":        {&bufConn{base: base{inner}}, true},
-		"embedded by what a pointer leads to": {&pointerToBase{&base{inner}}, true},
-		"embedded by value":                   {&byValue{Conn{inner}}, true},
-		"embedded with a method of its own":   {struct{ *tls.Conn }{tls.Client(inner, nil)}, true},
-		"all kinds at once":                   {tls.Server(&socksConn{Conn: &rawWrapper{conn: &muxConn{Conn: inner}}}, nil), true},
-		"a NetConn method before a field":     {&wrapper{Conn: inner, under: pipe}, false},
-		"nothing":                             {nil, false},
-		"another type":                        {pipe, false},
-		"nothing in a wrapper":                {&wrapper{}, false},
-		"nothing in a Raw wrapper":            {&rawWrapper{}, false},
-		"nothing embedded":                    {&socksConn{}, false},
-		"nothing in a value":                  {socksConn{}, false},
-		"nothing that embeds":                 {&pointerToBase{}, false},
-		"nothing of a method's own":           {struct{ *tls.Conn }{}, false},
-		"no wrapper":                          {(*wrapper)(nil), false},
-		"no Raw wrapper":                      {(*rawWrapper)(nil), false},
-		"no TLS connection":                   {(*tls.Conn)(nil), false},
-		"no such connection":                  {(*net.TCPConn)(nil), false},
-		"a wrapper of none":                   {&wrapper{under: (*wrapper)(nil)}, false},
-		"a wrapper of itself":                 {circle(1), false},
-		"a circle of three":                   {circle(3), false},
-		"one that cannot be compared":         {incomparable{Conn: pipe}, false},
-		"a socket of its own":                 {&net.TCPConn{}, false},
+		"itself":                               {inner, true},
+		"under two":                            {&wrapper{under: &wrapper{under: inner}}, true},
+		"a Raw method":                         {&rawWrapper{conn: inner}, true},
+		"under Raw and NetConn":                {&rawWrapper{conn: &wrapper{under: &rawWrapper{conn: inner}}}, true},
+		"embedded":                             {struct{ net.Conn }{inner}, true},
+		"embedded, a pointer":                  {&struct{ net.Conn }{inner}, true},
+		"a SOCKS connection":                   {&socksConn{Conn: inner}, true},
+		"a field that is not the first":        {&muxConn{Conn: inner}, true},
+		"embedded by what is embedded":         {&bufConn{base: base{inner}}, true},
+		"embedded by what a pointer leads to":  {&pointerToBase{&base{inner}}, true},
+		"embedded by value":                    {&byValue{Conn{inner}}, true},
+		"embedded with a method of its own":    {struct{ *tls.Conn }{tls.Client(inner, nil)}, true},
+		"embedded by another name":             {struct{ Stream }{inner}, true},
+		"embedded twice by another name":       {&struct{ Stream }{struct{ Stream }{inner}}, true},
+		"embedded by what reveals":             {struct{ Revealing }{&wrapper{under: inner}}, true},
+		"what embeds is no connection":         {closesItself{closedTwice{Conn: inner}}, true},
+		"hidden by a field of that name":       {&namedAlike{base: base{inner}}, true},
+		"a name that two have":                 {&named{base: base{inner}}, true},
+		"a revealing method behind a pointer":  {pointerToRevealer{&revealer{inner}}, true},
+		"embedded by a name not exported":      {struct{ hidden }{inner}, false},
+		"nothing of another name":              {struct{ Stream }{}, false},
+		"nothing that reveals":                 {struct{ Revealing }{}, false},
+		"a revealing method behind no pointer": {pointerToRevealer{}, false},
+		"all kinds at once":                    {tls.Server(&socksConn{Conn: &rawWrapper{conn: &muxConn{Conn: inner}}}, nil), true},
+		"a NetConn method before a field":      {&wrapper{Conn: inner, under: pipe}, false},
+		"nothing":                              {nil, false},
+		"another type":                         {pipe, false},
+		"nothing in a wrapper":                 {&wrapper{}, false},
+		"nothing in a Raw wrapper":             {&rawWrapper{}, false},
+		"nothing embedded":                     {&socksConn{}, false},
+		"nothing in a value":                   {socksConn{}, false},
+		"nothing that embeds":                  {&pointerToBase{}, false},
+		"nothing of a method's own":            {struct{ *tls.Conn }{}, false},
+		"no wrapper":                           {(*wrapper)(nil), false},
+		"no Raw wrapper":                       {(*rawWrapper)(nil), false},
+		"no TLS connection":                    {(*tls.Conn)(nil), false},
+		"no such connection":                   {(*net.TCPConn)(nil), false},
+		"a wrapper of none":                    {&wrapper{under: (*wrapper)(nil)}, false},
+		"a wrapper of itself":                  {circle(1), false},
+		"a circle of three":                    {circle(3), false},
+		"one that cannot be compared":          {incomparable{Conn: pipe}, false},
+		"a socket of its own":                  {&net.TCPConn{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -136,6 +204,40 @@ func TestATypeIsFoundUnderWrappers(t *testing.T) {
 			}
 			Innermost(test.conn) // ends
 		})
+	}
+}
+
+// The connection of a named field is not looked for, nor one of two, nor one without
+// end; and the well-known types need no look.
+func TestATypeThatEmbedsNoConnectionOrTwoHasNone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []any{
+		Endless{}, &endlessToo{}, twoStreams{}, &twoStreams{}, struct{ twoStreams }{}, struct{ hidden }{},
+		struct{ Conn net.Conn }{}, &tls.Conn{}, struct{ io.Reader }{}, new(int), func() {},
+	} {
+		if e := findEmbedding(reflect.TypeOf(c)); e != nil {
+			t.Errorf("%T: %v", c, e.path)
+		}
+	}
+}
+
+// What embeds a type of package net has a field of that name.
+func TestASocketIsFoundWhereItsTypeIsEmbedded(t *testing.T) {
+	t.Parallel()
+	tcp, udp, unix := new(net.TCPConn), new(net.UDPConn), new(net.UnixConn)
+	byValue := new(struct{ net.TCPConn })
+	for _, test := range []struct{ wrapped, want net.Conn }{
+		{struct{ *net.TCPConn }{tcp}, tcp},
+		{&struct{ *net.TCPConn }{tcp}, tcp},
+		{&struct{ *net.UDPConn }{udp}, udp},
+		{&struct{ *net.UnixConn }{unix}, unix},
+		{byValue, &byValue.TCPConn},
+		{struct{ Stream }{struct{ *net.TCPConn }{tcp}}, tcp},
+		{tls.Client(struct{ *net.TCPConn }{tcp}, nil), tcp},
+	} {
+		if got := Innermost(test.wrapped); got != test.want {
+			t.Errorf("of %T: %T", test.wrapped, got)
+		}
 	}
 }
 
@@ -178,6 +280,11 @@ func TestTheOutermostAnswersForWhatItWraps(t *testing.T) {
 	}
 }
 
+// conn is as hale.Conn.
+type conn struct{ *net.TCPConn }
+
+func (c *conn) NetConn() net.Conn { return c.TCPConn }
+
 func BenchmarkFind(b *testing.B) {
 	type watched struct{ *net.TCPConn } // as hale.Conn
 	plain := &watched{&net.TCPConn{}}
@@ -185,6 +292,7 @@ func BenchmarkFind(b *testing.B) {
 		"itself":      plain,
 		"under TLS":   tls.Client(plain, nil),
 		"under SOCKS": &socksConn{Conn: plain},
+		"under hale":  tls.Client(&conn{TCPConn: plain.TCPConn}, nil),
 		"not":         &struct{ net.Conn }{tls.Client(&net.TCPConn{}, nil)},
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -3,27 +3,36 @@ package netconn
 import (
 	"net"
 	"reflect"
-	"sync"
 )
 
 // under returns what lies directly under c, or nil.
+//
+// That LocalAddr of a wrapper returns the very pointer that a socket's does is not
+// taken for a proof: a LocalAddr that is certain not to read is one that comes from
+// what is embedded, which is walked here without a call; one that a wrapper has written
+// itself may wait for the peer (go-proxyproto's does). What is embedded under a name
+// that is not exported was hidden by its author, and stays so.
 func under(c net.Conn) net.Conn {
 	switch c.(type) {
 	case *net.TCPConn, *net.UnixConn, *net.UDPConn, *net.IPConn:
 		return nil // spares those who look for what is not there the rest
 	}
-	inner, ask := embedded(c), method(c)
-	if ask == nil {
-		return inner
+	e, ask := embeddingOf(reflect.TypeOf(c)), method(c)
+	switch {
+	case ask == nil:
+		return e.of(c)
+	case e == nil || !e.mayReveal:
+		return ask()
 	}
 	// c may have its method from what it embeds. Then that lies between the two;
 	// and if it is nil, the method would panic.
+	inner := e.of(c)
 	deeper := method(inner)
 	switch {
-	case deeper == nil:
-		return ask()
-	case isNil(inner):
+	case isNil(inner) && e.promotes:
 		return nil
+	case isNil(inner) || deeper == nil:
+		return ask()
 	}
 	revealed := ask()
 	if same(deeper(), revealed) {
@@ -42,53 +51,6 @@ func method(c net.Conn) func() net.Conn {
 		return c.Raw
 	}
 	return nil
-}
-
-// embedded returns c.Conn, if c is a struct that embeds a connection by that
-// name, as those of golang.org/x/net/proxy and cmux do; else nil.
-func embedded(c net.Conn) net.Conn {
-	v := reflect.ValueOf(c)
-	path := pathToConn(v.Type())
-	if path == nil {
-		return nil
-	}
-	field, err := reflect.Indirect(v).FieldByIndexErr(path)
-	if err != nil {
-		return nil // behind a pointer that is nil
-	}
-	if field.Kind() != reflect.Interface && field.Kind() != reflect.Pointer && field.CanAddr() {
-		field = field.Addr() // the connection itself, not a copy
-	}
-	inner, _ := field.Interface().(net.Conn)
-	return inner
-}
-
-// pathsToConn remembers pathToConn of each type, which takes long to find: it is
-// looked for whenever a pool checks a connection. A type does not change.
-var pathsToConn sync.Map // of reflect.Type to []int
-
-// pathToConn is where a type has the embedded field Conn; nil if it has none.
-func pathToConn(t reflect.Type) []int {
-	if path, ok := pathsToConn.Load(t); ok {
-		return path.([]int)
-	}
-	path := findConn(t)
-	pathsToConn.Store(t, path)
-	return path
-}
-
-func findConn(t reflect.Type) []int {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct {
-		return nil
-	}
-	field, ok := t.FieldByName("Conn")
-	if !ok || !field.Anonymous || !reflect.PointerTo(field.Type).Implements(reflect.TypeFor[net.Conn]()) && !field.Type.Implements(reflect.TypeFor[net.Conn]()) {
-		return nil
-	}
-	return field.Index
 }
 
 // isNil reports whether there is no connection behind c, whose methods would
