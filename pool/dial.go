@@ -45,6 +45,8 @@ func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 		s.move(take)
 		p.evict(s, ReasonShutdown, nil)
 	}
+	p.conns.arrive(s)
+	p.news.tell()
 	p.serveWaiters()
 	p.dialer.ended() // only now, or else another would be dialled for the same caller
 	p.dialForWaiters()

@@ -36,6 +36,7 @@ type Pool[T any] struct {
 	life context.Context // ends when the pool is closed, and with it the dials
 	end  context.CancelFunc
 	era  era
+	news news  // that there is a connection more which is well
 	wg   group // goroutines of the pool: maintenance, dials, closers
 
 	hurried       chan struct{} // closed once nothing is closed gently any more
