@@ -41,6 +41,7 @@ func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 		return err
 	}
 	p.dialer.succeeded(s.opened)
+	p.measure(s)
 	if p.idle.admit(s) != nil { // the pool is closed
 		s.move(take)
 		p.evict(s, ReasonShutdown, nil)

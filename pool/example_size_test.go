@@ -25,3 +25,20 @@ func ExamplePool_WaitReady() {
 	fmt.Println(p.Stats().Conns)
 	// Output: 2
 }
+
+// A pool that follows what the server allows.
+func ExamplePool_Resize() {
+	dial, stop := endpoint(0)
+	defer stop()
+	p := open(pool.Config[net.Conn]{Dial: dial, MaxConns: 8, MinConns: 2})
+	defer p.Close()
+
+	fmt.Println(p.Resize(1))
+	if err := p.Resize(20); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Stats().MaxConns)
+	// Output:
+	// pool: MaxConns 1: below MinConns, 2
+	// 20
+}

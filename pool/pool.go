@@ -36,6 +36,7 @@ type Pool[T any] struct {
 	life context.Context // ends when the pool is closed, and with it the dials
 	end  context.CancelFunc
 	era  era
+	size size
 	news news  // that there is a connection more which is well
 	wg   group // goroutines of the pool: maintenance, dials, closers
 
@@ -101,7 +102,7 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
-	if p.config.MaxWaiters > 0 && p.callers.Add(1)-int64(p.config.MaxConns) > int64(p.config.MaxWaiters) {
+	if p.config.MaxWaiters > 0 && p.callers.Add(1)-p.dialer.maxConns.Load() > int64(p.config.MaxWaiters) {
 		p.callers.Add(-1)
 		return Conn[T]{}, ErrTooManyWaiters
 	}
