@@ -102,8 +102,7 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
-	if p.config.MaxWaiters > 0 && p.callers.Add(1)-p.dialer.maxConns.Load() > int64(p.config.MaxWaiters) {
-		p.callers.Add(-1)
+	if !p.enter() {
 		return Conn[T]{}, ErrTooManyWaiters
 	}
 	s, use, err := p.acquire(ctx)
@@ -113,6 +112,25 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
 	}
 	p.acquires.add(1)
 	return Conn[T]{pool: p, slot: s, use: use}, nil
+}
+
+// enter counts a caller, unless too many wait; leave ends that.
+func (p *Pool[T]) enter() bool {
+	if p.config.MaxWaiters == 0 {
+		return true
+	}
+	ok := p.callers.Add(1)-p.dialer.maxConns.Load() <= int64(p.config.MaxWaiters)
+	if !ok {
+		p.callers.Add(-1)
+	}
+	return ok
+}
+
+// join counts a caller, however many wait.
+func (p *Pool[T]) join() {
+	if p.config.MaxWaiters > 0 {
+		p.callers.Add(1)
+	}
 }
 
 // leave ends what Acquire has counted.
