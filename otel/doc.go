@@ -93,7 +93,7 @@
 // keepalive_timeout, send_timeout, peer_stalled, reset, peer_closed,
 // unreachable, heartbeat_failed, local_closed, aborted. hale.close.reason is from that
 // of [pool.Reasons]: dead and suspect, which come with a cause, and fault,
-// unread, lifetime, idle_time, invalid, closed, hijacked, shutdown. A
+// unread, lifetime, idle_time, surplus, invalid, closed, hijacked, shutdown. A
 // connection in no pool that was never closed is dropped.
 //
 // error.type is from a closed list: the causes of [health.Cause], and

@@ -299,6 +299,7 @@ var causesOf = map[pool.Reason]bool{
 	pool.ReasonUnread:   false,
 	pool.ReasonLifetime: false,
 	pool.ReasonIdle:     false,
+	pool.ReasonSurplus:  false,
 	pool.ReasonInvalid:  false,
 	pool.ReasonClosed:   false,
 	pool.ReasonHijacked: false,

@@ -14,6 +14,13 @@ func (c *conns[T]) add(s *slot[T]) {
 	c.all[s] = struct{}{}
 }
 
+// arrive notes that a connection can be had.
+func (c *conns[T]) arrive(s *slot[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.arrived = true
+}
+
 func (c *conns[T]) remove(s *slot[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

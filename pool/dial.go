@@ -41,10 +41,13 @@ func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 		return err
 	}
 	p.dialer.succeeded(s.opened)
+	p.measure(s)
 	if p.idle.admit(s) != nil { // the pool is closed
 		s.move(take)
 		p.evict(s, ReasonShutdown, nil)
 	}
+	p.conns.arrive(s)
+	p.news.tell()
 	p.serveWaiters()
 	p.dialer.ended() // only now, or else another would be dialled for the same caller
 	p.dialForWaiters()

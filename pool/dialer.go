@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -23,7 +24,7 @@ type dialer struct {
 	// mu guards what follows. No call-out and no I/O under it; the locks of
 	// queue and conns may be taken.
 	mu       sync.Mutex
-	maxConns int
+	maxConns atomic.Int64 // changed under mu
 	closed   bool
 	places   int // taken, of maxConns: by connections that are not closed, and by dials
 	dialing  int // dials under way
@@ -35,12 +36,17 @@ type dialer struct {
 
 // newDialer returns the dialer of a pool that is configured so.
 func newDialer(maxConns, minConns, minIdle, maxDials int, stable, grace time.Duration, pauses backoff.BackOff) *dialer {
-	return &dialer{
-		maxConns: maxConns, minConns: minConns, minIdle: minIdle, maxDials: maxDials,
+	d := &dialer{
+		minConns: minConns, minIdle: minIdle, maxDials: maxDials,
 		reached: make(chan struct{}, 1), room: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		reconnector: reconnector{backoff: pauses, stable: stable, grace: grace, pause: firstPause},
 	}
+	d.maxConns.Store(int64(maxConns))
+	return d
 }
+
+// most is MaxConns, as it is now.
+func (d *dialer) most() int { return int(d.maxConns.Load()) }
 
 // demand is what a pool has and misses.
 type demand struct {
@@ -58,13 +64,13 @@ func (d *dialer) wanted(now demand) int {
 	if d.current != nil && now.fit+d.dialing == 0 {
 		want = max(want, 1) // somebody has to find out when it is over
 	}
-	return min(want, d.maxConns-d.places)
+	return min(want, d.most()-d.places)
 }
 
 // reserve takes a place for a dial, if there is room and are not too many under
 // way. The caller holds mu.
 func (d *dialer) reserve() bool {
-	if d.places >= d.maxConns || d.dialing >= d.maxDials {
+	if d.places >= d.most() || d.dialing >= d.maxDials {
 		return false
 	}
 	d.places++

@@ -46,7 +46,7 @@ func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) 
 		switch {
 		case err == nil:
 			return nil
-		case end.dead && (end.untouched || word) && ctx.Err() == nil && tries < p.config.MaxConns:
+		case end.dead && (end.untouched || word) && ctx.Err() == nil && tries < p.dialer.most():
 			p.stats.retried()
 		default:
 			return mark(err, untouched)

@@ -145,6 +145,9 @@ func (p *Pool[T]) unfitness(s *slot[T]) (Reason, *health.DeadError) {
 	if s.sight == unread {
 		return ReasonUnread, nil
 	}
+	if s.marked(surplus) && p.retire(s) {
+		return ReasonSurplus, nil
+	}
 	return "", nil
 }
 

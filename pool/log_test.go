@@ -40,7 +40,7 @@ func TestTheLogHasALineForEachEventWorthOne(t *testing.T) {
 level=WARN msg="acquire failed" hale.acquire.wait=1 hale.outage.id=1 error.message=refused
 ` + `level=WARN` + evicted + `dead` + rest + `level=WARN` + evicted + `suspect` + rest +
 		`level=DEBUG` + evicted + `fault` + rest + `level=DEBUG` + evicted + `unread` + rest +
-		`level=DEBUG` + evicted + `lifetime` + rest + `level=DEBUG` + evicted + `idle_time` + rest +
+		`level=DEBUG` + evicted + `lifetime` + rest + `level=DEBUG` + evicted + `idle_time` + rest + `level=DEBUG` + evicted + `surplus` + rest +
 		`level=DEBUG` + evicted + `invalid` + rest + `level=DEBUG` + evicted + `closed` + rest +
 		`level=DEBUG` + evicted + `hijacked` + rest + `level=DEBUG` + evicted + `shutdown` + rest +
 		`level=ERROR msg="outage began" hale.outage.id=1 began=2026-01-02T03:04:05.000Z hale.detection.duration=1 hale.cause=send_timeout hale.outage.lost=0 hale.outage.waiters=0 hale.outage.attempts=0

@@ -82,6 +82,7 @@ func (m *maintenance[T]) lookAtQuarantined() {
 		}
 		if reason, _ := m.pool.unfitness(s); reason != "" || !s.dubious() || !m.keep(s) {
 			m.pool.revalidate(s)
+			m.pool.news.tell()
 		}
 	}
 }

@@ -83,6 +83,7 @@ const (
 	ReasonUnread   Reason = "unread"    // the peer had sent something that no caller has read
 	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
 	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
+	ReasonSurplus  Reason = "surplus"   // Resize, to fewer
 	ReasonInvalid  Reason = "invalid"   // Invalidate
 	ReasonClosed   Reason = "closed"    // Conn.Close, or by the T itself
 	ReasonHijacked Reason = "hijacked"  // Conn.Hijack
@@ -91,7 +92,7 @@ const (
 
 var reasons = [...]Reason{
 	ReasonDead, ReasonSuspect, ReasonFault, ReasonUnread, ReasonLifetime,
-	ReasonIdle, ReasonInvalid, ReasonClosed, ReasonHijacked, ReasonShutdown,
+	ReasonIdle, ReasonSurplus, ReasonInvalid, ReasonClosed, ReasonHijacked, ReasonShutdown,
 }
 
 // Reasons yields every reason in order.

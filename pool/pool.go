@@ -36,6 +36,8 @@ type Pool[T any] struct {
 	life context.Context // ends when the pool is closed, and with it the dials
 	end  context.CancelFunc
 	era  era
+	size size
+	news news  // that there is a connection more which is well
 	wg   group // goroutines of the pool: maintenance, dials, closers
 
 	hurried       chan struct{} // closed once nothing is closed gently any more
@@ -100,8 +102,7 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
-	if p.config.MaxWaiters > 0 && p.callers.Add(1)-int64(p.config.MaxConns) > int64(p.config.MaxWaiters) {
-		p.callers.Add(-1)
+	if !p.enter() {
 		return Conn[T]{}, ErrTooManyWaiters
 	}
 	s, use, err := p.acquire(ctx)
@@ -111,6 +112,25 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
 	}
 	p.acquires.add(1)
 	return Conn[T]{pool: p, slot: s, use: use}, nil
+}
+
+// enter counts a caller, unless too many wait; leave ends that.
+func (p *Pool[T]) enter() bool {
+	if p.config.MaxWaiters == 0 {
+		return true
+	}
+	ok := p.callers.Add(1)-p.dialer.maxConns.Load() <= int64(p.config.MaxWaiters)
+	if !ok {
+		p.callers.Add(-1)
+	}
+	return ok
+}
+
+// join counts a caller, however many wait.
+func (p *Pool[T]) join() {
+	if p.config.MaxWaiters > 0 {
+		p.callers.Add(1)
+	}
 }
 
 // leave ends what Acquire has counted.

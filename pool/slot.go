@@ -34,6 +34,8 @@ type slot[T any] struct {
 	spoken     bool             // by Open, so that no greeting is to come
 	quick      bool             // a caller may claim it as it lies in the store
 	pulse      *heartbeat.Pulse // locked by who owns the slot; nil without heartbeats
+	retired    bool             // it is one too many, and was told to go; guarded by the mutex of size
+	arrived    bool             // it has been in the store, or with a caller; guarded by the mutex of conns
 
 	// Of whoever owns it.
 	res      *puddle.Resource[*slot[T]] // nil before puddle has given it

@@ -11,7 +11,7 @@ import (
 
 // Stats is what a pool has done and what it holds. Counts are since New.
 type Stats struct {
-	MaxConns    int
+	MaxConns    int // as it is now, see Resize
 	Conns       int // open: idle, quarantined or in use; those being dialled or closed are none of them
 	Idle        int
 	InUse       int
@@ -118,7 +118,7 @@ func (p *Pool[T]) Stats() Stats {
 func (d *dialer) count(st *Stats) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	st.MaxConns, st.Dialing, st.Down, st.Full = d.maxConns, d.dialing, d.state == down, d.state == full
+	st.MaxConns, st.Dialing, st.Down, st.Full = d.most(), d.dialing, d.state == down, d.state == full
 }
 
 // count fills in what becomes of the connections.

@@ -1,0 +1,136 @@
+package pool
+
+import "context"
+
+// TryAcquire returns an idle connection that is well and needs no check, or false
+// if there is none at once. It never waits, dials or checks, and does not go
+// before a caller of Acquire that has waited for a millisecond. It is false, too, if
+// ctx has ended, MaxWaiters callers wait, or the pool is closed. What it returns
+// counts as acquired, and is released or closed as ever.
+//
+// ctx is the one that the Observer is told of if the connection dies in use.
+func (p *Pool[T]) TryAcquire(ctx context.Context) (c Conn[T], ok bool) {
+	if ctx.Err() != nil || !p.enter() {
+		return c, false
+	}
+	returned := false
+	defer func() {
+		switch {
+		case c.slot == nil:
+			p.leave()
+		case !returned: // a hook panicked
+			c.Release()
+		}
+	}()
+	p.seize(ctx, &c)
+	if c.slot != nil {
+		p.acquires.add(1)
+	}
+	returned = true
+	return c, c.slot != nil
+}
+
+// seize makes c the first idle connection that can be had at once, if there is
+// one. Those before it go back in the end, or to a check, or out.
+func (p *Pool[T]) seize(ctx context.Context, c *Conn[T]) {
+	for skipped := false; !p.queue.strict(); skipped = true {
+		s := p.takeIdle()
+		if s == nil {
+			return
+		}
+		switch use, err := p.claimSound(ctx, s); err {
+		case nil:
+			*c = Conn[T]{pool: p, slot: s, use: use}
+			return
+		case errUnfit:
+		default:
+			return // the pool is closed
+		}
+		if !skipped {
+			defer p.pauseDials()()
+		}
+		defer p.revalidate(s) // or else it would come again
+	}
+}
+
+// pauseDials has nothing dialled for those who find nothing idle, until resume.
+func (p *Pool[T]) pauseDials() (resume func()) {
+	p.dialer.sweep(1)
+	return func() {
+		p.dialer.sweep(-1)
+		p.dialForWaiters()
+	}
+}
+
+// claimSound is claim of a slot that is the pool's and may have to be looked at.
+func (p *Pool[T]) claimSound(ctx context.Context, s *slot[T]) (use uint64, err error) {
+	if !p.sound(s) {
+		return 0, errUnfit
+	}
+	return p.claim(ctx, s)
+}
+
+// sound reports whether a slot that is the pool's can be used as it is, without a
+// check.
+func (p *Pool[T]) sound(s *slot[T]) bool {
+	s.look()
+	if reason, _ := p.unfitness(s); reason != "" || s.dubious() {
+		return false
+	}
+	if s.check == nil {
+		s.unmark(needsCheck)
+	}
+	return s.check == nil || !p.needsCheck(s)
+}
+
+// AcquireAllIdle returns every connection that TryAcquire would, those first that
+// were used longest ago: to ping them, or to close them in turn. Who waits in
+// Acquire has what it needs of them first, and nothing is dialled meanwhile; but who
+// comes later finds nothing idle until they are released, and is dialled for if
+// there is room. MaxWaiters does not stop it; what it returns counts as acquired,
+// and each of them is to be released or closed. Nil is none.
+//
+// ctx is as for TryAcquire.
+func (p *Pool[T]) AcquireAllIdle(ctx context.Context) (all []Conn[T]) {
+	if ctx.Err() != nil {
+		return nil
+	}
+	returned := false
+	defer func() {
+		if !returned { // a hook panicked
+			releaseAll(all)
+		}
+	}()
+	p.sweep(func(s *slot[T]) {
+		if c, ok := p.seizeThis(ctx, s); ok {
+			all = append(all, c)
+		}
+	})
+	p.acquires.add(int64(len(all)))
+	returned = true
+	return all
+}
+
+// seizeThis takes a slot that is the pool's, unless somebody waits for one or it
+// cannot be had at once.
+func (p *Pool[T]) seizeThis(ctx context.Context, s *slot[T]) (c Conn[T], ok bool) {
+	use, err := uint64(0), errUnfit
+	if p.queue.len() == 0 {
+		use, err = p.claimSound(ctx, s)
+	}
+	switch err {
+	case nil:
+		p.join()
+		return Conn[T]{pool: p, slot: s, use: use}, true
+	case errUnfit:
+		p.revalidate(s)
+	}
+	return c, false
+}
+
+// releaseAll releases all, also if a hook panics.
+func releaseAll[T any](all []Conn[T]) {
+	for _, c := range all {
+		defer c.Release()
+	}
+}
