@@ -131,14 +131,6 @@ func (p *Pool[T]) giveUp(w *waiter[T]) {
 	}
 }
 
-// failFast is the error of those who do not want to wait, or nil.
-func (p *Pool[T]) failFast() error {
-	if !p.config.FailFast {
-		return nil
-	}
-	return p.dialer.unavailable()
-}
-
 // serveWaiters gives idle connections to those who wait, in turn.
 func (p *Pool[T]) serveWaiters() {
 	for p.queue.len() > 0 {
@@ -220,9 +212,4 @@ func (a *acquisition[T]) leave() {
 		a.waiting = false
 		a.pool.waiting.Add(-1)
 	}
-}
-
-// waitError is why a caller's wait ended in nothing.
-func (p *Pool[T]) waitError(ctxErr error) error {
-	return p.dialer.waitError(ctxErr, p.conns.len())
 }

@@ -96,7 +96,10 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 //
 // The error matches ctx.Err() if ctx ended, [ErrUnavailable] if the endpoint
 // could not be reached until then (or is down, with FailFast),
-// [ErrTooManyWaiters], or [ErrClosed]; for all of them [SafeToRetry] holds.
+// [ErrTooManyWaiters], or [ErrClosed]; for all of them [SafeToRetry] holds. The
+// text of one that ends a wait tells how things were then: how many connections
+// were in use, or for how long the endpoint has been down and when it is dialled
+// next.
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
