@@ -185,6 +185,9 @@ func (a *acquisition[T]) wait() {
 	}
 	a.waits, a.waiting = true, true
 	n := a.pool.waiting.Add(1)
+	if a.pool.tellsAll {
+		a.began = time.Now()
+	}
 	if o := a.pool.config.Observer; o.wantsWaits() {
 		a.began = time.Now()
 		a.outage = a.pool.dialer.outage()
@@ -192,18 +195,22 @@ func (a *acquisition[T]) wait() {
 	}
 }
 
-// done ends the wait, if there was one.
-func (a *acquisition[T]) done(err error) {
+// done ends the wait, if there was one, and returns how long it was, if anybody
+// asks.
+func (a *acquisition[T]) done(err error) (wait time.Duration) {
 	if !a.waits {
-		return
+		return 0
 	}
 	a.leave()
 	if err == nil {
 		a.pool.stats.waits.Add(1)
 	}
-	if o := a.pool.config.Observer; o.wantsWaits() {
-		o.acquireDone(a.ctx, AcquireDoneInfo{Wait: time.Since(a.began), Outage: a.outage, Err: err})
+	if a.began.IsZero() {
+		return 0
 	}
+	wait = time.Since(a.began)
+	a.pool.config.Observer.acquireDone(a.ctx, AcquireDoneInfo{Wait: wait, Outage: a.outage, Err: err})
+	return wait
 }
 
 // leave ends the wait, if there is one.
