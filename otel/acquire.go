@@ -24,10 +24,17 @@ func (p *PoolTelemetry) acquireStart(ctx context.Context, info pool.AcquireStart
 	return context.WithValue(ctx, acquireKey{p}, span)
 }
 
-func (p *PoolTelemetry) acquireDone(ctx context.Context, info pool.AcquireDoneInfo) {
+// acquired is told of every Acquire, if the metrics are to have them all.
+func (p *PoolTelemetry) acquired(ctx context.Context, info pool.AcquiredInfo) {
 	p.t.instruments.acquireDuration.Record(ctx, info.Wait.Seconds(), p.labels.result(info.Err).record...)
 	if p.t.db {
 		p.dbAcquired(ctx, info)
+	}
+}
+
+func (p *PoolTelemetry) acquireDone(ctx context.Context, info pool.AcquireDoneInfo) {
+	if !p.t.everyAcquire {
+		p.acquired(ctx, pool.AcquiredInfo{Wait: info.Wait, Err: info.Err})
 	}
 	span, ok := ctx.Value(acquireKey{p}).(trace.Span)
 	if !ok {
@@ -45,7 +52,7 @@ func (p *PoolTelemetry) acquireDone(ctx context.Context, info pool.AcquireDoneIn
 	fail(span, info.Err)
 }
 
-func (p *PoolTelemetry) dbAcquired(ctx context.Context, info pool.AcquireDoneInfo) {
+func (p *PoolTelemetry) dbAcquired(ctx context.Context, info pool.AcquiredInfo) {
 	db := p.t.instruments.db
 	if info.Err == nil {
 		db.waitTime.Record(ctx, info.Wait.Seconds(), p.db.plain.record...)

@@ -3,6 +3,9 @@ package otelhale
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,6 +73,68 @@ func TestAnAcquireThatHitsMakesNoSpan(t *testing.T) {
 		}
 		if m, ok := r.metrics()["hale.acquire.duration"]; ok {
 			t.Errorf("%+v", m)
+		}
+	})
+}
+
+func TestEveryAcquireIsInTheHistogramOnWish(t *testing.T) {
+	for name, test := range map[string]struct {
+		options []Option
+		own, db uint64 // of one that waits and ten that do not
+	}{
+		"only those that waited": {nil, 1, 0},
+		"by both names":          {[]Option{WithDBClientMetrics()}, 1, 1},
+		"all of them":            {[]Option{WithEveryAcquire()}, 11, 0},
+		"all of them by both names, without a span": {[]Option{WithEveryAcquire(), WithDBClientMetrics(), WithoutSpans("acquire")}, 11, 11},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := record(t, test.options...)
+				p, _ := newPool(t, r.telemetry, &endpoint{delay: time.Second}, nil)
+				for range 11 {
+					acquire(t, t.Context(), p).Release()
+				}
+				if w := r.series("hale.acquire.duration", "hale.pool.name=orders"); w.count != test.own || w.value != 1 {
+					t.Errorf("%+v", w)
+				}
+				if test.db == 0 {
+					return
+				}
+				if w := r.series("db.client.connection.wait_time", "db.client.connection.pool.name=orders"); w.count != test.db || w.value != 1 {
+					t.Errorf("%+v", w)
+				}
+			})
+		})
+	}
+}
+
+// The text of an error has numbers that nobody bounds.
+func TestAFailedAcquireIsCountedByTheClosedList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t, WithEveryAcquire(), WithDBClientMetrics())
+		p, _ := newPool(t, r.telemetry, new(endpoint), func(c *pool.Config[*fakeConn]) { c.MaxConns, c.MaxWaiters = 1, 2 })
+		defer acquire(t, t.Context(), p).Release()
+		var wg sync.WaitGroup
+		for i := range 4 { // two wait, and two cannot
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i)*time.Second)
+				defer cancel()
+				_, _ = p.Acquire(ctx)
+			})
+		}
+		wg.Wait()
+		var got []string
+		for _, s := range points(r.metrics()["hale.acquire.duration"]) {
+			got = append(got, fmt.Sprintf("%s: %d", s.attrs, s.count))
+		}
+		slices.Sort(got)
+		want := []string{
+			"error.type=timeout hale.pool.name=orders: 2",
+			"error.type=too_many_waiters hale.pool.name=orders: 2",
+			"hale.pool.name=orders: 1",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q", got)
 		}
 	})
 }

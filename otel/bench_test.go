@@ -28,6 +28,11 @@ var costs = []struct {
 		WithTracerProvider(sdktrace.NewTracerProvider()),
 		WithMeterProvider(metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()))),
 	}},
+	{"every-acquire", []Option{
+		WithEveryAcquire(), WithDBClientMetrics(),
+		WithTracerProvider(sdktrace.NewTracerProvider()),
+		WithMeterProvider(metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()))),
+	}},
 }
 
 // hit returns what acquires and releases an idle connection.

@@ -39,7 +39,7 @@
 //
 // "acquire {pool}" is an Acquire that had to wait, with a link to the outage
 // during which it did. One that is served at once makes no span, and calls
-// nothing at all.
+// nothing at all, but with [WithEveryAcquire].
 //
 // Nothing is made for a probe or for a read or write.
 //
@@ -99,7 +99,7 @@
 // error.type is from a closed list: the causes of [health.Cause], and
 // canceled, timeout, dns, connection_refused, address_not_available,
 // too_many_open_files, permission_denied, unsupported, invalid_keepalive,
-// unavailable, pool_closed and _OTHER. Errors are never recorded as exceptions.
+// unavailable, pool_closed, too_many_waiters and _OTHER. Errors are never recorded as exceptions.
 //
 // # Metrics
 //
@@ -112,7 +112,7 @@
 //	hale.detection.duration            histogram  hale.cause; of silent deaths: from the last sign of life to its detection
 //	hale.deaths                        counter    hale.cause
 //	hale.suspects, hale.recoveries     counters
-//	hale.acquire.duration              histogram  error.type if it failed; only of those that waited
+//	hale.acquire.duration              histogram  error.type if it failed; only of those that waited, but with [WithEveryAcquire]
 //	hale.acquires                      counter    hale.acquire.waited: all that got a connection
 //	hale.connection.count              gauge      hale.connection.state: idle, used, quarantined
 //	hale.connection.limit              gauge
@@ -128,6 +128,6 @@
 //
 // [WithDBClientMetrics] adds db.client.connection.count, idle.max, max,
 // pending_requests, timeouts, create_time and wait_time of the semantic
-// conventions. wait_time is only of those that waited, and use_time is not
-// there: either would make every Acquire pay.
+// conventions. wait_time is only of those that waited, but with
+// [WithEveryAcquire], and use_time is not there: either makes every Acquire pay.
 package otelhale

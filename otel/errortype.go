@@ -27,13 +27,14 @@ const (
 	errKeepAlive   = "invalid_keepalive"
 	errUnavailable = "unavailable" // the endpoint, says the pool
 	errPoolClosed  = "pool_closed"
+	errWaiters     = "too_many_waiters" // in the pool's queue
 )
 
 var errOther = semconv.ErrorTypeOther.Value.AsString()
 
 var errorTypes = []string{
 	errCanceled, errTimeout, errDNS, errRefused, errNoAddress, errNoFiles, errPermission,
-	errUnsupported, errKeepAlive, errUnavailable, errPoolClosed, errOther,
+	errUnsupported, errKeepAlive, errUnavailable, errPoolClosed, errWaiters, errOther,
 }
 
 // errnoTypes is what the operating system's word is for: of those that end a
@@ -56,6 +57,8 @@ func errorType(err error) string {
 		return errUnavailable
 	case errors.Is(err, pool.ErrClosed):
 		return errPoolClosed
+	case errors.Is(err, pool.ErrTooManyWaiters):
+		return errWaiters
 	case errors.As(err, &dead):
 		return dead.Cause.String()
 	case errors.Is(err, context.Canceled):

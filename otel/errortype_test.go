@@ -32,6 +32,7 @@ func errorCases() []errorCase {
 		{io.EOF, "peer_closed"},
 		{pool.ErrUnavailable, "unavailable"},
 		{pool.ErrClosed, "pool_closed"},
+		{pool.ErrTooManyWaiters, "too_many_waiters"},
 		{fmt.Errorf("open: %w", &health.DeadError{Cause: health.SendTimeout}), "send_timeout"},
 		{errors.New("password for admin is wrong"), "_OTHER"},
 	}...)

@@ -60,7 +60,7 @@ func newInstruments(meter metric.Meter, db bool) (*instruments, error) {
 		connectDuration:    m.histogram("hale.connect.duration", "Time that a dial took.", boundsQuick),
 		connectionDuration: m.histogram("hale.connection.duration", "Time that a connection was open.", boundsLife),
 		detectionDuration:  m.histogram("hale.detection.duration", "Time from a dead peer's last sign of life until its death was noticed.", boundsOutage),
-		acquireDuration:    m.histogram("hale.acquire.duration", "Time that an acquire waited, if it had to.", boundsQuick),
+		acquireDuration:    m.histogram("hale.acquire.duration", "Time that an acquire waited.", boundsQuick),
 		outageDuration:     m.histogram("hale.outage.duration", "Time from the silence of an endpoint until its pool was whole again.", boundsOutage),
 		reconnectDuration:  m.histogram("hale.reconnect.duration", "Time from the first attempt to reconnect to the first that succeeded.", boundsOutage),
 		deaths:             m.counter("hale.deaths", "{death}", "Connections that died."),

@@ -21,8 +21,11 @@ type config struct {
 	attributes  []attribute.KeyValue
 	peerAddress bool
 	db          bool
-	off         [len(spanNames)]bool
-	err         error // of an option
+
+	everyAcquire bool
+
+	off [len(spanNames)]bool
+	err error // of an option
 }
 
 // The kinds of spans, as indices of spanNames.
@@ -59,6 +62,12 @@ func WithPeerAddress() Option { return func(c *config) { c.peerAddress = true } 
 // WithDBClientMetrics records pools under the names that the semantic
 // conventions have for database clients as well.
 func WithDBClientMetrics() Option { return func(c *config) { c.db = true } }
+
+// WithEveryAcquire has hale.acquire.duration, and db.client.connection.wait_time if
+// that is recorded, of every Acquire, with 0 for one that is served at once;
+// otherwise they have those that waited only. An Acquire that is served at once
+// then costs the recording of a histogram, and still makes no span.
+func WithEveryAcquire() Option { return func(c *config) { c.everyAcquire = true } }
 
 // WithoutSpans leaves spans out. Names are the first words of their names,
 // "connect", "outage", "reconnect" and "acquire"; any other is an error of [New].

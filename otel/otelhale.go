@@ -32,6 +32,8 @@ type Telemetry struct {
 	peerAddress bool
 	db          bool
 
+	everyAcquire bool
+
 	mu    sync.Mutex // guards pools
 	pools map[string]struct{}
 }
@@ -53,7 +55,7 @@ func New(opts ...Option) (*Telemetry, error) {
 	if c.meters == nil {
 		c.meters = otel.GetMeterProvider()
 	}
-	t := &Telemetry{base: c.attributes, peerAddress: c.peerAddress, db: c.db, pools: make(map[string]struct{})}
+	t := &Telemetry{base: c.attributes, peerAddress: c.peerAddress, db: c.db, everyAcquire: c.everyAcquire, pools: make(map[string]struct{})}
 	tracer := c.tracers.Tracer(scopeName, trace.WithInstrumentationVersion(version), trace.WithSchemaURL(semconv.SchemaURL))
 	for kind := range t.tracers {
 		t.tracers[kind] = tracer

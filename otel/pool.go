@@ -57,7 +57,7 @@ func (p *PoolTelemetry) Dialer() *hale.Observer { return p.dialer.observer() }
 // Observer returns the observer for the Config of the pool, and belongs to that
 // one. [pool.Tee] adds observers of the caller's own.
 func (p *PoolTelemetry) Observer() *pool.Observer {
-	return &pool.Observer{
+	o := &pool.Observer{
 		AcquireStart:   p.acquireStart,
 		AcquireDone:    p.acquireDone,
 		Evict:          p.evict,
@@ -68,6 +68,10 @@ func (p *PoolTelemetry) Observer() *pool.Observer {
 		Heartbeat:      p.heartbeat,
 		Closed:         func() { _ = p.Close() }, // there is nobody to tell
 	}
+	if p.t.everyAcquire {
+		o.Acquired = p.acquired
+	}
+	return o
 }
 
 func (p *PoolTelemetry) heartbeat(info pool.HeartbeatInfo) {

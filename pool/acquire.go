@@ -131,14 +131,6 @@ func (p *Pool[T]) giveUp(w *waiter[T]) {
 	}
 }
 
-// failFast is the error of those who do not want to wait, or nil.
-func (p *Pool[T]) failFast() error {
-	if !p.config.FailFast {
-		return nil
-	}
-	return p.dialer.unavailable()
-}
-
 // serveWaiters gives idle connections to those who wait, in turn.
 func (p *Pool[T]) serveWaiters() {
 	for p.queue.len() > 0 {
@@ -193,6 +185,9 @@ func (a *acquisition[T]) wait() {
 	}
 	a.waits, a.waiting = true, true
 	n := a.pool.waiting.Add(1)
+	if a.pool.tellsAll {
+		a.began = time.Now()
+	}
 	if o := a.pool.config.Observer; o.wantsWaits() {
 		a.began = time.Now()
 		a.outage = a.pool.dialer.outage()
@@ -200,18 +195,22 @@ func (a *acquisition[T]) wait() {
 	}
 }
 
-// done ends the wait, if there was one.
-func (a *acquisition[T]) done(err error) {
+// done ends the wait, if there was one, and returns how long it was, if anybody
+// asks.
+func (a *acquisition[T]) done(err error) (wait time.Duration) {
 	if !a.waits {
-		return
+		return 0
 	}
 	a.leave()
 	if err == nil {
 		a.pool.stats.waits.Add(1)
 	}
-	if o := a.pool.config.Observer; o.wantsWaits() {
-		o.acquireDone(a.ctx, AcquireDoneInfo{Wait: time.Since(a.began), Outage: a.outage, Err: err})
+	if a.began.IsZero() {
+		return 0
 	}
+	wait = time.Since(a.began)
+	a.pool.config.Observer.acquireDone(a.ctx, AcquireDoneInfo{Wait: wait, Outage: a.outage, Err: err})
+	return wait
 }
 
 // leave ends the wait, if there is one.
@@ -220,9 +219,4 @@ func (a *acquisition[T]) leave() {
 		a.waiting = false
 		a.pool.waiting.Add(-1)
 	}
-}
-
-// waitError is why a caller's wait ended in nothing.
-func (p *Pool[T]) waitError(ctxErr error) error {
-	return p.dialer.waitError(ctxErr, p.conns.len())
 }

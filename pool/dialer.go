@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,6 +106,7 @@ func (d *dialer) reserveAgain(n int, pause time.Duration, now demand) (Reconnect
 	case !d.reserve():
 		return ReconnectStartInfo{}, errNoRoom
 	}
+	d.attempt, d.trying, d.nextAt = n, true, time.Time{}
 	return ReconnectStartInfo{Outage: d.id(), Attempt: n, Pause: pause}, nil
 }
 
@@ -135,6 +135,7 @@ func (d *dialer) failed(err error, since time.Time, now func() demand, failures 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	defer signal(d.room)
+	d.trying = false
 	d.dialing--
 	d.places--
 	if d.closed {
@@ -283,7 +284,9 @@ func (d *dialer) answer(q question, replied, hope bool, now func() demand) (isDo
 func (d *dialer) nextPause(last time.Duration) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.next(last)
+	pause := d.next(last)
+	d.trying, d.nextAt = false, time.Now().Add(pause)
+	return pause
 }
 
 // finish ends the work of reconnecting, unless a death has begun an outage
@@ -296,30 +299,6 @@ func (d *dialer) finish() bool {
 	}
 	d.state, d.asking = up, asking{}
 	return true
-}
-
-// unavailable is the error of those who do not want to wait while the endpoint
-// is down, or nil if it is not.
-func (d *dialer) unavailable() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if o := d.current; d.state == down && o != nil && o.Dial != nil {
-		return &unavailableError{dial: o.Dial}
-	}
-	return nil
-}
-
-// waitError is why a wait ended in nothing, with so many connections.
-func (d *dialer) waitError(ctxErr error, conns int) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch o := d.current; {
-	case o != nil:
-		return &unavailableError{dial: o.Dial, ctx: ctxErr}
-	case ctxErr == context.DeadlineExceeded && d.dialing > 0 && conns == 0:
-		return &unavailableError{ctx: ctxErr} // the first dial hangs
-	}
-	return unsent(ctxErr)
 }
 
 // freePlace gives a place back.

@@ -3,7 +3,6 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 var (
@@ -20,30 +19,6 @@ var (
 	// if one has failed, is under the same error.
 	ErrUnavailable = errors.New("pool: endpoint unavailable")
 )
-
-// unavailableError is an Acquire that failed while the endpoint was down.
-type unavailableError struct {
-	dial error // the last dial's; nil if none has ended
-	ctx  error // the caller's, if that ended the wait
-}
-
-func (e *unavailableError) Error() string {
-	text := ErrUnavailable.Error()
-	if e.ctx != nil {
-		text += ": " + e.ctx.Error()
-	}
-	if e.dial == nil {
-		return text + ": no dial has ended"
-	}
-	return text + ": last dial: " + e.dial.Error()
-}
-
-func (e *unavailableError) Unwrap() []error {
-	return slices.DeleteFunc([]error{ErrUnavailable, e.dial, e.ctx}, func(err error) bool { return err == nil })
-}
-
-// SafeToRetry is true: nothing was sent.
-func (e *unavailableError) SafeToRetry() bool { return true }
 
 // markedError is an error that does not say itself whether anything was sent,
 // or says it of something else.

@@ -91,6 +91,23 @@ func ExampleAcquireDoneInfo() {
 	// Output: waited: true error: <nil>
 }
 
+// How long callers waited, those included that did not.
+func ExampleAcquiredInfo() {
+	dial, stop := endpoint(0)
+	defer stop()
+	p := open(pool.Config[net.Conn]{Dial: dial, MaxConns: 1, Observer: &pool.Observer{
+		Acquired: func(_ context.Context, info pool.AcquiredInfo) {
+			fmt.Println("waited:", info.Wait > 0, "error:", info.Err)
+		},
+	}})
+	defer p.Close()
+	use(p)
+	use(p)
+	// Output:
+	// waited: true error: <nil>
+	// waited: false error: <nil>
+}
+
 // After a failover the connections lead to the wrong server.
 func ExampleEvictInfo() {
 	dial, stop := endpoint(0)

@@ -31,6 +31,7 @@ func (b *bomb) in(hook string) *Observer {
 	return map[string]*Observer{
 		"AcquireStart": {AcquireStart: func(ctx context.Context, _ AcquireStartInfo) context.Context { return start(ctx) }},
 		"AcquireDone":  {AcquireDone: func(context.Context, AcquireDoneInfo) { b.hit() }},
+		"Acquired":     {Acquired: func(context.Context, AcquiredInfo) { b.hit() }},
 		"Release":      {Release: b.hit},
 		"Evict":        {Evict: func(EvictInfo) { b.hit() }},
 		"OutageBegin":  {OutageBegin: func(Outage) { b.hit() }},
@@ -76,6 +77,23 @@ func TestAHookThatPanicsLosesNothing(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			defer cancel()
 			b.explode(t, func() { _, _ = p.Acquire(ctx) })
+		}},
+		"it is served at once": {"Acquired", func(t *testing.T, e *endpoint, p *Pool[*fakeConn], b *bomb) {
+			acquire(t, p).Release()
+			b.explode(t, func() { _, _ = p.Acquire(t.Context()) })
+		}},
+		"it is told of after a wait": {"Acquired", func(t *testing.T, e *endpoint, p *Pool[*fakeConn], b *bomb) {
+			e.setDelay(time.Second)
+			b.explode(t, func() { _, _ = p.Acquire(t.Context()) })
+		}},
+		"it is told of in vain": {"Acquired", func(t *testing.T, e *endpoint, p *Pool[*fakeConn], b *bomb) {
+			e.setDelay(time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			b.explode(t, func() { _, _ = p.Acquire(ctx) })
+		}},
+		"it is told of before Do runs": {"Acquired", func(t *testing.T, e *endpoint, p *Pool[*fakeConn], b *bomb) {
+			b.explode(t, func() { _ = p.Do(t.Context(), func(context.Context, *fakeConn) error { return nil }) })
 		}},
 		"Release": {"Release", func(t *testing.T, e *endpoint, p *Pool[*fakeConn], b *bomb) {
 			b.explode(t, acquire(t, p).Release)

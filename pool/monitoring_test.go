@@ -20,7 +20,7 @@ import (
 //	interruptInUseConnections is an option       Interrupt is a method
 //	connections carry a generation               an epoch, that of the beginning of the dial
 //	an event for each connection that is made    the Observer of the dialer has those; the pool tells of waits and ends
-//	a check-out is always told                   one that is served at once is not
+//	a check-out is always told                   one that is served at once is, if Acquired is set
 //	waitQueueTimeoutMS                           the caller's ctx
 //	maxConnecting is 2                           MaxDials is 4
 func TestWhatAnotherPoolsSpecificationAsks(t *testing.T) {

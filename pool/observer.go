@@ -25,6 +25,10 @@ type Observer struct {
 	AcquireStart func(ctx context.Context, info AcquireStartInfo) context.Context
 	// AcquireDone is called once for every AcquireStart.
 	AcquireDone func(ctx context.Context, info AcquireDoneInfo)
+	// Acquired is called at the end of every Acquire, however it ended, with the
+	// ctx that it was called with; after AcquireDone, if it had to wait. Without
+	// this hook an Acquire that is served at once calls nothing.
+	Acquired func(ctx context.Context, info AcquiredInfo)
 	// Release is called when a connection that was used has come back and is
 	// kept, after Reset if that was needed.
 	Release func()

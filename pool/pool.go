@@ -31,6 +31,7 @@ type Pool[T any] struct {
 	refusals atomic.Uint64 // dials that failed
 	waiting  atomic.Int64  // callers that wait
 	acquires counter       // that got a connection
+	tellsAll bool          // the Observer asks for every Acquire
 	ages     bool          // a limit depends on when a connection was used last
 
 	life context.Context // ends when the pool is closed, and with it the dials
@@ -67,9 +68,10 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 		return nil, configError("Backoff", "nil", "what it returned")
 	}
 	p := &Pool[T]{
-		config:  config,
-		ages:    config.MaxConnIdleTime > 0 || config.CheckAfter > 0,
-		hurried: make(chan struct{}),
+		config:   config,
+		ages:     config.MaxConnIdleTime > 0 || config.CheckAfter > 0,
+		tellsAll: config.Observer.set().Acquired != nil,
+		hurried:  make(chan struct{}),
 	}
 	if p.idle, err = newIdle(lanes(config.MaxConns), p.destruct); err != nil {
 		return nil, err
@@ -98,20 +100,27 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 //
 // The error matches ctx.Err() if ctx ended, [ErrUnavailable] if the endpoint
 // could not be reached until then (or is down, with FailFast),
-// [ErrTooManyWaiters], or [ErrClosed]; for all of them [SafeToRetry] holds.
+// [ErrTooManyWaiters], or [ErrClosed]; for all of them [SafeToRetry] holds. The
+// text of one that ends a wait tells how things were then: how many connections
+// were in use, or for how long the endpoint has been down and when it is dialled
+// next.
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
 	if !p.enter() {
-		return Conn[T]{}, ErrTooManyWaiters
+		return p.told(ctx, Conn[T]{}, 0, ErrTooManyWaiters)
 	}
-	s, use, err := p.acquire(ctx)
+	s, use, wait, err := p.acquire(ctx)
 	if err != nil {
 		p.leave()
-		return Conn[T]{}, err
+		return p.told(ctx, Conn[T]{}, wait, err)
 	}
 	p.acquires.add(1)
-	return Conn[T]{pool: p, slot: s, use: use}, nil
+	c := Conn[T]{pool: p, slot: s, use: use}
+	if p.tellsAll {
+		return p.told(ctx, c, wait, nil)
+	}
+	return c, nil
 }
 
 // enter counts a caller, unless too many wait; leave ends that.
@@ -141,15 +150,15 @@ func (p *Pool[T]) leave() {
 }
 
 // acquire returns a slot that is fit for use and belongs to the caller for the
-// use.
-func (p *Pool[T]) acquire(ctx context.Context) (s *slot[T], use uint64, err error) {
+// use, and for how long it had to wait, if anybody asks.
+func (p *Pool[T]) acquire(ctx context.Context) (s *slot[T], use uint64, wait time.Duration, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, 0, unsent(err)
+		return nil, 0, 0, unsent(err)
 	}
 	s = p.idle.pop()
 	if s != nil && s.quick && !p.queue.strict() {
 		if use, err = p.claim(ctx, s); err != errUnfit {
-			return s, use, err
+			return s, use, 0, err
 		}
 	}
 	return p.choose(ctx, s)
@@ -191,7 +200,7 @@ func (p *Pool[T]) hold(ctx context.Context, s *slot[T]) {
 
 // choose goes from one idle slot to the next, beginning with s if there is
 // one, until it has one that may be used; with none left, it waits.
-func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], use uint64, err error) {
+func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], use uint64, wait time.Duration, err error) {
 	a := acquisition[T]{pool: p, own: ctx, ctx: ctx, came: p.queue.now(), tried: s == nil, mayCheck: true}
 	returned, got := false, Conn[T]{}
 	defer func() {
@@ -210,9 +219,9 @@ func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], use uint6
 	if s, use, err = a.seek(s); err == nil {
 		got = Conn[T]{pool: p, slot: s, use: use}
 	}
-	a.done(err)
+	wait = a.done(err)
 	returned = true
-	return s, use, err
+	return s, use, wait, err
 }
 
 // demand is what there is and what is missing.

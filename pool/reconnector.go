@@ -55,6 +55,10 @@ type reconnector struct {
 	refillAt time.Time     // nothing is dialled in the background before
 	dialAt   time.Time     // and nothing for callers
 
+	attempt int       // the last one to reconnect, from 1; 0 before the first
+	trying  bool      // it is under way
+	nextAt  time.Time // when the one after it is due; zero if that is not known
+
 	hurried time.Time // when Invalidate ended the pauses last
 	asking  asking
 	refusal refusal
@@ -102,6 +106,9 @@ func (r *reconnector) leave(to reach, fit bool) (start bool) {
 	stable := r.wasStable(fit)
 	r.well = time.Time{}
 	start = r.state == up
+	if start {
+		r.attempt, r.trying, r.nextAt = 0, false, time.Time{}
+	}
 	if start && stable {
 		r.reset()
 	}

@@ -13,6 +13,7 @@ func join(a, b *Observer) *Observer {
 	return &Observer{
 		AcquireStart:   hooks.Threads(a.AcquireStart, b.AcquireStart),
 		AcquireDone:    hooks.WithContext(a.AcquireDone, b.AcquireDone),
+		Acquired:       hooks.WithContext(a.Acquired, b.Acquired),
 		Release:        hooks.Bare(a.Release, b.Release),
 		Evict:          hooks.WithInfo(a.Evict, b.Evict),
 		OutageBegin:    hooks.WithInfo(a.OutageBegin, b.OutageBegin),
