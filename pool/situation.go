@@ -149,7 +149,7 @@ func (d *dialer) waitError(how waitError, conns int) error {
 	if d.current != nil || how.ctx == context.DeadlineExceeded && d.dialing > 0 && conns == 0 { // the first dial hangs
 		return d.down(how.name, how.ctx)
 	}
-	how.maxConns, how.dialing = d.maxConns, d.dialing
+	how.maxConns, how.dialing = d.most(), d.dialing
 	return &how
 }
 
