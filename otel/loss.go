@@ -3,7 +3,6 @@ package otelhale
 import (
 	"context"
 	"net"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -13,13 +12,8 @@ import (
 	"example.com/hale/pool"
 )
 
-const (
-	// pendingMost bounds the deaths that wait for an outage to explain them.
-	pendingMost = 128
-	// pendingLongest is how long before a dial that fails a death was the
-	// beginning of the same outage.
-	pendingLongest = 5 * time.Second
-)
+// pendingMost bounds the deaths that wait for an outage to explain them.
+const pendingMost = 128
 
 // loss is a connection that died.
 type loss struct {
@@ -98,7 +92,7 @@ func (p *PoolTelemetry) explain(info pool.Outage) []loss {
 		switch {
 		case l.outage > info.ID: // of the next
 			others = append(others, l)
-		case !l.counted || l.dead == info.Death || info.Detected.Sub(l.dead.Detected) <= pendingLongest:
+		case !l.counted || l.dead == info.Death || !l.dead.Detected.Before(info.Began):
 			mine = append(mine, l)
 		}
 	}

@@ -141,3 +141,37 @@ func TestNoDialIsAllowedBeyondTheLimits(t *testing.T) {
 		})
 	}
 }
+
+func TestAnOutageBeginsWithTheBurstOfDeathsBeforeTheDialThatFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := benchOf()
+		b.dies(health.PeerClosed) // for a reason of its own
+		time.Sleep(3 * time.Second)
+		began := time.Now()
+		b.dies(health.PeerClosed)
+		time.Sleep(burst)
+		b.dies(health.Reset)
+		time.Sleep(burst)
+		b.have.fit = 0
+		b.dials(true)
+		if o := b.current; o == nil || !o.Began.Equal(began) || o.Lost != 2 || o.Death.Cause != health.PeerClosed {
+			t.Errorf("%v", o)
+		}
+	})
+}
+
+func TestWhatDiedBeforeTheEndpointWasHeardLastIsNotLostToItsSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := benchOf()
+		b.dies(health.Reset)
+		time.Sleep(burst)
+		heard := time.Now().Add(-burst / 2)
+		silent := &health.DeadError{Cause: health.SendTimeout, Detected: time.Now(), Silence: 2 * burst}
+		b.lost(loss{why: silent, heard: heard, age: time.Hour}, b.demand)
+		if o := b.current; o == nil || !o.Began.Equal(heard) || o.Lost != 1 {
+			t.Errorf("%v", o)
+		}
+	})
+}

@@ -21,19 +21,23 @@ type Outage struct {
 	Waiters  int               // most callers that waited at a time
 }
 
-// deathIsNews is how long a death explains a dial that fails after it.
-const deathIsNews = 5 * time.Second
+const (
+	// deathIsNews is how long a death explains a dial that fails after it.
+	deathIsNews = 5 * time.Second
+	// burst is the longest time between two deaths that have one reason, as those
+	// of a server that is killed.
+	burst = time.Second
+)
 
 // outages is the pool's account of them. Its user holds the pool's mutex.
 type outages struct {
 	count   uint64
-	current *Outage   // nil while all is well
-	since   time.Time // when the endpoint was reached after the current began; zero before
-	failing bool      // none has succeeded since the current began, or since one failed
-	healed  time.Time // when the last one ended
-	last    *health.DeadError
-	recent  int      // deaths up to last that came shortly after each other
-	untold  []Outage // that have begun or ended since
+	current *Outage             // nil while all is well
+	since   time.Time           // when the endpoint was reached after the current began; zero before
+	failing bool                // none has succeeded since the current began, or since one failed
+	healed  time.Time           // when the last one ended
+	recent  []*health.DeadError // deaths that came in a burst, if no dial has succeeded since
+	untold  []Outage            // that have begun or ended since
 }
 
 // death takes note of a death, and reports whether an outage begins with it:
@@ -41,11 +45,6 @@ type outages struct {
 // A death that was silent already when the last outage ended is a latecomer of
 // that, and begins none.
 func (o *outages) death(dead *health.DeadError, heard time.Time, waiters int) (begun bool) {
-	if o.last == nil || dead.Detected.Sub(o.last.Detected) > deathIsNews {
-		o.recent = 0
-	}
-	o.last = dead
-	o.recent++
 	if o.current != nil {
 		o.current.Lost++
 		if o.current.Death == nil {
@@ -53,7 +52,15 @@ func (o *outages) death(dead *health.DeadError, heard time.Time, waiters int) (b
 		}
 		return false
 	}
-	if !dead.Cause.Silent() || dead.Since().Before(o.healed) {
+	silent := dead.Cause.Silent()
+	if silent && dead.Since().Before(o.healed) {
+		return false
+	}
+	if n := len(o.recent); n > 0 && dead.Detected.Sub(o.recent[n-1].Detected) > burst {
+		o.recent = nil
+	}
+	o.recent = append(o.recent, dead)
+	if !silent {
 		return false
 	}
 	began := dead.Since()
@@ -78,10 +85,10 @@ func firstSign(dead *health.DeadError) time.Time {
 func (o *outages) failed(err error, since time.Time, waiters int) (begun bool) {
 	if o.current == nil {
 		first := Outage{Began: since, Dial: err, Waiters: waiters}
-		if o.last != nil && time.Since(o.last.Detected) <= deathIsNews {
-			first.Began, first.Death = firstSign(o.last), o.last
+		if n := len(o.recent); n > 0 && time.Since(o.recent[n-1].Detected) <= deathIsNews {
+			first.Began, first.Death = firstSign(o.recent[0]), o.recent[0]
 		} else {
-			o.recent = 0
+			o.recent = nil
 		}
 		o.begin(first)
 		begun = true
@@ -95,7 +102,7 @@ func (o *outages) failed(err error, since time.Time, waiters int) (begun bool) {
 // succeeded takes note of a dial that succeeded.
 func (o *outages) succeeded() {
 	if o.current == nil {
-		o.recent = 0 // what died before was not lost to an outage
+		o.recent = nil // what died before was not lost to an outage
 		return
 	}
 	if o.failing {
@@ -134,9 +141,20 @@ func (o *outages) failedBefore(r refusal, waiters int) {
 func (o *outages) begin(first Outage) {
 	o.count++
 	o.since, o.failing = time.Time{}, true
-	first.ID, first.Detected, first.Lost = o.count, time.Now(), o.recent
+	first.ID, first.Detected, first.Lost = o.count, time.Now(), o.lostSince(first.Began)
 	o.current = &first
 	o.untold = append(o.untold, first)
+}
+
+// lostSince counts the deaths of the burst that were known from then on: what
+// had died before the endpoint was heard last was not lost to its silence.
+func (o *outages) lostSince(began time.Time) (n int) {
+	for _, dead := range o.recent {
+		if !dead.Detected.Before(began) {
+			n++
+		}
+	}
+	return n
 }
 
 // news returns what nobody has been told yet.
@@ -168,7 +186,7 @@ func (o *outages) end(healed bool) Outage {
 	over := *o.current
 	over.Ended, over.Healed = time.Now(), healed
 	o.healed = over.Ended
-	o.current, o.last, o.recent = nil, nil, 0
+	o.current, o.recent = nil, nil
 	o.untold = append(o.untold, over)
 	return over
 }
