@@ -155,7 +155,7 @@ func TestAcquireAllIdleLeavesOutWhatCannotBePrepared(t *testing.T) {
 type saysNo struct{ error }
 
 func (saysNo) SafeToRetry() bool { return false }
-func (e saysNo) Unwrap() error  { return e.error }
+func (e saysNo) Unwrap() error   { return e.error }
 
 func TestAcquireGivesUpWhenMaxConnsAndOneMoreCannotBePrepared(t *testing.T) {
 	t.Parallel()
