@@ -25,10 +25,10 @@ const (
 // elsewhere zero is the documented default. A negative number is an error
 // unless it says otherwise.
 //
-// A panic in Dial, Open, Check or Reset is an error of that call, a
-// [PanicError]; one in Close is taken for an error, too. They run on goroutines
-// of their own. One that has not returned a second after its ctx ended has
-// failed; what Dial or Open return later is closed.
+// A panic in a function of the Config is an error of that call, a [PanicError].
+// PrepareAcquire and AfterRelease run on their caller's goroutine, the others on
+// goroutines of their own: one of those that has not returned a second after its
+// ctx ended has failed; what Dial or Open return later is closed.
 type Config[T any] struct {
 	// Name tells pools apart in traces and metrics. It may be empty.
 	Name string
@@ -71,11 +71,33 @@ type Config[T any] struct {
 	// another death. Check is called for several connections at a time.
 	Check func(ctx context.Context, value T) error
 
-	// Reset vouches for a connection on which a deadline passed: it is called
-	// after Release, and the connection is kept if it returns nil. ctx and the
-	// connection are as for Check. If Reset is nil, such a connection is closed.
-	// Reset has to get rid of a reply that is still under way.
+	// Reset vouches for a connection on which a deadline passed, or of which
+	// AfterRelease says no: it is called after Release, and the connection is kept
+	// if it returns nil. ctx and the connection are as for Check. If Reset is nil,
+	// such a connection is closed. Reset has to get rid of a reply that is still
+	// under way.
 	Reset func(ctx context.Context, value T) error
+
+	// PrepareAcquire makes a connection ready for the caller who is about to get
+	// it, also if he had to wait: sets a role, asks the server something. It
+	// runs on his goroutine and under his ctx, for Acquire, TryAcquire,
+	// AcquireAllIdle and Do, which take as long as it does; unlike Check it has
+	// to end with ctx by itself, and may leave no deadline behind. After an error
+	// the connection is closed, for [ReasonFault] unless it has died, and Acquire
+	// goes on to another; at the MaxConns+1st error it returns that one, for which
+	// SafeToRetry holds, as what PrepareAcquire sends is no request. If ctx has
+	// ended, Acquire returns its error, and the connection is closed or reset, as
+	// after a deadline. Nil costs nothing.
+	PrepareAcquire func(ctx context.Context, value T) error
+
+	// AfterRelease says of every connection that is released without a fault
+	// whether it can be used again as it is: false for a session that was left in
+	// a transaction, say. Such a connection is Reset's affair, as after a deadline,
+	// and without Reset it is closed, for [ReasonFault]. It runs on the goroutine of
+	// Release, so it must not wait for the network, but look at what value knows;
+	// Reset is there for what takes a round trip. It must not keep value. Nil costs
+	// nothing.
+	AfterRelease func(value T) bool
 
 	MaxConns     int // the most connections at a time, those included that are being dialled or closed, but not what was hijacked; required, at most 2^31-1
 	MinConns     int // how many to keep, idle or in use; 0 opens them on demand

@@ -34,8 +34,8 @@ func (c Conn[T]) Untouched() bool {
 }
 
 // Release gives the connection back. It is kept for the next caller unless it
-// died or a read or write on it failed (see Config.Reset); for unread bytes see
-// Config.KeepUnread. Its deadlines stay as they are. Release never blocks on the network.
+// died or a read or write on it failed (see Config.Reset), or Config.AfterRelease
+// says no; for unread bytes see Config.KeepUnread. Its deadlines stay as they are. Release never blocks on the network.
 //
 // It cannot know of a reply that is still under way: a caller who has sent a
 // request and does not wait for the reply calls Close.
@@ -54,7 +54,7 @@ func (c Conn[T]) Release() {
 // own account. It does nothing if there is more to be done.
 func (c Conn[T]) releaseClean() bool {
 	s := c.slot
-	if s == nil || s.vital == nil || s.faulty() || s.epoch != c.pool.epoch.Load() || !s.well() {
+	if s == nil || !s.light || s.faulty() || s.epoch != c.pool.epoch.Load() || !s.well() {
 		return false
 	}
 	if _, ours := s.do(release, c.use); !ours {

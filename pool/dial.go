@@ -178,7 +178,8 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.remote = conn.RemoteAddr().String()
 	s.conn, s.lastUsed = conn, s.opened
 	p.startHeartbeat(s)
-	s.quick = s.pulse == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek.raw != nil)
+	s.light = s.vital != nil && p.config.AfterRelease == nil
+	s.quick = s.pulse == nil && p.config.PrepareAcquire == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek.raw != nil)
 	p.conns.add(s)
 	p.limitLife(s)
 	p.watch(s, conn)

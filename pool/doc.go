@@ -19,6 +19,10 @@
 //   - a request is sent again only if not a byte of the first attempt can have
 //     left, or if the caller says that it is idempotent.
 //
+// What a session keeps at its server from one use to the next is the affair of
+// three functions of the [Config]: PrepareAcquire before a use, AfterRelease after
+// it, and Reset if that says no.
+//
 // Connections of package hale tell all that by themselves; what else Acquire
 // makes is one system call, to see whether a late reply lies on the connection
 // (none with KeepUnread). Any other net.Conn is looked at when it is acquired,

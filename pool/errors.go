@@ -50,7 +50,7 @@ func SafeToRetry(err error) bool {
 // it is not, in all that err wraps.
 func sayings(err error) (yes, no bool) {
 	switch safe, ok := err.(interface{ SafeToRetry() bool }); {
-	case isUnavailable(err): // what its dial has sent was no request
+	case isUnavailable(err): // what its dial, or PrepareAcquire, has sent was no request
 		return true, false
 	case ok && !safe.SafeToRetry():
 		return false, true
@@ -65,8 +65,11 @@ func sayings(err error) (yes, no bool) {
 }
 
 func isUnavailable(err error) bool {
-	_, ok := err.(*unavailableError)
-	return ok
+	switch err.(type) {
+	case *unavailableError, *prepareError:
+		return true
+	}
+	return false
 }
 
 // unwrap returns what err wraps: nothing, an error, or several.

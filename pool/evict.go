@@ -121,6 +121,7 @@ func (p *Pool[T]) putBack(s *slot[T], faulty bool) {
 		p.reset(s)
 	case faulty:
 		p.evict(s, ReasonFault, nil)
+	case !p.vouched(s):
 	default:
 		defer p.putIdle(s, used)
 		p.config.Observer.release()

@@ -45,11 +45,12 @@ func TestNoOrderOfEventsBreaksThePool(t *testing.T) {
 
 // model is what must hold of a pool.
 type model struct {
-	t      *testing.T
-	e      *endpoint
-	p      *Pool[*fakeConn]
-	config Config[*fakeConn]
-	steps  atomic.Int64
+	t        *testing.T
+	e        *endpoint
+	p        *Pool[*fakeConn]
+	config   Config[*fakeConn]
+	steps    atomic.Int64
+	resizing sync.Mutex // held by who calls Resize
 
 	// clock orders what is done to connections and the beginnings of Acquires.
 	clock atomic.Int64
@@ -60,6 +61,8 @@ type model struct {
 	finished int64
 	evicted  int
 	outages  []Outage // the begun ones
+	maxConns int      // what Resize has set
+	most     int      // the most that it was
 	ended    int
 	waits    int // AcquireStart without AcquireDone
 }
@@ -89,6 +92,7 @@ func runModel(t *testing.T, seed uint64) (steps int64) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	m := &model{t: t, e: new(endpoint), known: make(map[*fakeConn]*knowledge)}
 	m.config = m.randomConfig(r)
+	m.maxConns, m.most = m.config.MaxConns, m.config.MaxConns
 	p, err := newWithLanes(m.config, choose(r, lanesFor, func(int) int { return 0 }))
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +169,7 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 	if r.IntN(2) == 0 {
 		c.Reset = m.alone(m.e.wipe)
 	}
+	m.addHooks(r, &c)
 	if r.IntN(4) == 0 {
 		c.Close = func(c *fakeConn) error {
 			time.Sleep(time.Duration(c.id%7) * 100 * time.Millisecond)
@@ -189,7 +194,10 @@ func (m *model) alone(check func(context.Context, *fakeConn) error) func(context
 		}
 		k.checked = true
 		m.mu.Unlock()
-		time.Sleep(time.Duration(c.id%3) * 5 * time.Millisecond)
+		select {
+		case <-time.After(time.Duration(c.id%3) * 5 * time.Millisecond):
+		case <-ctx.Done():
+		}
 		defer func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -260,9 +268,10 @@ func (m *model) misfortune(r *rand.Rand) {
 		m.finished++
 		m.mu.Unlock()
 	case n < 10:
-		if st := m.p.Stats(); st.Idle < 0 || st.Conns > m.config.MaxConns || st.InUse > m.config.MaxConns {
+		if st := m.p.Stats(); st.Idle < 0 || st.Conns > m.largest() || st.InUse > m.largest() {
 			m.t.Errorf("%+v", st)
 		}
+		m.resize(r)
 	case c == nil:
 	case n < 15:
 		m.kill(c, choose(r, causes...))
@@ -338,6 +347,7 @@ func (m *model) failed(ctx context.Context, err error) {
 	case errors.Is(err, ErrTooManyWaiters) && m.config.MaxWaiters > 0:
 	case errors.Is(err, ErrUnavailable) && m.config.FailFast:
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case m.config.PrepareAcquire != nil && isPrepareError(err):
 	default:
 		m.t.Errorf("Acquire: %v", err)
 	}
@@ -355,7 +365,11 @@ func (m *model) use(r *rand.Rand) {
 		m.do(ctx, r)
 		return
 	}
-	c, err := m.acquire(ctx)
+	if r.IntN(12) == 0 {
+		m.useAllIdle(ctx, r)
+		return
+	}
+	c, err := m.acquireSomehow(ctx, r)
 	if err != nil {
 		return
 	}
@@ -462,7 +476,7 @@ func (m *model) heal() {
 func (m *model) mustServe() {
 	time.Sleep(time.Minute) // the pauses may have grown
 	var wg sync.WaitGroup
-	for range 3 * m.config.MaxConns {
+	for range 3 * m.maxConns {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 			defer cancel()
@@ -493,7 +507,7 @@ func (m *model) mustServe() {
 		synctest.Wait()
 		st = m.p.Stats()
 	}
-	if st.Down || st.Waiting != 0 || st.InUse != 0 || st.Quarantined != 0 || m.kept(st) < m.config.MinConns || st.Conns > m.config.MaxConns {
+	if st.Down || st.Waiting != 0 || st.InUse != 0 || st.Quarantined != 0 || m.kept(st) < m.config.MinConns || st.Conns > m.maxConns || st.MaxConns != m.maxConns {
 		m.t.Errorf("with all well: %+v", st)
 	}
 	if _, open, _ := m.e.counts(); m.config.Close == nil && open != st.Conns {
@@ -524,8 +538,8 @@ func (m *model) mustEnd(r *rand.Rand) {
 	if m.e.unclosed != 0 || m.e.open != 0 {
 		m.t.Errorf("%d are left open", m.e.unclosed)
 	}
-	if m.e.mostOpen > m.config.MaxConns {
-		m.t.Errorf("%d were open of %d", m.e.mostOpen, m.config.MaxConns)
+	if m.e.mostOpen > m.most {
+		m.t.Errorf("%d were open of %d", m.e.mostOpen, m.most)
 	}
 	maxDials := m.config.MaxDials
 	if maxDials == 0 {

@@ -83,7 +83,7 @@ type Reason string
 const (
 	ReasonDead     Reason = "dead"      // it died; EvictInfo.Err says why
 	ReasonSuspect  Reason = "suspect"   // suspect, and the check did not pass
-	ReasonFault    Reason = "fault"     // a read or write failed during its use
+	ReasonFault    Reason = "fault"     // a read or write failed during its use, or PrepareAcquire or AfterRelease did
 	ReasonUnread   Reason = "unread"    // the peer had sent something that no caller has read
 	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
 	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
@@ -112,7 +112,7 @@ type EvictInfo struct {
 	// Context is the one that Acquire was called with, if a caller holds it.
 	Context context.Context
 	Outage  uint64 // the ID of the outage that a death begins or belongs to, or 0
-	Detail  string // what Invalidate was told, or what Reset failed with and the stack if it panicked
+	Detail  string // what Invalidate was told; or what Reset, PrepareAcquire or AfterRelease failed with, and the stack if it panicked
 }
 
 // ReconnectStartInfo is an attempt that is about to be made.

@@ -216,7 +216,7 @@ func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], use uint6
 	if s != nil && !s.is(taken) && !p.own(s) {
 		s = nil
 	}
-	if s, use, err = a.seek(s); err == nil {
+	if s, use, err = a.find(s); err == nil {
 		got = Conn[T]{pool: p, slot: s, use: use}
 	}
 	wait = a.done(err)

@@ -33,6 +33,7 @@ type slot[T any] struct {
 	keepUnread bool
 	spoken     bool             // by Open, so that no greeting is to come
 	quick      bool             // a caller may claim it as it lies in the store
+	light      bool             // and release it into there
 	pulse      *heartbeat.Pulse // locked by who owns the slot; nil without heartbeats
 	retired    bool             // it is one too many, and was told to go; guarded by the mutex of size
 	arrived    bool             // it has been in the store, or with a caller; guarded by the mutex of conns
@@ -43,7 +44,7 @@ type slot[T any] struct {
 	proved   time.Time                  // when a check last passed
 	asked    uint64                     // how many dials of the pool had failed before this use, or check
 	checked  bool                       // a check has passed since the pulse was locked
-	fault    string                     // what Reset failed with
+	fault    string                     // what Reset, PrepareAcquire or AfterRelease failed with
 	served   bool                       // it was used before this use
 	sight    sight                      // what a look has shown
 	end      *health.DeadError          // and of what the connection is over then

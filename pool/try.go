@@ -8,7 +8,9 @@ import "context"
 // ctx has ended, MaxWaiters callers wait, or the pool is closed. What it returns
 // counts as acquired, and is released or closed as ever.
 //
-// ctx is the one that the Observer is told of if the connection dies in use.
+// ctx is for PrepareAcquire, if that is set, which takes its time and may fail
+// for at most MaxConns+1 connections in a row; and the Observer is told it if the
+// connection dies in use.
 func (p *Pool[T]) TryAcquire(ctx context.Context) (c Conn[T], ok bool) {
 	if ctx.Err() != nil || !p.enter() {
 		return c, false
@@ -22,12 +24,28 @@ func (p *Pool[T]) TryAcquire(ctx context.Context) (c Conn[T], ok bool) {
 			c.Release()
 		}
 	}()
-	p.seize(ctx, &c)
+	for failures := 0; failures <= p.dialer.most(); failures++ {
+		p.seize(ctx, &c)
+		if c.slot == nil || p.prepareThis(ctx, &c) {
+			break
+		}
+	}
 	if c.slot != nil {
 		p.acquires.add(1)
 	}
 	returned = true
 	return c, c.slot != nil
+}
+
+// prepareThis is prepare, and c the zero Conn while it lasts, and if it fails.
+func (p *Pool[T]) prepareThis(ctx context.Context, c *Conn[T]) bool {
+	got := *c
+	*c = Conn[T]{}
+	if p.prepare(ctx, got.slot, got.use) != nil {
+		return false
+	}
+	*c = got
+	return true
 }
 
 // seize makes c the first idle connection that can be had at once, if there is
@@ -90,25 +108,43 @@ func (p *Pool[T]) sound(s *slot[T]) bool {
 // there is room. MaxWaiters does not stop it; what it returns counts as acquired,
 // and each of them is to be released or closed. Nil is none.
 //
-// ctx is as for TryAcquire.
+// ctx is as for TryAcquire; those whose PrepareAcquire fails are left out.
 func (p *Pool[T]) AcquireAllIdle(ctx context.Context) (all []Conn[T]) {
 	if ctx.Err() != nil {
 		return nil
 	}
+	var seized []Conn[T]
 	returned := false
 	defer func() {
 		if !returned { // a hook panicked
-			releaseAll(all)
+			releaseAll(append(all, seized...))
 		}
 	}()
 	p.sweep(func(s *slot[T]) {
 		if c, ok := p.seizeThis(ctx, s); ok {
-			all = append(all, c)
+			seized = append(seized, c)
 		}
 	})
+	for len(seized) > 0 {
+		c := seized[0]
+		seized = seized[1:]
+		if p.prepareOrLeave(ctx, c) {
+			all = append(all, c)
+		}
+	}
 	p.acquires.add(int64(len(all)))
 	returned = true
 	return all
+}
+
+// prepareOrLeave is prepare for a caller that has as many as it likes.
+func (p *Pool[T]) prepareOrLeave(ctx context.Context, c Conn[T]) (ok bool) {
+	defer func() {
+		if !ok {
+			p.leave()
+		}
+	}()
+	return p.prepare(ctx, c.slot, c.use) == nil
 }
 
 // seizeThis takes a slot that is the pool's, unless somebody waits for one or it

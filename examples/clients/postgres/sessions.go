@@ -2,8 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"net"
-	"sync/atomic"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,66 +17,86 @@ const (
 	goodbye     = 2 * time.Second // for a server that is to hear that we leave
 )
 
-// Sessions is hale's own pool, of plain sessions.
-type Sessions struct {
-	*pool.Pool[*pgconn.PgConn]
-}
-
-// NewSessions is a pool of sessions on the connections that dial makes. url
-// names one server, and its sslmode must not be one that tries twice (allow,
-// prefer). The caller closes the pool.
-func NewSessions(url string, dial pgconn.DialFunc) (Sessions, error) {
+// NewSessions is hale's own pool, of plain sessions. url is whatever pgconn takes,
+// with several servers or with TLS if the server has it (sslmode=prefer, the
+// default): pgconn dials as often as that needs, all in Dial. The caller closes
+// the pool.
+//
+// A session comes back as it is: what it has prepared is kept (see [Prepared]),
+// what SET has changed stays, and a transaction that was left open is rolled back
+// before anybody else gets it.
+func NewSessions(url string, dial pgconn.DialFunc) (*pool.Pool[*pgconn.PgConn], error) {
 	config, err := pgconn.ParseConfig(url)
 	if err != nil {
-		return Sessions{}, err
+		return nil, err
 	}
-	network, address := pgconn.NetworkAddress(config.Host, config.Port)
-	p, err := pool.New(pool.Config[*pgconn.PgConn]{
-		Dial: func(ctx context.Context) (net.Conn, error) { return dial(ctx, network, address) },
-		Open: func(ctx context.Context, c net.Conn) (*pgconn.PgConn, error) {
-			own := config.Copy()
-			own.DialFunc = first(c, dial)
-			return pgconn.ConnectConfig(ctx, own)
+	config.DialFunc = dial // for cancel requests, too
+	return pool.New(pool.Config[*pgconn.PgConn]{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			pg, err := pgconn.ConnectConfig(ctx, config)
+			if err != nil {
+				return nil, err
+			}
+			return session{pg.Conn(), pg}, nil
 		},
-		Check: func(ctx context.Context, c *pgconn.PgConn) error { return c.Ping(ctx) },
-		Close: func(c *pgconn.PgConn) error {
-			ctx, cancel := context.WithTimeout(context.Background(), goodbye)
-			defer cancel()
-			return c.Close(ctx)
-		},
-		MaxConns: maxSessions,
-	})
-	return Sessions{p}, err
-}
-
-// first is a dial function that gives c to the session, and whatever else the
-// session dials, as it does to cancel a query, to dial.
-func first(c net.Conn, dial pgconn.DialFunc) pgconn.DialFunc {
-	var given atomic.Bool
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if given.CompareAndSwap(false, true) {
-			return c, nil
-		}
-		return dial(ctx, network, address)
-	}
-}
-
-// Do runs f on a session. The session does not go back to the pool if f leaves
-// it closed, in a query or in a transaction.
-func (s Sessions) Do(ctx context.Context, f func(ctx context.Context, c *pgconn.PgConn) error) error {
-	return s.Pool.Do(ctx, func(ctx context.Context, c *pgconn.PgConn) error {
-		defer discardUnlessIdle(c)
-		return f(ctx, c)
+		Open:         func(_ context.Context, conn net.Conn) (*pgconn.PgConn, error) { return sessionOn(conn) },
+		Check:        func(ctx context.Context, pg *pgconn.PgConn) error { return pg.Ping(ctx) },
+		AfterRelease: func(pg *pgconn.PgConn) bool { return !pg.IsClosed() && !pg.IsBusy() && pg.TxStatus() == idle },
+		Reset:        rollBack, // if AfterRelease says no
+		Close:        leave,
+		MaxConns:     maxSessions,
 	})
 }
 
 // idle is the transaction status of a session outside of a transaction.
 const idle = 'I'
 
-// discardUnlessIdle closes the connection of a session that cannot be used
-// again, which the pool notices.
-func discardUnlessIdle(c *pgconn.PgConn) {
-	if c.IsClosed() || c.IsBusy() || c.TxStatus() != idle {
-		c.Conn().Close()
+// rollBack fails if the session was left in the middle of a query, and is closed
+// then.
+func rollBack(ctx context.Context, pg *pgconn.PgConn) error {
+	return pg.Exec(ctx, "rollback").Close()
+}
+
+func leave(pg *pgconn.PgConn) error {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	defer cancel()
+	return pg.Close(ctx)
+}
+
+// session is what Dial has for Open: a connection, with the session on it.
+type session struct {
+	net.Conn
+	pg *pgconn.PgConn
+}
+
+var errNoSession = errors.New("not what Dial returned")
+
+// sessionOn finds the session, in what the pool counts by if dial is not hale's.
+func sessionOn(conn net.Conn) (*pgconn.PgConn, error) {
+	switch c := conn.(type) {
+	case session:
+		return c.pg, nil
+	case interface{ NetConn() net.Conn }:
+		return sessionOn(c.NetConn())
 	}
+	return nil, errNoSession
+}
+
+// Prepared prepares a statement once in every session that it is used in, and has
+// it there for as long as the session lives, beside other data of pgconn's user:
+//
+//	statement, err := Prepared(ctx, pg, "select $1::int")
+//	result := pg.ExecStatement(ctx, statement, arguments, nil, nil).Read()
+//
+// After a change of the schema, the pool's Invalidate has all sessions replaced.
+func Prepared(ctx context.Context, pg *pgconn.PgConn, sql string) (*pgconn.StatementDescription, error) {
+	known := pg.CustomData()
+	if statement, ok := known[sql].(*pgconn.StatementDescription); ok {
+		return statement, nil
+	}
+	statement, err := pg.Prepare(ctx, "s"+strconv.Itoa(len(known)), sql, nil)
+	if err == nil {
+		known[sql] = statement
+	}
+	return statement, err
 }

@@ -11,13 +11,22 @@ import (
 // Postgres starts a PostgreSQL with an empty database "postgres", in which the
 // user "hale" needs no password. It speaks TLS with clients that ask for it. The
 // error matches [ErrAbsent] if it is not installed. The caller closes it.
-func Postgres(ctx context.Context) (*Server, error) {
+func Postgres(ctx context.Context) (*Server, error) { return startPostgres(ctx) }
+
+// PostgresWithoutTLS is the same, but refuses TLS.
+func PostgresWithoutTLS(ctx context.Context) (*Server, error) {
+	return startPostgres(ctx, "-c", "ssl=off")
+}
+
+func startPostgres(ctx context.Context, more ...string) (*Server, error) {
 	return Service{
 		Program: postgresProgram("postgres"),
 		Prepare: preparePostgres,
-		Args:    postgresArguments,
-		Ready:   postgresReady,
-		Stop:    quit, // without a checkpoint
+		Args: func(h Home, host, port string) []string {
+			return append(postgresArguments(h, host, port), more...)
+		},
+		Ready: postgresReady,
+		Stop:  quit, // without a checkpoint
 	}.Start(ctx)
 }
 
