@@ -300,6 +300,7 @@ var causesOf = map[pool.Reason]bool{
 	pool.ReasonLifetime: false,
 	pool.ReasonIdle:     false,
 	pool.ReasonInvalid:  false,
+	pool.ReasonMoved:    false,
 	pool.ReasonClosed:   false,
 	pool.ReasonHijacked: false,
 	pool.ReasonShutdown: false,

@@ -174,6 +174,7 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.begin()
 	s.remote = conn.RemoteAddr().String()
 	s.conn, s.lastUsed = conn, s.opened
+	p.dialledTo(s.remote)
 	p.startHeartbeat(s)
 	s.quick = s.pulse == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek.raw != nil)
 	p.conns.add(s)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A PanicError is what a dial or a check fails with if Dial, Open, Check or
-// Reset of the [Config] panicked, or ended its goroutine. It wraps nothing, not
+// A PanicError is what a dial, a check or a look-up fails with if Dial, Open, Check,
+// Reset or Resolve of the [Config] panicked, or ended its goroutine. It wraps nothing, not
 // even a value that is an error. A panic in a hook of the [Observer] is the
 // program's own.
 type PanicError struct {

@@ -99,9 +99,10 @@ const (
 	unfit      word = 1 << 4 // it must not be handed out again; slot.reason says why
 	needsCheck word = 1 << 5 // it must be checked first
 	outlived   word = 1 << 6 // MaxConnLifetime is over
+	moved      word = 1 << 7 // its address is gone from the endpoint's name
 
 	stateMask word = 1<<4 - 1
-	marks          = unfit | needsCheck | outlived
+	marks          = unfit | needsCheck | outlived | moved
 	useShift       = 8
 )
 
