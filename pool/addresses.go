@@ -43,7 +43,8 @@ type addresses struct {
 	sign  chan struct{} // to look when to ask
 	busy  atomic.Bool   // a call of Resolve has not returned
 
-	mu     sync.Mutex // guards what follows; no call-out under it
+	mu     sync.Mutex    // guards what follows; no call-out under it
+	least  time.Duration // askLeast, but in a test
 	known  map[netip.Addr]sighting
 	wanted bool      // something has happened since the last question, or that was not answered
 	asked  time.Time // when the last question was over
@@ -70,7 +71,7 @@ func (s sighting) untold() sighting {
 
 // newAddresses returns what is known before the first question, which is due.
 func newAddresses(every time.Duration) *addresses {
-	return &addresses{every: every, sign: make(chan struct{}, 1), known: make(map[netip.Addr]sighting), wanted: true}
+	return &addresses{every: every, least: askLeast, sign: make(chan struct{}, 1), known: make(map[netip.Addr]sighting), wanted: true}
 }
 
 // want has the next question asked as soon as it may be.
@@ -124,16 +125,16 @@ func (a *addresses) pause() time.Duration {
 			next = min(next, grace-time.Since(s.missing))
 		}
 	}
-	return max(next, time.Until(a.asked.Add(a.least())))
+	return max(next, time.Until(a.asked.Add(a.rest())))
 }
 
-// least is the shortest time from the last question to the next.
-func (a *addresses) least() time.Duration {
+// rest is the shortest time from the last question to the next.
+func (a *addresses) rest() time.Duration {
 	most := askMost
 	if a.every > 0 {
-		most = min(most, max(a.every, askLeast))
+		most = min(most, max(a.every, a.least))
 	}
-	return min(most, askLeast<<min(a.failed, 10))
+	return min(most, a.least<<min(a.failed, 10))
 }
 
 // grace is for how long an address has to be missing before it is gone.
@@ -141,7 +142,7 @@ func (a *addresses) grace() time.Duration {
 	if time.Since(a.learnt) > remembered+4*a.longest {
 		a.longest = 0
 	}
-	return max(askLeast, 2*a.longest)
+	return max(a.least, 2*a.longest)
 }
 
 // late reports whether an address has been missing for too long to come back.

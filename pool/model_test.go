@@ -50,6 +50,7 @@ type model struct {
 	p      *Pool[*fakeConn]
 	config Config[*fakeConn]
 	steps  atomic.Int64
+	healed atomic.Bool
 
 	// clock orders what is done to connections and the beginnings of Acquires.
 	clock atomic.Int64
@@ -94,6 +95,7 @@ func runModel(t *testing.T, seed uint64) (steps int64) {
 		t.Fatal(err)
 	}
 	m.p = p
+	m.hurryNames(r)
 	var wg, chaos sync.WaitGroup
 	stop := make(chan struct{})
 	for range 2 {
@@ -170,6 +172,9 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 			time.Sleep(time.Duration(c.id%7) * 100 * time.Millisecond)
 			return c.Close()
 		}
+	}
+	if r.IntN(2) == 0 {
+		m.resolves(r, &c)
 	}
 	c.CloseTimeout = choose(r, 0, 50*time.Millisecond)
 	c.LeakAfter = choose(r, 0, 20*time.Millisecond)
@@ -448,6 +453,7 @@ func (m *model) do(ctx context.Context, r *rand.Rand) {
 
 // heal makes everything well again.
 func (m *model) heal() {
+	m.healed.Store(true)
 	m.e.setRefuse(nil)
 	m.e.allow(0)
 	m.e.setDelay(time.Millisecond)
