@@ -194,11 +194,11 @@ func TestConnectionsStay(t *testing.T) {
 				p := newPool(t, n.e, func(c *Config[*fakeConn]) { n.in(c); c.MinConns, c.ResolveEvery = 4, 30*time.Second })
 				time.Sleep(10 * time.Second)
 				test.happen(n)
-				time.Sleep(time.Hour)
+				time.Sleep(10 * time.Minute)
 				if st := p.Stats(); st.Dials != 4 || st.Idle != 4 || len(n.moved(t)) > 0 {
 					t.Errorf("%+v, %v", st, n.moved(t))
 				}
-				if calls := n.calls(); calls < 30 || calls > 300 {
+				if calls := n.calls(); calls < 12 || calls > 60 {
 					t.Errorf("%d calls", calls)
 				}
 			})
@@ -214,7 +214,7 @@ func TestConnectionsToWhereNoAnswerLeadsStay(t *testing.T) {
 				n := named()
 				n.leads = []string{leads}
 				p := newPool(t, n.e, func(c *Config[*fakeConn]) { n.in(c); c.MinConns, c.ResolveEvery = 4, time.Minute })
-				for range 60 {
+				for range 15 {
 					n.move(fmt.Sprintf("10.0.0.%d", n.calls()%5))
 					time.Sleep(time.Minute)
 				}
@@ -380,9 +380,12 @@ func TestAResolveThatHangs(t *testing.T) {
 					}
 				})
 				time.Sleep(4 * time.Minute)
+				mu.Lock()
+				atOnce := most
+				mu.Unlock()
 				n.mu.Lock()
-				if len(n.told) < 20 || most != 1 {
-					t.Errorf("%d are told, %d at a time, in %v", len(n.told), most, time.Since(began))
+				if len(n.told) < 20 || atOnce != 1 {
+					t.Errorf("%d are told, %d at a time, in %v", len(n.told), atOnce, time.Since(began))
 				}
 				for _, i := range n.told {
 					if !errors.Is(i.Err, context.DeadlineExceeded) && !errors.Is(i.Err, errLate) {
