@@ -41,7 +41,8 @@
 // during which it did. One that is served at once makes no span, and calls
 // nothing at all, but with [WithEveryAcquire].
 //
-// Nothing is made for a probe or for a read or write.
+// Nothing is made for a probe, for a read or write, or for a call of a pool's
+// Resolve: the connections that it closes have ended as moved.
 //
 // # Events
 //
@@ -93,7 +94,7 @@
 // keepalive_timeout, send_timeout, peer_stalled, reset, peer_closed,
 // unreachable, heartbeat_failed, local_closed, aborted. hale.close.reason is from that
 // of [pool.Reasons]: dead and suspect, which come with a cause, and fault,
-// unread, lifetime, idle_time, surplus, invalid, closed, hijacked, shutdown. A
+// unread, lifetime, idle_time, surplus, invalid, moved, closed, hijacked, shutdown. A
 // connection in no pool that was never closed is dropped.
 //
 // error.type is from a closed list: the causes of [health.Cause], and

@@ -301,6 +301,7 @@ var causesOf = map[pool.Reason]bool{
 	pool.ReasonIdle:     false,
 	pool.ReasonSurplus:  false,
 	pool.ReasonInvalid:  false,
+	pool.ReasonMoved:    false,
 	pool.ReasonClosed:   false,
 	pool.ReasonHijacked: false,
 	pool.ReasonShutdown: false,

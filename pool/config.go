@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -98,6 +99,29 @@ type Config[T any] struct {
 	// Reset is there for what takes a round trip. It must not keep value. Nil costs
 	// nothing.
 	AfterRelease func(value T) bool
+
+	// Resolve returns the addresses that the endpoint's name has now, as
+	// net.DefaultResolver.LookupNetIP(ctx, "ip", host) does. With it a pool parts
+	// with connections to an address that is gone from the answers, as after a
+	// failover by DNS: idle ones are closed at once, those in use when they are
+	// released ([ReasonMoved]). Nil keeps them.
+	//
+	// It is called in the background: at the beginning, after each death of a
+	// connection, after a dial to an address that no answer has had, and every
+	// ResolveEvery; one call at a time, and none within a second of the last. ctx
+	// ends after DialTimeout. An error, or no addresses, changes nothing, and is
+	// asked again after pauses that grow to a minute.
+	//
+	// An address is gone if it was in an answer once, and those of a second or
+	// longer, two at least, are without it, but have another of its family, IPv4
+	// or IPv6. If one comes back within five minutes, as of a name whose answers
+	// rotate, others have to be missing for twice as long as it was, for the next 20
+	// minutes at least. A dial to it counts as an answer. Connections to an address that
+	// no answer has had, as that of a proxy, or to none, as a Unix socket's, are
+	// let be. Ports and zones do not count, and an IPv4 address that is mapped
+	// into IPv6 is the same.
+	Resolve      func(ctx context.Context) ([]netip.Addr, error)
+	ResolveEvery time.Duration // how often to call Resolve even if nothing happens; 0 is never
 
 	MaxConns     int // the most connections at a time, those included that are being dialled or closed, but not what was hijacked; required, at most 2^31-1
 	MinConns     int // how many to keep, idle or in use; 0 opens them on demand
@@ -210,6 +234,7 @@ func (c Config[T]) validate() error {
 		{"MaxConnLifetime", c.MaxConnLifetime}, {"MaxConnIdleTime", c.MaxConnIdleTime},
 		{"DialTimeout", c.DialTimeout}, {"CheckAfter", c.CheckAfter}, {"CheckTimeout", c.CheckTimeout},
 		{"CloseTimeout", c.CloseTimeout}, {"Heartbeat", c.Heartbeat}, {"StableAfter", c.StableAfter}, {"LeakAfter", c.LeakAfter},
+		{"ResolveEvery", c.ResolveEvery},
 	} {
 		if d.value < 0 {
 			return configError(d.field, d.value, "must not be negative")
@@ -237,6 +262,8 @@ func (c Config[T]) contradiction() error {
 		return configError("LifetimeJitter", c.LifetimeJitter, "must be at most 1, the whole lifetime")
 	case c.MaxConnLifetime > 0 && c.MaxConnIdleTime > c.MaxConnLifetime:
 		return configError("MaxConnIdleTime", c.MaxConnIdleTime, "above MaxConnLifetime, "+c.MaxConnLifetime.String())
+	case c.ResolveEvery > 0 && c.Resolve == nil:
+		return configError("ResolveEvery", c.ResolveEvery, "set, but Resolve is nil")
 	case c.Heartbeat > 0 && c.Check == nil:
 		return configError("Heartbeat", c.Heartbeat, "set, but Check is nil")
 	}

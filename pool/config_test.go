@@ -38,6 +38,8 @@ func TestAConfigThatContradictsItselfIsAnErrorThatNamesFieldAndValue(t *testing.
 		"CheckTimeout -1s":                                      func(c C) { c.CheckTimeout = -time.Second },
 		"Heartbeat -1s":                                         func(c C) { c.Heartbeat = -time.Second },
 		"StableAfter -1s":                                       func(c C) { c.StableAfter = -time.Second },
+		"ResolveEvery -1s":                                      func(c C) { c.ResolveEvery = -time.Second },
+		"ResolveEvery 1s: set, but Resolve is nil":              func(c C) { c.ResolveEvery = time.Second },
 		"LeakAfter -1s":                                         func(c C) { c.LeakAfter = -time.Second },
 		"Backoff nil":                                           func(c C) { c.Backoff = func() backoff.BackOff { return nil } },
 	} {

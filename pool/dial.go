@@ -177,6 +177,7 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.begin()
 	s.remote = conn.RemoteAddr().String()
 	s.conn, s.lastUsed = conn, s.opened
+	p.dialledTo(s.remote)
 	p.startHeartbeat(s)
 	s.light = s.vital != nil && p.config.AfterRelease == nil
 	s.quick = s.pulse == nil && p.config.PrepareAcquire == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek.raw != nil)

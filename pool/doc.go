@@ -16,6 +16,8 @@
 //   - while the endpoint is down, or takes no more connections, one dial at a time
 //     is made, with growing and jittered pauses, and all callers wait for its
 //     result or for a connection that comes free;
+//   - connections to an address that the endpoint's name has no longer are closed
+//     once nobody uses them, with Config.Resolve;
 //   - a request is sent again only if not a byte of the first attempt can have
 //     left, or if the caller says that it is idempotent.
 //

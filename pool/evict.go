@@ -89,6 +89,7 @@ func (p *Pool[T]) recordDeath(s *slot[T], dead loss) (begun bool, outage uint64)
 		}
 	}
 	p.maintenance.untidy.Store(true)
+	p.askAgain()
 	return p.dialer.lost(dead, p.demand)
 }
 
@@ -139,6 +140,8 @@ func (p *Pool[T]) unfitness(s *slot[T]) (Reason, *health.DeadError) {
 		return ReasonInvalid, nil
 	case s.marked(outlived):
 		return ReasonLifetime, nil
+	case s.marked(moved):
+		return ReasonMoved, nil
 	}
 	if dead := lookAt(s); dead != nil {
 		return ReasonDead, dead

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -119,6 +120,28 @@ func ExampleEvictInfo() {
 	p.Invalidate("failover")
 	p.Close()
 	// Output: invalid failover
+}
+
+// The connections of a pool follow the name of its endpoint.
+func ExampleResolvedInfo() {
+	dial, stop := endpoint(0)
+	defer stop()
+	done := make(chan struct{}, 100)
+	p := open(pool.Config[net.Conn]{
+		Dial: dial,
+		Resolve: func(ctx context.Context) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", "127.0.0.1") // a name, in a real program
+		},
+		ResolveEvery: time.Minute,
+		MaxConns:     1,
+		Observer: &pool.Observer{Resolved: func(info pool.ResolvedInfo) {
+			fmt.Println(info.Addrs, "gone:", len(info.Gone), "error:", info.Err)
+			done <- struct{}{}
+		}},
+	})
+	defer p.Close()
+	<-done
+	// Output: [127.0.0.1] gone: 0 error: <nil>
 }
 
 // Which connections are worth a line in a log.

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A PanicError is what a dial, a check or an Acquire fails with if Dial, Open,
-// Check, Reset, PrepareAcquire or AfterRelease of the [Config] panicked, or ended
-// its goroutine. It wraps nothing, not
+// A PanicError is what a dial, a check, a look-up or an Acquire fails with if Dial,
+// Open, Check, Reset, Resolve, PrepareAcquire or AfterRelease of the [Config]
+// panicked, or ended its goroutine. It wraps nothing, not
 // even a value that is an error. A panic in a hook of the [Observer] is the
 // program's own.
 type PanicError struct {

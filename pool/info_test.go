@@ -14,7 +14,7 @@ func TestEveryInfoCanBePrintedAndLogged(t *testing.T) {
 	defer near.Close()
 	defer far.Close()
 	// A death that names its peer needs no connection for that.
-	hookstest.Print[Observer](t, []string{"Context", "Conn"}, near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5432})
+	hookstest.Print[Observer](t, []string{"Context", "Conn"}, near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5432}, ips("192.0.2.1"))
 }
 
 func TestAConnectionThatDidNotDieNamesItsPeer(t *testing.T) {

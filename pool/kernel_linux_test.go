@@ -24,8 +24,18 @@ type server struct {
 	conns chan *net.TCPConn
 }
 
-func newServer(t testing.TB) *server {
-	l := testnet.Listen(t)
+func newServer(t testing.TB) *server { return serve(t, testnet.Listen(t)) }
+
+// newServerAt is newServer at an address of this machine.
+func newServerAt(t testing.TB, host string) *server {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, l.(*net.TCPListener))
+}
+
+func serve(t testing.TB, l *net.TCPListener) *server {
 	s := &server{t: t, addr: l.Addr().String(), conns: make(chan *net.TCPConn, 100)}
 	done := make(chan struct{})
 	go func() {

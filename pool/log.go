@@ -11,10 +11,11 @@ import (
 //
 //	Debug  an Acquire that had to wait, a refill, a connection that left
 //	Info   a reconnect, or an attempt at one that failed; the end of an
-//	       outage; the end of the pool
+//	       outage; the end of the pool; addresses that are gone
 //	Warn   an Acquire that waited in vain, a connection that left because it
 //	       was dead or suspect, a heartbeat that failed, a leak, connections
-//	       that are not watched, an outage that did not heal
+//	       that are not watched, an outage that did not heal, a name that could
+//	       not be resolved
 //	Error  an outage that begins
 //
 // Their attributes have the names and units (seconds) of package otel's. A nil
@@ -45,6 +46,11 @@ func LogObserver(logger *slog.Logger) *Observer {
 		Heartbeat: func(info HeartbeatInfo) {
 			if info.Err != nil {
 				to.Log(slog.LevelWarn, "heartbeat failed", info.line)
+			}
+		},
+		Resolved: func(info ResolvedInfo) {
+			if info.Err != nil || len(info.Gone) > 0 {
+				to.Log(levelOf(info.Err, slog.LevelInfo, slog.LevelWarn), message(info.Err, "addresses gone", "name not resolved"), info.line)
 			}
 		},
 		Unwatched: func(info UnwatchedInfo) { to.Log(slog.LevelWarn, "connections are not watched", info.line) },

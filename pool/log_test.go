@@ -33,6 +33,9 @@ func TestTheLogHasALineForEachEventWorthOne(t *testing.T) {
 	o.Leak(LeakInfo{Held: time.Minute, Stack: "main.main"})
 	o.Heartbeat(HeartbeatInfo{})
 	o.Heartbeat(HeartbeatInfo{Err: err})
+	o.Resolved(ResolvedInfo{Addrs: ips("10.0.0.1")})
+	o.Resolved(ResolvedInfo{Addrs: ips("10.0.0.2 10.0.0.3"), Gone: ips("10.0.0.1")})
+	o.Resolved(ResolvedInfo{Err: err})
 	o.Closed()
 	const evicted = ` msg="connection evicted" hale.close.reason=`
 	const rest = " hale.connection.in_use=false hale.connection.duration=0\n"
@@ -41,7 +44,7 @@ level=WARN msg="acquire failed" hale.acquire.wait=1 hale.outage.id=1 error.messa
 ` + `level=WARN` + evicted + `dead` + rest + `level=WARN` + evicted + `suspect` + rest +
 		`level=DEBUG` + evicted + `fault` + rest + `level=DEBUG` + evicted + `unread` + rest +
 		`level=DEBUG` + evicted + `lifetime` + rest + `level=DEBUG` + evicted + `idle_time` + rest + `level=DEBUG` + evicted + `surplus` + rest +
-		`level=DEBUG` + evicted + `invalid` + rest + `level=DEBUG` + evicted + `closed` + rest +
+		`level=DEBUG` + evicted + `invalid` + rest + `level=DEBUG` + evicted + `moved` + rest + `level=DEBUG` + evicted + `closed` + rest +
 		`level=DEBUG` + evicted + `hijacked` + rest + `level=DEBUG` + evicted + `shutdown` + rest +
 		`level=ERROR msg="outage began" hale.outage.id=1 began=2026-01-02T03:04:05.000Z hale.detection.duration=1 hale.cause=send_timeout hale.outage.lost=0 hale.outage.waiters=0 hale.outage.attempts=0
 level=WARN msg="outage not healed" hale.outage.id=1 began=2026-01-02T03:04:05.000Z hale.detection.duration=1 hale.outage.duration=60 hale.cause=send_timeout hale.outage.healed=false hale.outage.lost=0 hale.outage.waiters=0 hale.outage.attempts=0
@@ -51,6 +54,8 @@ level=INFO msg=reconnected hale.outage.id=1 hale.reconnect.attempt=2 hale.reconn
 level=DEBUG msg=refilling connections=3
 level=WARN msg="connection held for too long" held=60 stack=main.main
 level=WARN msg="heartbeat failed" hale.heartbeat.outcome=failed duration=0 error.message=refused
+level=INFO msg="addresses gone" addresses="10.0.0.2 10.0.0.3" gone=10.0.0.1
+level=WARN msg="name not resolved" error.message=refused
 level=INFO msg="pool closed"
 `
 	if got := b.String(); got != want {

@@ -51,6 +51,7 @@ type model struct {
 	config   Config[*fakeConn]
 	steps    atomic.Int64
 	resizing sync.Mutex // held by who calls Resize
+	healed   atomic.Bool
 
 	// clock orders what is done to connections and the beginnings of Acquires.
 	clock atomic.Int64
@@ -98,6 +99,7 @@ func runModel(t *testing.T, seed uint64) (steps int64) {
 		t.Fatal(err)
 	}
 	m.p = p
+	m.hurryNames(r)
 	var wg, chaos sync.WaitGroup
 	stop := make(chan struct{})
 	for range 2 {
@@ -175,6 +177,9 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 			time.Sleep(time.Duration(c.id%7) * 100 * time.Millisecond)
 			return c.Close()
 		}
+	}
+	if r.IntN(2) == 0 {
+		m.resolves(r, &c)
 	}
 	c.CloseTimeout = choose(r, 0, 50*time.Millisecond)
 	c.LeakAfter = choose(r, 0, 20*time.Millisecond)
@@ -462,6 +467,7 @@ func (m *model) do(ctx context.Context, r *rand.Rand) {
 
 // heal makes everything well again.
 func (m *model) heal() {
+	m.healed.Store(true)
 	m.e.setRefuse(nil)
 	m.e.allow(0)
 	m.e.setDelay(time.Millisecond)

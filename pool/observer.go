@@ -49,6 +49,9 @@ type Observer struct {
 	// Heartbeat is called after each Check of Config.Heartbeat that was not cut
 	// short by the end of the pool.
 	Heartbeat func(HeartbeatInfo)
+	// Resolved is called after each call of Config.Resolve that was not cut short
+	// by the end of the pool.
+	Resolved func(ResolvedInfo)
 	// Unwatched is called once, for the first connection whose death is not told:
 	// no *hale.Conn is found under it, or that one cannot be watched. Stats has how
 	// many there are.
@@ -89,6 +92,7 @@ const (
 	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
 	ReasonSurplus  Reason = "surplus"   // Resize, to fewer
 	ReasonInvalid  Reason = "invalid"   // Invalidate
+	ReasonMoved    Reason = "moved"     // its address is gone from what Config.Resolve answers
 	ReasonClosed   Reason = "closed"    // Conn.Close, or by the T itself
 	ReasonHijacked Reason = "hijacked"  // Conn.Hijack
 	ReasonShutdown Reason = "shutdown"  // Shutdown or Close of the pool
@@ -96,7 +100,7 @@ const (
 
 var reasons = [...]Reason{
 	ReasonDead, ReasonSuspect, ReasonFault, ReasonUnread, ReasonLifetime,
-	ReasonIdle, ReasonSurplus, ReasonInvalid, ReasonClosed, ReasonHijacked, ReasonShutdown,
+	ReasonIdle, ReasonSurplus, ReasonInvalid, ReasonMoved, ReasonClosed, ReasonHijacked, ReasonShutdown,
 }
 
 // Reasons yields every reason in order.

@@ -24,6 +24,7 @@ type Pool[T any] struct {
 	dialer      *dialer           // when to dial, and the account of outages
 	maintenance maintenance[T]    // what is to be done in time, or again
 	prober      *heartbeat.Prober // nil without heartbeats
+	addresses   *addresses        // that the endpoint's name has; nil without Resolve
 	stats       stats
 
 	epoch    atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
@@ -85,6 +86,10 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 	p.dialer.reconnect = func() { p.wg.Go(p.reconnect) }
 	p.maintenance = maintenance[T]{pool: p, sign: make(chan struct{}, 1)}
 	p.prober = p.newProber()
+	if config.Resolve != nil {
+		p.addresses = newAddresses(config.ResolveEvery)
+		p.wg.Go(p.resolveNames)
+	}
 	p.wg.Go(p.maintenance.run)
 	p.maintenance.wake()
 	return p, nil

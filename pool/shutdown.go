@@ -11,7 +11,7 @@ import "context"
 // aborted, and others a second after their ctx ended.
 // The error is ctx.Err() if anything in use was aborted. It may be called more than
 // once and by several goroutines, each of which waits for the end; not by a hook
-// of the Observer, nor by Dial, Open, Close, Check or Reset.
+// of the Observer, nor by Dial, Open, Close, Check, Reset or Resolve.
 func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
 	defer context.AfterFunc(ctx, p.hasten)()
 	return p.shutdown(ctx)

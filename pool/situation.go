@@ -70,7 +70,9 @@ func (p progress) text() (text string) {
 // waitError is an Acquire whose ctx ended while the endpoint was not down.
 type waitError struct {
 	name                              string
-	inUse, maxConns, dialing, waiting int // waiting includes the Acquire
+	inUse, maxConns, dialing, waiting int   // waiting includes the Acquire
+	progress                                // of who dials although the endpoint takes no more
+	dial                              error // what the last such dial failed with, or nil
 	ctx                               error
 }
 
@@ -79,7 +81,11 @@ func (e *waitError) Error() string {
 	if e.dialing > 0 {
 		text += ", " + strconv.Itoa(e.dialing) + " dialing"
 	}
-	return text + ", " + strconv.Itoa(e.waiting) + " waiting: " + e.ctx.Error()
+	text += ", " + strconv.Itoa(e.waiting) + " waiting" + e.progress.text() + ": " + e.ctx.Error()
+	if e.dial != nil {
+		text += ": last dial: " + e.dial.Error()
+	}
+	return text
 }
 
 func (e *waitError) Unwrap() error { return e.ctx }
@@ -150,6 +156,9 @@ func (d *dialer) waitError(how waitError, conns int) error {
 		return d.down(how.name, how.ctx)
 	}
 	how.maxConns, how.dialing = d.most(), d.dialing
+	if d.state != up {
+		how.progress, how.dial = d.progress(), d.refusal.err
+	}
 	return &how
 }
 

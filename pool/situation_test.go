@@ -60,6 +60,11 @@ func TestTheErrorOfAnAcquireTellsHowThingsAre(t *testing.T) {
 			s.e.setDelay(time.Hour)
 			return s.wait(time.Second)
 		}, "pool orders: 1 of 2 in use, 1 dialing, 1 waiting: context deadline exceeded", []error{context.DeadlineExceeded}},
+		"the endpoint takes no more": {func(c *Config[*fakeConn]) { c.CheckTimeout = time.Minute }, func(s scene) error {
+			defer acquire(s.T, s.p).Release()
+			s.e.setRefuse(errFull)
+			return s.wait(2500 * time.Millisecond)
+		}, "pool orders: 1 of 2 in use, 1 waiting, attempt 2, next in 0.5 s: context deadline exceeded: last dial: too many connections", []error{context.DeadlineExceeded}},
 		"it has no name and its caller leaves": {func(c *Config[*fakeConn]) { c.Name, c.MaxConns = "", 1 }, func(s scene) error {
 			defer acquire(s.T, s.p).Release()
 			ctx, cancel := context.WithCancel(s.Context())

@@ -100,10 +100,11 @@ const (
 	needsCheck word = 1 << 5 // it must be checked first
 	outlived   word = 1 << 6 // MaxConnLifetime is over
 	surplus    word = 1 << 7 // it may be one too many
+	moved      word = 1 << 8 // its address is gone from the endpoint's name
 
 	stateMask word = 1<<4 - 1
-	marks          = unfit | needsCheck | outlived | surplus
-	useShift       = 8
+	marks          = unfit | needsCheck | outlived | surplus | moved
+	useShift       = 12
 )
 
 func (w word) state() state { return state(w & stateMask) }

@@ -53,7 +53,7 @@ func TestTheTableOfStatesIsWhatHappens(t *testing.T) {
 			if to != "" {
 				rows++
 			}
-			for _, mark := range []word{0, unfit, needsCheck, outlived, surplus} {
+			for _, mark := range []word{0, unfit, needsCheck, outlived, surplus, moved} {
 				want := to
 				if mark != 0 && !always {
 					want = ""

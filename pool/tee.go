@@ -23,6 +23,7 @@ func join(a, b *Observer) *Observer {
 		Refill:         hooks.WithInfo(a.Refill, b.Refill),
 		Leak:           hooks.WithInfo(a.Leak, b.Leak),
 		Heartbeat:      hooks.WithInfo(a.Heartbeat, b.Heartbeat),
+		Resolved:       hooks.WithInfo(a.Resolved, b.Resolved),
 		Unwatched:      hooks.WithInfo(a.Unwatched, b.Unwatched),
 		Closed:         hooks.Bare(a.Closed, b.Closed),
 	}
