@@ -30,7 +30,8 @@ type dialer struct {
 	sweeping int // who holds every idle slot for a moment
 	reconnector
 	outages
-	telling bool // somebody tells the Observer of outages
+	telling bool          // somebody tells the Observer of outages
+	held    chan struct{} // closed when the death has been told that the newest begins with; nil if it has
 }
 
 // newDialer returns the dialer of a pool that is configured so.
@@ -193,8 +194,9 @@ func (d *dialer) leaveUp(to reach, now demand) {
 }
 
 // lost takes note of a death, and reports whether an outage begins with it: one
-// of an endpoint that others have heard last at heard. The connection is to be
-// replaced later if it died young, and the more so if that was at once.
+// of an endpoint that others have heard last at heard, and that is not told before
+// deathTold is called. The connection is to be replaced later if it died young, and
+// the more so if that was at once.
 func (d *dialer) lost(dead loss, now func() demand) (begun bool, outage uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -205,6 +207,7 @@ func (d *dialer) lost(dead loss, now func() demand) (begun bool, outage uint64) 
 	begun = d.death(dead.why, dead.heard, have.waiters)
 	d.lived(firstSign(dead.why))
 	if begun {
+		d.held = make(chan struct{})
 		d.asking = asking{}
 		d.goDown(have)
 	}
@@ -351,12 +354,28 @@ func (d *dialer) close() {
 func (d *dialer) nextNews() (o Outage, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.telling {
+	if d.telling || d.held != nil {
 		return o, false
 	}
 	o, ok = d.news()
 	d.telling = ok
 	return o, ok
+}
+
+// deathTold lets the outage be told that begins with a death, which has been.
+func (d *dialer) deathTold() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	close(d.held)
+	d.held = nil
+}
+
+// untoldDeath is closed when the death has been told that an outage begins with;
+// it is nil if there is none.
+func (d *dialer) untoldDeath() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.held
 }
 
 func (d *dialer) told() {

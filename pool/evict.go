@@ -64,6 +64,7 @@ func (p *Pool[T]) markUnfit(s *slot[T], reason Reason, dead *health.DeadError) (
 	return func() {
 		if begun {
 			defer p.tellOutages()
+			defer p.dialer.deathTold()
 		}
 		p.config.Observer.evict(info)
 	}, true

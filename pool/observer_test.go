@@ -3,10 +3,13 @@ package pool
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/hale/health"
 )
 
 func TestTheObserverIsToldOfEveryWaitOnce(t *testing.T) {
@@ -165,6 +168,39 @@ func TestStatsAddUp(t *testing.T) {
 		st.Recycled[ReasonClosed] = 7 // a snapshot
 		if p.Stats().Recycled[ReasonClosed] != 1 {
 			t.Error("the counts are shared")
+		}
+	})
+}
+
+func TestADeathIsToldBeforeTheOutageThatBeginsWithIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var told []string
+		tell := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, what)
+		}
+		e := new(endpoint)
+		p := newPool(t, e, func(c *Config[*fakeConn]) {
+			c.Observer = &Observer{
+				Evict:          func(EvictInfo) { time.Sleep(time.Minute); tell("death") },
+				OutageBegin:    func(Outage) { tell("outage") },
+				ReconnectStart: func(ctx context.Context, _ ReconnectStartInfo) context.Context { tell("reconnect"); return ctx },
+			}
+		})
+		acquire(t, p).Release()
+		c := e.all()[0]
+		c.mu.Lock()
+		c.dead = &health.DeadError{Cause: health.KeepAliveTimeout, Detected: time.Now(), Silence: time.Second, Err: errSick} // and does not call back
+		c.mu.Unlock()
+		go func() { acquire(t, p).Release() }()
+		time.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
+		if want := []string{"death", "outage", "reconnect"}; !slices.Equal(told, want) {
+			t.Errorf("told %v", told)
 		}
 	})
 }

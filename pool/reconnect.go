@@ -66,13 +66,25 @@ func (p *Pool[T]) assess() {
 // reconnect makes one dial at a time, with growing pauses. A dial that was under
 // way already may succeed before.
 func (p *Pool[T]) reconnect() {
-	p.tellOutages() // of the one that this is the work of
+	p.tellBeginning()
 	pause := firstPause
 	for n, over := 1, false; !over; n++ {
 		pause = p.dialer.nextPause(pause)
 		over = (p.sleepUnless(pause, p.dialer.hurry) || p.attempt(n, pause)) && p.finish()
 	}
 	p.maintenance.wake()
+}
+
+// tellBeginning tells of the outage that this is the work of, after the death that
+// it begins with, if there is one.
+func (p *Pool[T]) tellBeginning() {
+	if untold := p.dialer.untoldDeath(); untold != nil {
+		select {
+		case <-untold:
+		case <-p.life.Done():
+		}
+	}
+	p.tellOutages()
 }
 
 // finish ends the work of reconnecting, if it is done.
