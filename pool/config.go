@@ -123,7 +123,7 @@ type Config[T any] struct {
 	Resolve      func(ctx context.Context) ([]netip.Addr, error)
 	ResolveEvery time.Duration // how often to call Resolve even if nothing happens; 0 is never
 
-	MaxConns     int // the most connections at a time, those included that are being dialled or closed, but not what was hijacked; required, at most 2^31-1
+	MaxConns     int // the most connections at a time, those included that are being dialled or closed, but not what was hijacked; required, at most 2^31-1; Resize changes it
 	MinConns     int // how many to keep, idle or in use; 0 opens them on demand
 	MinIdleConns int // how many to keep idle beyond those in use, within MaxConns
 	MaxWaiters   int // how many callers may queue once all MaxConns are taken or being dialled; 0 is no limit

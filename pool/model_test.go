@@ -494,6 +494,7 @@ func (m *model) mustServe() {
 				m.t.Errorf("with all well: %v, %+v", err, m.p.Stats())
 				return
 			}
+			_ = ask(c.Value()) // a reply tells, where there is no room for a dial
 			time.Sleep(time.Millisecond)
 			m.mu.Lock()
 			m.of(c.Value()).holder = false

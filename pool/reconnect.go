@@ -138,6 +138,7 @@ var (
 func (p *Pool[T]) tryAgain(n int, pause time.Duration) error {
 	info, err := p.dialer.reserveAgain(n, pause, p.demand())
 	if err != nil {
+		p.askForRoom(err)
 		return err
 	}
 	ctx := p.queue.contextOf(0)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // size decides which connections are too many when a pool is made smaller. Which
@@ -100,6 +102,26 @@ func (p *Pool[T]) retire(s *slot[T]) bool {
 // caller holds the mutex of size.
 func (p *Pool[T]) staying() []*slot[T] {
 	return p.conns.those(func(s *slot[T]) bool { return !s.marked(unfit) && !s.retired })
+}
+
+// askForRoom has a reply end the outage if a dial cannot: connections that live
+// have all places, since there are fewer.
+func (p *Pool[T]) askForRoom(err error) {
+	if err == errNoRoom && p.dialer.crowded(p.demand(), &p.refusals) {
+		p.askOne()
+		p.maintenance.wake()
+	}
+}
+
+// crowded reports whether there is a question instead of a dial, once.
+func (d *dialer) crowded(now demand, refusals *atomic.Uint64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || d.state != down || now.fit < d.most() || !d.asking.since.IsZero() {
+		return false
+	}
+	d.asking = asking{since: time.Now(), number: refusals.Add(1)}
+	return true
 }
 
 // resize sets how many places there are.

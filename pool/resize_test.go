@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/hale/health"
 )
 
 func TestResizeSaysWhatIsWrong(t *testing.T) {
@@ -183,6 +185,52 @@ func TestWhatIsDialledWhileThePoolShrinksIsClosedIfItIsTooMany(t *testing.T) {
 		}
 		held.Release()
 	})
+}
+
+func TestAReplyEndsAnOutageForWhichAShrunkPoolHasNoRoomToDial(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		check bool
+		use   bool
+		ends  bool
+	}{
+		"a use":            {use: true, ends: true},
+		"a check":          {check: true, ends: true},
+		"nobody has asked": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, func(c *Config[*fakeConn]) {
+					c.MaxConns = 2
+					if test.check {
+						c.Check = e.check
+					}
+				})
+				a, b := acquire(t, p), acquire(t, p)
+				first := a.Value()
+				a.Release()
+				b.Release()
+				synctest.Wait()
+				first.kill(health.KeepAliveTimeout)
+				if err := p.Resize(1); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				if test.use {
+					c := acquire(t, p)
+					if err := ask(c.Value()); err != nil {
+						t.Fatal(err)
+					}
+					c.Release()
+				}
+				time.Sleep(time.Second)
+				if st := p.Stats(); st.Down == test.ends || st.Outages == 1 != test.ends || st.Dials != 2 || st.Conns != 1 {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
 }
 
 func TestGrowingAgainForgivesWhatIsInUse(t *testing.T) {
