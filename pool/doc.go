@@ -16,6 +16,8 @@
 //   - while the endpoint is down, or takes no more connections, one dial at a time
 //     is made, with growing and jittered pauses, and all callers wait for its
 //     result or for a connection that comes free;
+//   - a server that hangs while connections are in use is found by a [Monitor], if
+//     the Config asks for one;
 //   - a request is sent again only if not a byte of the first attempt can have
 //     left, or if the caller says that it is idempotent.
 //

@@ -42,8 +42,8 @@ type Observer struct {
 	Refill func(RefillInfo)
 	// Leak is called once for a connection that is held for LeakAfter.
 	Leak func(LeakInfo)
-	// Heartbeat is called after each Check of Config.Heartbeat that was not cut
-	// short by the end of the pool.
+	// Heartbeat is called after each Check of Config.Heartbeat or Config.Monitor
+	// that was not cut short by the end of the pool.
 	Heartbeat func(HeartbeatInfo)
 	// Unwatched is called once, for the first connection whose death is not told:
 	// no *hale.Conn is found under it, or that one cannot be watched. Stats has how
@@ -134,10 +134,11 @@ type LeakInfo struct {
 	Stack string // of the Acquire
 }
 
-// HeartbeatInfo is a Check of an idle connection.
+// HeartbeatInfo is a Check of an idle connection, or of the monitor's.
 type HeartbeatInfo struct {
 	Duration time.Duration
 	Err      error
+	Monitor  bool // it is that of Config.Monitor
 }
 
 // noHooks stands for a nil Observer.
