@@ -25,12 +25,21 @@ type Sessions struct {
 // names one server, and its sslmode must not be one that tries twice (allow,
 // prefer). The caller closes the pool.
 func NewSessions(url string, dial pgconn.DialFunc) (Sessions, error) {
-	config, err := pgconn.ParseConfig(url)
+	config, err := sessionsConfig(url, dial)
 	if err != nil {
 		return Sessions{}, err
 	}
+	p, err := pool.New(config)
+	return Sessions{p}, err
+}
+
+func sessionsConfig(url string, dial pgconn.DialFunc) (pool.Config[*pgconn.PgConn], error) {
+	config, err := pgconn.ParseConfig(url)
+	if err != nil {
+		return pool.Config[*pgconn.PgConn]{}, err
+	}
 	network, address := pgconn.NetworkAddress(config.Host, config.Port)
-	p, err := pool.New(pool.Config[*pgconn.PgConn]{
+	return pool.Config[*pgconn.PgConn]{
 		Dial: func(ctx context.Context) (net.Conn, error) { return dial(ctx, network, address) },
 		Open: func(ctx context.Context, c net.Conn) (*pgconn.PgConn, error) {
 			own := config.Copy()
@@ -44,8 +53,7 @@ func NewSessions(url string, dial pgconn.DialFunc) (Sessions, error) {
 			return c.Close(ctx)
 		},
 		MaxConns: maxSessions,
-	})
-	return Sessions{p}, err
+	}, nil
 }
 
 // first is a dial function that gives c to the session, and whatever else the
