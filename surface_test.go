@@ -23,7 +23,7 @@ var namesMost = map[string]int{
 	"health/deathwatch": 9,
 	"health/heartbeat":  2,
 	"health/healthtest": 3,
-	"pool":              29,
+	"pool":              30,
 	"otel":              12,
 }
 

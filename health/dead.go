@@ -20,7 +20,7 @@ import (
 // (syscall.ETIMEDOUT, on Windows too) and [errors.As] (**net.OpError).
 type DeadError struct {
 	Cause    Cause
-	Op       string        // what met the death: "read", "write", "check", "watch", "heartbeat", "close"
+	Op       string        // what met the death: "read", "write", "check", "watch", "heartbeat", "monitor", "close"
 	Silence  time.Duration // how long nothing had come from the peer; 0 where the kernel does not tell
 	Detected time.Time     // when the death was noticed here
 

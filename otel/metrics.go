@@ -67,7 +67,7 @@ func newInstruments(meter metric.Meter, db bool) (*instruments, error) {
 		suspects:           m.counter("hale.suspects", "{suspicion}", "Times that a peer left something unanswered."),
 		recoveries:         m.counter("hale.recoveries", "{recovery}", "Times that a suspect peer answered after all."),
 		reconnectAttempts:  m.counter("hale.reconnect.attempts", "{attempt}", "Attempts to reconnect."),
-		heartbeats:         m.counter("hale.heartbeats", "{heartbeat}", "Checks of idle connections."),
+		heartbeats:         m.counter("hale.heartbeats", "{heartbeat}", "Checks of idle connections and of monitors."),
 		connections:        m.gauge("hale.connection.count", "{connection}", "Connections in the pool by their state."),
 		limit:              m.gauge("hale.connection.limit", "{connection}", "The most connections that the pool may have."),
 		pendingAcquires:    m.gauge("hale.connection.pending_acquires", "{acquire}", "Callers that wait for a connection."),

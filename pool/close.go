@@ -26,15 +26,20 @@ func (p *Pool[T]) close(s *slot[T], place bool) {
 			p.freePlace(s)
 			place = false
 		}
-		closed := run(func() { p.closeGently(s, dead) })
-		if !await(closed, p.config.CloseTimeout, p.hurried) {
-			p.abort(s.conn)
-			await(closed, abortedAfter, nil)
-		}
+		p.closeInTime(s, dead)
 		if place {
 			p.freePlace(s)
 		}
 	})
+}
+
+// closeInTime is closeGently, and an abort if that takes its time.
+func (p *Pool[T]) closeInTime(s *slot[T], dead bool) {
+	closed := run(func() { p.closeGently(s, dead) })
+	if !await(closed, p.config.CloseTimeout, p.hurried) {
+		p.abort(s.conn)
+		await(closed, abortedAfter, nil)
+	}
 }
 
 // closeWhereItIs closes what has died, unless somebody has it who will.

@@ -63,7 +63,7 @@ type Config[T any] struct {
 	// works, as by a ping. Nil asks the kernel at the other end, by the
 	// connection's method Ping, which a hale.Conn has and which works on Linux;
 	// where there is none, only what this kernel knows counts. ctx ends after
-	// CheckTimeout, and calls on the connection fail from then on; afterwards
+	// CheckTimeout (for Config.Monitor see there), and calls on the connection fail from then on; afterwards
 	// it has no deadline. ctx has no Deadline to be copied into the connection:
 	// that would pass while this process stands still (stopped, paused with its
 	// machine, without a processor) and the reply lies unread, and so would one
@@ -150,6 +150,8 @@ type Config[T any] struct {
 	CloseTimeout time.Duration
 	CheckAfter   time.Duration // idle time after which Acquire calls Check first (see there for nil); it waits for Check at most half of the time left in its ctx; 0 is never
 	Heartbeat    time.Duration // how often to call Check on an idle connection, give or take a tenth; at most 64 at a time; 0 is never
+	// Monitor finds a server that hangs while connections are in use; zero is off.
+	Monitor Monitor
 
 	// Backoff makes the pauses between attempts to reconnect, and before the
 	// pool replaces a connection that died young (see StableAfter); it is called
@@ -199,6 +201,7 @@ func (c Config[T]) withDefaults() (Config[T], error) {
 	c.CheckTimeout = cmp.Or(c.CheckTimeout, defaultCheckTimeout)
 	c.CloseTimeout = cmp.Or(c.CloseTimeout, defaultCloseTimeout)
 	c.StableAfter = cmp.Or(c.StableAfter, defaultStableAfter)
+	c.Monitor.Failures = cmp.Or(c.Monitor.Failures, defaultMonitorFailures)
 	c.LifetimeJitter = max(0, cmp.Or(c.LifetimeJitter, defaultLifetimeJitter))
 	if c.Backoff == nil {
 		c.Backoff = defaultBackoff
@@ -267,5 +270,5 @@ func (c Config[T]) contradiction() error {
 	case c.Heartbeat > 0 && c.Check == nil:
 		return configError("Heartbeat", c.Heartbeat, "set, but Check is nil")
 	}
-	return nil
+	return c.Monitor.validate(c.Check != nil)
 }

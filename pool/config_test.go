@@ -37,6 +37,9 @@ func TestAConfigThatContradictsItselfIsAnErrorThatNamesFieldAndValue(t *testing.
 		"CheckAfter -1s":                                        func(c C) { c.CheckAfter = -time.Second },
 		"CheckTimeout -1s":                                      func(c C) { c.CheckTimeout = -time.Second },
 		"Heartbeat -1s":                                         func(c C) { c.Heartbeat = -time.Second },
+		"Monitor.After -1s":                                     func(c C) { c.Monitor.After = -time.Second },
+		"Monitor.Failures -1":                                   func(c C) { c.Monitor.Failures = -1 },
+		"Monitor.After 1s: set, but Check is nil":               func(c C) { c.Monitor.After = time.Second },
 		"StableAfter -1s":                                       func(c C) { c.StableAfter = -time.Second },
 		"ResolveEvery -1s":                                      func(c C) { c.ResolveEvery = -time.Second },
 		"ResolveEvery 1s: set, but Resolve is nil":              func(c C) { c.ResolveEvery = time.Second },
@@ -68,7 +71,7 @@ func TestZeroIsTheDocumentedDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.MaxDials != 4 || c.DialTimeout != 10*time.Second || c.CheckTimeout != time.Second ||
-		c.StableAfter != 10*time.Second || c.LifetimeJitter != 0.1 || c.Backoff == nil {
+		c.StableAfter != 10*time.Second || c.LifetimeJitter != 0.1 || c.Monitor.Failures != 2 || c.Backoff == nil {
 		t.Errorf("%+v", c)
 	}
 	c.LifetimeJitter = -1

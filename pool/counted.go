@@ -3,15 +3,19 @@ package pool
 import (
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 
+	"example.com/hale/health"
 	"example.com/hale/internal/netconn"
 )
 
 // countedConn counts for a connection that does not count by itself.
 type countedConn struct {
 	net.Conn
-	meter netconn.Meter
+	meter    netconn.Meter
+	received atomic.Uint64
+	death    atomic.Pointer[health.DeadError] // by Abort
 }
 
 // counted returns conn if it counts what is done on it, or conn in something
@@ -31,20 +35,35 @@ func meterOf(conn net.Conn) *netconn.Meter {
 
 func (c *countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err != nil {
-		c.meter.Fault()
+	if n > 0 {
+		c.received.Add(uint64(n))
 	}
-	return n, err
+	return n, c.failed(err)
 }
 
 func (c *countedConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.meter.Wrote(int64(n))
-	if err != nil {
-		c.meter.Fault()
-	}
-	return n, err
+	return n, c.failed(err)
 }
+
+// failed counts an error, and says what the connection has died of, if it was aborted.
+func (c *countedConn) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	c.meter.Fault()
+	if dead := c.death.Load(); dead != nil {
+		return dead
+	}
+	return err
+}
+
+// Received returns how many bytes were read.
+func (c *countedConn) Received() uint64 { return c.received.Load() }
+
+// Abort has calls fail with why, once they fail.
+func (c *countedConn) Abort(why *health.DeadError) { c.death.CompareAndSwap(nil, why) }
 
 func (c *countedConn) NetConn() net.Conn     { return c.Conn }
 func (c *countedConn) Meter() *netconn.Meter { return &c.meter }

@@ -163,8 +163,8 @@ func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (opened[T], erro
 	}, func(late opened[T]) { p.closeValue(late.value) })
 }
 
-// fill makes s a slot of conn and has its death told.
-func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
+// equip makes s a slot of conn.
+func (p *Pool[T]) equip(s *slot[T], conn net.Conn) {
 	s.opened = time.Now()
 	s.vital, _ = netconn.Find[vital](conn)
 	s.meter = meterOf(conn)
@@ -177,6 +177,11 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.begin()
 	s.remote = conn.RemoteAddr().String()
 	s.conn, s.lastUsed = conn, s.opened
+}
+
+// fill makes s a slot of conn that is the pool's, and has its death told.
+func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
+	p.equip(s, conn)
 	p.dialledTo(s.remote)
 	p.startHeartbeat(s)
 	s.light = s.vital != nil && p.config.AfterRelease == nil

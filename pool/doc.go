@@ -18,6 +18,8 @@
 //     result or for a connection that comes free;
 //   - connections to an address that the endpoint's name has no longer are closed
 //     once nobody uses them, with Config.Resolve;
+//   - a server that hangs while connections are in use is found by a [Monitor], if
+//     the Config asks for one;
 //   - a request is sent again only if not a byte of the first attempt can have
 //     left, or if the caller says that it is idempotent.
 //

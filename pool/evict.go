@@ -34,6 +34,11 @@ func (p *Pool[T]) evict(s *slot[T], reason Reason, dead *health.DeadError) {
 // not unfit before; then the Observer is to be told by tell, which may
 // panic: what else there is to do is deferred.
 func (p *Pool[T]) markUnfit(s *slot[T], reason Reason, dead *health.DeadError) (tell func(), first bool) {
+	return p.markUnfitBy(s, reason, dead, func() bool { s.mark(unfit); return true })
+}
+
+// markUnfitBy is markUnfit by mark, which may find that it has come too late.
+func (p *Pool[T]) markUnfitBy(s *slot[T], reason Reason, dead *health.DeadError, mark func() bool) (tell func(), first bool) {
 	if dead != nil && dead.Cause == health.LocalClosed {
 		reason, dead = ReasonClosed, nil // by the T itself, which is no death
 	}
@@ -41,7 +46,7 @@ func (p *Pool[T]) markUnfit(s *slot[T], reason Reason, dead *health.DeadError) (
 	if dead != nil && dead.Cause.Silent() && !s.marked(unfit) {
 		heard = p.lastHeard(s.remote, dead)
 	}
-	if !s.setUnfit(reason, dead) {
+	if !s.setUnfit(reason, dead, mark) {
 		return func() {}, false
 	}
 	info := EvictInfo{Reason: reason, Err: dead, Conn: s.conn, Age: s.age()}

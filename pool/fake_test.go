@@ -53,6 +53,7 @@ type fakeConn struct {
 	hangs   atomic.Bool // does not answer checks
 	sick    atomic.Bool // fails them
 	meter   netconn.Meter
+	got     atomic.Uint64 // bytes from the server
 	closed  atomic.Bool
 	out     atomic.Bool // counted as open no more
 }
@@ -252,8 +253,12 @@ func (c *fakeConn) Watch(f func(*health.DeadError)) (stop func()) {
 
 func (c *fakeConn) Meter() *netconn.Meter { return &c.meter }
 
+func (c *fakeConn) Received() uint64             { return c.got.Load() }
+func (c *fakeConn) Abort(dead *health.DeadError) { c.die(dead) }
+
 func (c *fakeConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.got.Add(uint64(n))
 	return n, c.failed(err)
 }
 

@@ -70,7 +70,11 @@ func (i HeartbeatInfo) line() logline.Line {
 	if i.Err != nil {
 		outcome = "failed"
 	}
-	return logline.Line{}.Text("hale.heartbeat.outcome", outcome).Duration("duration", i.Duration).Error("error.message", i.Err)
+	line := logline.Line{}.Text("hale.heartbeat.outcome", outcome)
+	if i.Monitor {
+		line = line.Flag("monitor", true)
+	}
+	return line.Duration("duration", i.Duration).Error("error.message", i.Err)
 }
 
 func (i HeartbeatInfo) String() string       { return i.line().String() }

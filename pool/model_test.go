@@ -153,7 +153,7 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 		}
 		return conn, err
 	}
-	c.Open = func(_ context.Context, c net.Conn) (*fakeConn, error) { return c.(*fakeConn), nil }
+	c.Open = openHeard
 	c.MinConns = choose(r, 0, 0, r.IntN(c.MaxConns+1))
 	c.MinIdleConns = choose(r, 0, 0, r.IntN(c.MaxConns+1))
 	c.MaxDials = choose(r, 0, 1, 2)
@@ -167,6 +167,8 @@ func (m *model) randomConfig(r *rand.Rand) Config[*fakeConn] {
 		c.CheckAfter = choose(r, 0, time.Nanosecond, 50*time.Millisecond)
 		c.Heartbeat = choose(r, 0, 40*time.Millisecond)
 		c.CheckTimeout = choose(r, 0, 20*time.Millisecond)
+		c.Monitor.After = choose(r, 0, time.Millisecond, 15*time.Millisecond)
+		c.Monitor.Failures = choose(r, 0, 1, 3)
 	}
 	if r.IntN(2) == 0 {
 		c.Reset = m.alone(m.e.wipe)
@@ -517,9 +519,17 @@ func (m *model) mustServe() {
 	if st.Down || st.Waiting != 0 || st.InUse != 0 || st.Quarantined != 0 || m.kept(st) < m.config.MinConns || st.Conns > m.maxConns || st.MaxConns != m.maxConns {
 		m.t.Errorf("with all well: %+v", st)
 	}
-	if _, open, _ := m.e.counts(); m.config.Close == nil && open != st.Conns {
+	if _, open, _ := m.e.counts(); m.config.Close == nil && open != st.Conns && open != st.Conns+m.monitors() {
 		m.t.Errorf("%d open, %+v", open, st)
 	}
+}
+
+// monitors is how many connections there are at most besides those of the pool.
+func (m *model) monitors() int {
+	if m.config.Monitor.After > 0 {
+		return 1
+	}
+	return 0
 }
 
 // kept is how many connections the pool has, those included that a slow Close is
@@ -545,14 +555,14 @@ func (m *model) mustEnd(r *rand.Rand) {
 	if m.e.unclosed != 0 || m.e.open != 0 {
 		m.t.Errorf("%d are left open", m.e.unclosed)
 	}
-	if m.e.mostOpen > m.most {
+	if m.e.mostOpen > m.most+m.monitors() {
 		m.t.Errorf("%d were open of %d", m.e.mostOpen, m.most)
 	}
 	maxDials := m.config.MaxDials
 	if maxDials == 0 {
 		maxDials = defaultMaxDials
 	}
-	if m.e.mostDial > maxDials {
+	if m.e.mostDial > maxDials+m.monitors() {
 		m.t.Errorf("%d dials of %d at a time", m.e.mostDial, maxDials)
 	}
 	if m.config.Observer == nil {

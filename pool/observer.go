@@ -46,8 +46,8 @@ type Observer struct {
 	Refill func(RefillInfo)
 	// Leak is called once for a connection that is held for LeakAfter.
 	Leak func(LeakInfo)
-	// Heartbeat is called after each Check of Config.Heartbeat that was not cut
-	// short by the end of the pool.
+	// Heartbeat is called after each Check of Config.Heartbeat or Config.Monitor
+	// that was not cut short by the end of the pool.
 	Heartbeat func(HeartbeatInfo)
 	// Resolved is called after each call of Config.Resolve that was not cut short
 	// by the end of the pool.
@@ -143,10 +143,11 @@ type LeakInfo struct {
 	Stack string // of the Acquire
 }
 
-// HeartbeatInfo is a Check of an idle connection.
+// HeartbeatInfo is a Check of an idle connection, or of the monitor's.
 type HeartbeatInfo struct {
 	Duration time.Duration
 	Err      error
+	Monitor  bool // it is that of Config.Monitor
 }
 
 // noHooks stands for a nil Observer.

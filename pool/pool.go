@@ -15,7 +15,8 @@ import (
 //
 // Its parts have one job each, and a lock if they need one. A connection's way
 // through them: dialer allows the dial, conns lists the slot, idle stores it,
-// queue has those who wait for it, and evict is its way out.
+// queue has those who wait for it, and evict is its way out. What is in use is the
+// monitor's to judge.
 type Pool[T any] struct {
 	config      Config[T]
 	idle        idle[T]           // what nobody uses
@@ -25,6 +26,7 @@ type Pool[T any] struct {
 	maintenance maintenance[T]    // what is to be done in time, or again
 	prober      *heartbeat.Prober // nil without heartbeats
 	addresses   *addresses        // that the endpoint's name has; nil without Resolve
+	monitor     *monitor[T]       // nil without a Monitor
 	stats       stats
 
 	epoch    atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
@@ -90,6 +92,7 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 		p.addresses = newAddresses(config.ResolveEvery)
 		p.wg.Go(p.resolveNames)
 	}
+	p.startMonitor()
 	p.wg.Go(p.maintenance.run)
 	p.maintenance.wake()
 	return p, nil

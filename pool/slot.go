@@ -187,13 +187,16 @@ func (s *slot[T]) why() (Reason, *health.DeadError) {
 }
 
 // setUnfit notes why the slot must not be handed out again, once.
-func (s *slot[T]) setUnfit(reason Reason, dead *health.DeadError) (first bool) {
+// mark marks it, or reports that it does not.
+func (s *slot[T]) setUnfit(reason Reason, dead *health.DeadError, mark func() bool) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.marked(unfit) {
 		return false
 	}
 	s.reason, s.death = reason, dead
-	s.mark(unfit)
-	return true
+	if first = mark(); !first {
+		s.reason, s.death = "", nil
+	}
+	return first
 }

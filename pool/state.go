@@ -20,6 +20,7 @@ import "sync/atomic"
 //	inUse, unmarked    release: Release                              free, the next use
 //	inUse              reclaim: Close, or a Release that must look  taken, the next use
 //	inUse              interrupt: Interrupt                          interrupted
+//	inUse              condemn: the monitor                          interrupted, unfit
 //	inUse              hijack: Hijack                                hijacked
 //	inUse              abort: Shutdown                               closing, the next use
 //	interrupted        reclaim                                       taken, the next use
@@ -58,6 +59,7 @@ const (
 	release
 	reclaim
 	interrupt
+	condemn
 	hijack
 	abort
 	leave
@@ -69,9 +71,9 @@ const (
 // transition is what an event does.
 type transition struct {
 	from     state // a set of them, as bits
-	to       state
-	ends     bool // the use; the next one begins
-	unmarked bool // only what has no mark
+	to       state // with a mark, if it gets one
+	ends     bool  // the use; the next one begins
+	unmarked bool  // only what has no mark
 }
 
 var transitions = [events]transition{
@@ -85,6 +87,7 @@ var transitions = [events]transition{
 	release:     {from: 1 << inUse, to: free, ends: true, unmarked: true},
 	reclaim:     {from: 1<<inUse | 1<<interrupted, to: taken, ends: true},
 	interrupt:   {from: 1 << inUse, to: interrupted},
+	condemn:     {from: 1 << inUse, to: interrupted | state(unfit)},
 	hijack:      {from: 1<<inUse | 1<<interrupted, to: hijacked},
 	abort:       {from: 1<<inUse | 1<<interrupted, to: closing, ends: true},
 	leave:       {from: 1 << free, to: leaving},

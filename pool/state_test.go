@@ -17,7 +17,7 @@ var (
 	}
 	eventNames = [events]string{
 		take: "take", claim: "claim", park: "park", unpark: "unpark", quarantine: "quarantine", readmit: "readmit",
-		put: "put", release: "release", reclaim: "reclaim", interrupt: "interrupt", hijack: "hijack", abort: "abort",
+		put: "put", release: "release", reclaim: "reclaim", interrupt: "interrupt", condemn: "condemn", hijack: "hijack", abort: "abort",
 		leave: "leave", leaveParked: "leaveParked", remove: "remove",
 	}
 )
@@ -31,7 +31,7 @@ func documented(t *testing.T) map[[2]string]string {
 		t.Fatal(err)
 	}
 	table := make(map[[2]string]string)
-	row := regexp.MustCompile(`(?m)^//\t(\w+(?:, unmarked)?)  +(\w+)(?::.*?)?  +(\w+(?:, the next use)?)$`)
+	row := regexp.MustCompile(`(?m)^//\t(\w+(?:, unmarked)?)  +(\w+)(?::.*?)?  +(\w+(?:, the next use|, unfit)?)$`)
 	for _, m := range row.FindAllStringSubmatch(string(source), -1) {
 		if m[1] != "from" {
 			table[[2]string{m[1], m[2]}] = m[3]
@@ -80,13 +80,17 @@ func mustMove(t *testing.T, from state, e event, mark word, want string) {
 	now, ok := s.do(e, use)
 	ends := strings.HasSuffix(want, ", the next use")
 	want = strings.TrimSuffix(want, ", the next use")
+	marked := mark
+	if to, yes := strings.CutSuffix(want, ", unfit"); yes {
+		want, marked = to, mark|unfit
+	}
 	w := s.load()
 	switch {
 	case ok != (want != ""):
 		t.Errorf("%s, marks %b: %s fits: %v", stateNames[from], mark, eventNames[e], ok)
 	case !ok && w != at().load():
 		t.Errorf("%s: %s has changed it", stateNames[from], eventNames[e])
-	case ok && (stateNames[w.state()] != want || w&marks != mark || w.use() != now || (now != use) != ends):
+	case ok && (stateNames[w.state()] != want || w&marks != marked || w.use() != now || (now != use) != ends):
 		t.Errorf("%s: %s makes it %s, use %d, marks %b", stateNames[from], eventNames[e], stateNames[w.state()], w.use(), w&marks)
 	}
 	if s = at(); ok {

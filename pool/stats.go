@@ -35,6 +35,7 @@ type Stats struct {
 	Invalidations uint64        // how often Invalidate was called
 	Down          bool          // an outage runs, and neither a dial nor a reply has reached the endpoint since it began
 	Full          bool          // the endpoint serves, but its last dial failed: no more connections than these
+	Unmonitored   bool          // Config.Monitor cannot judge what is in use: it has no connection of its own
 }
 
 // stats is what is counted.
@@ -109,6 +110,7 @@ func (p *Pool[T]) Stats() Stats {
 	st := p.stats.snapshot()
 	st.Acquires, st.Waiting = p.acquires.sum(), int(p.waiting.Load())
 	st.Invalidations = p.epoch.Load() &^ shut
+	st.Unmonitored = p.monitor.isBlind()
 	p.dialer.count(&st)
 	p.conns.count(&st)
 	return st

@@ -26,12 +26,20 @@ const (
 // what SET has changed stays, and a transaction that was left open is rolled back
 // before anybody else gets it.
 func NewSessions(url string, dial pgconn.DialFunc) (*pool.Pool[*pgconn.PgConn], error) {
-	config, err := pgconn.ParseConfig(url)
+	config, err := sessionsConfig(url, dial)
 	if err != nil {
 		return nil, err
 	}
+	return pool.New(config)
+}
+
+func sessionsConfig(url string, dial pgconn.DialFunc) (c pool.Config[*pgconn.PgConn], err error) {
+	config, err := pgconn.ParseConfig(url)
+	if err != nil {
+		return c, err
+	}
 	config.DialFunc = dial // for cancel requests, too
-	return pool.New(pool.Config[*pgconn.PgConn]{
+	return pool.Config[*pgconn.PgConn]{
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			pg, err := pgconn.ConnectConfig(ctx, config)
 			if err != nil {
@@ -45,7 +53,7 @@ func NewSessions(url string, dial pgconn.DialFunc) (*pool.Pool[*pgconn.PgConn], 
 		Reset:        rollBack, // if AfterRelease says no
 		Close:        leave,
 		MaxConns:     maxSessions,
-	})
+	}, nil
 }
 
 // idle is the transaction status of a session outside of a transaction.

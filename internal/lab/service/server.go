@@ -51,6 +51,10 @@ func newServer(name, addr string, pid int, stop func() error) (*Server, error) {
 	return &Server{Name: name, Addr: addr, port: tcp.Port, pid: pid, stop: stop}, nil
 }
 
+func (s *Server) unsupported() error {
+	return fmt.Errorf("service: %s: %w", s.Name, errors.ErrUnsupported)
+}
+
 // Close ends the server and removes its files. Later calls return what the
 // first returned.
 func (s *Server) Close() error {

@@ -2,11 +2,6 @@
 
 package service
 
-import (
-	"errors"
-	"fmt"
-)
-
 // Vanish needs Linux.
 func (s *Server) Vanish() error { return s.unsupported() }
 
@@ -16,6 +11,8 @@ func (s *Server) Replace() error { return s.unsupported() }
 // Return needs Linux.
 func (s *Server) Return() error { return s.unsupported() }
 
-func (s *Server) unsupported() error {
-	return fmt.Errorf("service: %s cannot vanish: %w", s.Name, errors.ErrUnsupported)
-}
+// Halt needs Linux.
+func (s *Server) Halt() error { return s.unsupported() }
+
+// Resume needs Linux.
+func (s *Server) Resume() error { return s.unsupported() }

@@ -1,0 +1,471 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"example.com/hale/health"
+	"example.com/hale/internal/awake"
+	"example.com/hale/internal/netconn"
+)
+
+// A Monitor finds the server that hangs under load: a program that is stopped or
+// stuck, behind a kernel that goes on acknowledging. Keepalive does not see it,
+// and heartbeats see idle connections only. The zero Monitor is off.
+//
+// When a connection has been in use for After without receiving a byte, the pool
+// asks Config.Check on a connection of the monitor's own. A reply shows that the
+// server serves: what is silent runs a slow query, and is let be. If there is
+// none, those that are in use since before the asking, and have not received a
+// byte since either, are ended under their callers' hands, as dead by
+// [health.HeartbeatFailed]: calls on a *hale.Conn, or on what Open was given,
+// return that *[health.DeadError]. A server that stops is noticed within
+//
+//	After, and a quarter of it but at most a second, + Failures × CheckTimeout
+//
+// if a connection stays in use for as long, and a Check returns at the end of
+// its ctx. So callers have to wait longer than that.
+//
+// How a connection received anything is what the kernel says, and where that
+// does not tell (on systems other than Linux and Android, and of Multipath TCP)
+// what the connection says by a method Received() uint64, the bytes that it has
+// read, once there are any; what the pool wraps to count its errors has it. A
+// connection that cannot tell is not judged: there a *hale.Conn is one.
+//
+// The monitor's connection is made by Dial and Open when something is in use,
+// before there is any doubt: on a server that hangs nothing can be opened. It is
+// kept, and no caller gets it. It is none of MaxConns and of what Stats and the
+// Observer count, but for its Checks, which Observer.Heartbeat is told of: the
+// server has to have room for one more. When it is lost, or cannot be had,
+// another one is dialled after growing pauses, up to 15 s, and only while the
+// endpoint is up; until then nothing is judged (Stats.Unmonitored). Invalidate
+// has it replaced, and so has MaxConnLifetime.
+//
+// Only connections to the address that it leads to are judged. Behind a balancer
+// that may be another server than the one in doubt: use it there only if the
+// balancer sends all connections of a pool to one.
+type Monitor struct {
+	// After is how long a connection may be in use without receiving a byte
+	// before the server is asked; then again every After. Zero is off; negative
+	// is an error. It needs Check, and costs two system calls for each
+	// connection in use, every quarter of After but at most once a second.
+	After time.Duration
+	// Failures is how many askings in a row have to fail. Zero is 2; negative is
+	// an error. An asking has failed when CheckTimeout has passed without a
+	// reply, and the next begins with the same Check still waiting: its ctx ends
+	// after Failures × CheckTimeout, and a late reply counts. One whose Check
+	// returned an error sooner ends with CheckTimeout as well, and Check is
+	// called anew. It has not failed if the server has sent anything meanwhile,
+	// if the server's kernel does not answer either (that is what the watch of a
+	// *hale.Conn judges), if the connection died, or if Check panicked: none of
+	// that shows a hang, and neither does a Dial or an Open that fails. So Check
+	// must have no time limit of its own.
+	Failures int
+}
+
+const defaultMonitorFailures = 2
+
+func (m Monitor) validate(hasCheck bool) error {
+	switch {
+	case m.After < 0:
+		return configError("Monitor.After", m.After, "must not be negative")
+	case m.Failures < 0:
+		return configError("Monitor.Failures", m.Failures, "must not be negative")
+	case m.After > 0 && !hasCheck:
+		return configError("Monitor.After", m.After, "set, but Check is nil")
+	}
+	return nil
+}
+
+// monitor is what a Monitor asks for. But for blind, all is its goroutine's.
+type monitor[T any] struct {
+	pool  *Pool[T]
+	blind atomic.Bool // something is in use, and it has no connection
+
+	slot     *slot[T]      // its connection, or nil
+	parted   chan struct{} // closed when the one before is; nil if there was none
+	pauses   backoff.BackOff
+	dialAt   time.Time              // it dials no sooner
+	seen     map[*slot[T]]listening // what is in use, and can be judged
+	heard    time.Time              // when the server was, on any connection; zero if never
+	answered time.Time              // when it answered the monitor
+	doubt    doubt[T]
+}
+
+// listening is what was seen of a connection in use.
+type listening struct {
+	use   uint64
+	bytes uint64    // received
+	since time.Time // when it received the last of them, or the use was seen first
+}
+
+// doubt is what askings have shown that failed in a row.
+type doubt[T any] struct {
+	failures int
+	began    time.Time
+	heard    time.Time              // when the server was, before that
+	first    map[*slot[T]]listening // what was in use then
+	missed   time.Duration          // that this process stood still since
+	err      error                  // what they failed with
+}
+
+// startMonitor starts the monitor, if the Config asks for one.
+func (p *Pool[T]) startMonitor() {
+	if p.config.Monitor.After == 0 {
+		return
+	}
+	p.monitor = &monitor[T]{pool: p, pauses: defaultBackoff()}
+	p.wg.Go(p.monitor.run)
+}
+
+// isBlind is whether there is a monitor that cannot tell.
+func (m *monitor[T]) isBlind() bool { return m != nil && m.blind.Load() }
+
+// every is the time between two looks.
+func (m *monitor[T]) every() time.Duration {
+	return max(roundLeast, min(m.pool.config.Monitor.After/4, roundEvery))
+}
+
+func (m *monitor[T]) run() {
+	defer m.part(false)
+	timer := time.NewTimer(m.every())
+	defer timer.Stop()
+	for {
+		select {
+		case <-m.pool.life.Done():
+			return
+		case <-timer.C:
+		}
+		timer.Reset(m.round())
+	}
+}
+
+// round looks at what is in use, and asks if that is due. It returns when the
+// next round is.
+func (m *monitor[T]) round() (next time.Duration) {
+	m.replace()
+	m.listen()
+	if m.slot == nil && len(m.seen) > 0 && m.open() {
+		m.listen() // that has taken its time
+	}
+	m.blind.Store(m.slot == nil && len(m.seen) > 0)
+	if m.slot == nil {
+		return m.every()
+	}
+	if wait := m.due(); wait > 0 {
+		return min(wait, m.every())
+	}
+	m.ask()
+	if m.doubt.failures > 0 {
+		return 0
+	}
+	return roundLeast
+}
+
+// listen looks at what is in use.
+func (m *monitor[T]) listen() {
+	seen := make(map[*slot[T]]listening)
+	for _, s := range m.pool.conns.held() {
+		w := s.load()
+		bytes, last, known := s.received()
+		if !known || w.state() != inUse || w&unfit != 0 {
+			continue
+		}
+		now := listening{use: w.use(), bytes: bytes, since: time.Now()}
+		was, before := m.seen[s]
+		switch {
+		case !before:
+			m.hear(s.opened)
+		case was.bytes != bytes:
+			m.hear(last)
+		case was.use == now.use:
+			now.since = was.since
+		}
+		seen[s] = now
+	}
+	m.seen = seen
+}
+
+// hear takes note of a sign of life of the server.
+func (m *monitor[T]) hear(at time.Time) {
+	if at.After(m.heard) {
+		m.heard = at
+	}
+}
+
+// received is how many bytes the connection has received, and when the last, as
+// far as is known now.
+func (s *slot[T]) received() (bytes uint64, last time.Time, known bool) {
+	if s.info != nil {
+		info, err := s.info()
+		counts := info.BytesReceived > 0 || info.BytesAcked > 0 // not before Linux 4.1
+		return info.BytesReceived, time.Now().Add(-info.SinceReceived), err == nil && counts
+	}
+	c, ok := netconn.Find[interface{ Received() uint64 }](s.conn)
+	if !ok {
+		return 0, last, false
+	}
+	bytes = c.Received()
+	return bytes, time.Now(), bytes > 0 // or what is there reads past the counter
+}
+
+// concerns reports whether what the monitor's connection shows is true of s.
+func (m *monitor[T]) concerns(s *slot[T]) bool {
+	return s.epoch == m.slot.epoch && s.remote == m.slot.remote
+}
+
+// due is how long it takes until the server is to be asked.
+func (m *monitor[T]) due() time.Duration {
+	if m.doubt.failures > 0 && m.hasSilent() {
+		return 0
+	}
+	m.doubt = doubt[T]{}
+	after := m.pool.config.Monitor.After
+	wait := after
+	for s, l := range m.seen {
+		if m.concerns(s) {
+			wait = min(wait, after-min(time.Since(l.since), time.Since(m.answered)))
+		}
+	}
+	return wait
+}
+
+// hasSilent reports whether anything has received nothing since the doubt began.
+func (m *monitor[T]) hasSilent() bool {
+	for s, was := range m.doubt.first {
+		if m.concerns(s) && m.seen[s].use == was.use && m.seen[s].bytes == was.bytes {
+			return true
+		}
+	}
+	return false
+}
+
+// ask calls Check on the monitor's connection, for as long as the askings take
+// that may fail yet.
+func (m *monitor[T]) ask() {
+	p, s := m.pool, m.slot
+	if m.doubt.failures == 0 {
+		m.doubt = doubt[T]{began: time.Now(), heard: m.heard, first: m.seen}
+	}
+	const longest = 1 << 62 // of what awake takes
+	timeout, left := p.config.CheckTimeout, p.config.Monitor.Failures-m.doubt.failures
+	limit := time.Duration(longest)
+	if timeout < limit/time.Duration(left) {
+		limit = timeout * time.Duration(left)
+	}
+	ctx, cancel := awake.WithTimeout(p.life, limit)
+	defer cancel()
+	look := s.lookAfter(p.life, limit-limit/16) // later Check may close the connection
+	before, _, _ := s.received()
+	start := time.Now()
+	s.used.Store(true)
+	_, err := within(ctx, s.conn, "Check", func() (struct{}, error) { return struct{}{}, p.config.Check(ctx, s.value) }, nil)
+	reached := look()
+	if p.life.Err() != nil {
+		return
+	}
+	m.doubt.missed += awake.Missed(ctx)
+	p.config.Observer.heartbeat(HeartbeatInfo{Duration: time.Since(start), Err: err, Monitor: true})
+	bytes, _, _ := s.received()
+	switch {
+	case err == nil || ctx.Err() == nil && bytes > before: // it may have said no
+		m.answer()
+	case m.isNoSign(err) || !reached:
+		m.part(true)
+	default:
+		m.fail(err, waited(ctx, start), ctx.Err() != nil)
+	}
+}
+
+// lookAfter has somebody look at a connection that waits for a reply, when so much
+// time has passed, unless end is called before. end reports whether the kernel at
+// the other end had answered, as far as was seen: if it had not, that is for the
+// connection's own watch to judge.
+func (s *slot[T]) lookAfter(life context.Context, after time.Duration) (end func() (reached bool)) {
+	var not atomic.Bool
+	soon, cancel := awake.WithTimeout(life, after)
+	stop := context.AfterFunc(soon, func() {
+		info, waits := s.unanswered()
+		not.Store(waits || info.Unacked > 0 || s.suspect())
+	})
+	return func() bool {
+		stop()
+		cancel()
+		return !not.Load()
+	}
+}
+
+// answer takes note of a reply.
+func (m *monitor[T]) answer() {
+	m.slot.prove()
+	m.answered, m.doubt = time.Now(), doubt[T]{}
+	m.hear(m.answered)
+	m.pauses.Reset()
+	m.dialAt = time.Time{}
+}
+
+// isNoSign reports whether what Check failed with shows nothing of the server.
+func (m *monitor[T]) isNoSign(err error) bool {
+	if _, panicked := errors.AsType[*PanicError](err); panicked {
+		return true
+	}
+	dead := lookAt(m.slot)
+	if dead == nil {
+		dead, _ = errors.AsType[*health.DeadError](err)
+	}
+	return dead != nil && dead.Cause != health.LocalClosed // a T may close itself upon an error
+}
+
+// fail takes note of a Check that failed after so long: of all askings that there
+// may be if it timed out, and else of those that have begun, whose time is waited
+// for.
+func (m *monitor[T]) fail(err error, after time.Duration, timedOut bool) {
+	timeout, most := m.pool.config.CheckTimeout, m.pool.config.Monitor.Failures
+	d := &m.doubt
+	n := min(int(after/timeout)+1, most-d.failures)
+	if timedOut {
+		n = most - d.failures
+		d.err = fmt.Errorf("pool: no reply to the monitor's Check in %v", after) // the caller's ctx has not ended
+	} else {
+		d.err = fmt.Errorf("pool: the monitor's Check: %w", err)
+		d.missed += m.pause(time.Duration(n)*timeout - after)
+	}
+	d.failures += n
+	if d.failures >= most && m.pool.life.Err() == nil {
+		m.judge()
+	}
+}
+
+// pause waits for so long, of time that this process is awake, or until the pool
+// is closed. It returns for how long it was not awake.
+func (m *monitor[T]) pause(d time.Duration) (missed time.Duration) {
+	ctx, cancel := awake.WithTimeout(m.pool.life, d)
+	defer cancel()
+	<-ctx.Done()
+	return awake.Missed(ctx)
+}
+
+// judge ends what has received nothing since the doubt began, and lets go of a
+// connection that has done its work.
+func (m *monitor[T]) judge() {
+	d := m.doubt
+	m.doubt = doubt[T]{}
+	for s, was := range d.first {
+		bytes, _, known := s.received()
+		if known && bytes == was.bytes && m.concerns(s) {
+			m.pool.condemn(s, was.use, d.death(s))
+		}
+	}
+	m.part(true)
+}
+
+// death is what a connection has died of.
+func (d *doubt[T]) death(s *slot[T]) *health.DeadError {
+	since := d.heard
+	if since.IsZero() {
+		since = d.began
+	}
+	dead := &health.DeadError{
+		Cause: health.HeartbeatFailed, Op: "monitor", Silence: max(0, time.Since(since)-d.missed),
+		Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: d.err,
+	}
+	if s.info != nil {
+		dead.Info, _ = s.info()
+	}
+	return dead
+}
+
+// open makes the monitor's connection, if it may.
+func (m *monitor[T]) open() (opened bool) {
+	p := m.pool
+	if !due(m.dialAt) || !m.hasParted() || !p.dialer.isUp() {
+		return false
+	}
+	s := new(slot[T])
+	conn, _, err := p.connect(p.life, s)
+	m.dialAt = time.Now().Add(m.pauses.NextBackOff())
+	if err != nil {
+		return false
+	}
+	p.equip(s, conn)
+	p.limitLife(s)
+	m.slot = s
+	if p.config.Open != nil { // which was answered
+		m.doubt = doubt[T]{}
+		m.hear(s.opened)
+	}
+	return true
+}
+
+// isUp reports whether dials are made as they are needed.
+func (d *dialer) isUp() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.closed && d.state == up
+}
+
+// replace lets go of a connection that is not fit any more.
+func (m *monitor[T]) replace() {
+	if m.slot == nil {
+		return
+	}
+	m.slot.look() // Check would take what lies there for its answer
+	if reason, dead := m.pool.unfitness(m.slot); reason != "" {
+		m.part(dead != nil)
+	}
+}
+
+// part has the monitor's connection closed, gently unless it is over.
+func (m *monitor[T]) part(over bool) {
+	s := m.slot
+	if s == nil {
+		return
+	}
+	m.slot, m.parted = nil, make(chan struct{})
+	p, parted := m.pool, m.parted
+	p.wg.Go(func() {
+		defer close(parted)
+		p.unwatch(s)
+		if over {
+			p.abort(s.conn)
+		}
+		p.closeInTime(s, over)
+	})
+}
+
+// hasParted reports whether the last connection is closed, if there was one.
+func (m *monitor[T]) hasParted() bool {
+	select {
+	case <-m.parted:
+		return true
+	default:
+		return m.parted == nil
+	}
+}
+
+// condemn ends the connection of a slot under its caller's hands, in that use.
+func (p *Pool[T]) condemn(s *slot[T], use uint64, dead *health.DeadError) {
+	tell, ours := p.markUnfitBy(s, ReasonDead, dead, func() bool {
+		_, ok := s.do(condemn, use)
+		return ok
+	})
+	if !ours {
+		return
+	}
+	defer tell()
+	p.wg.Go(func() { p.abortBy(s.conn, dead) })
+}
+
+// abortBy is abort for a connection whose calls are to say why, if it can.
+func (p *Pool[T]) abortBy(conn net.Conn, dead *health.DeadError) {
+	if c, ok := netconn.Find[interface{ Abort(*health.DeadError) }](conn); ok {
+		await(run(func() { _ = guard("Close", func() error { c.Abort(dead); return nil }) }), abortedAfter, nil)
+	}
+	p.abort(conn)
+}
