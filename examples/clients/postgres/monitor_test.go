@@ -42,13 +42,13 @@ func TestAServerThatIsStoppedUnderLoadIsFoundByTheMonitor(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	s := sessions{Pool: p}
+	s := p
 
 	var all sync.WaitGroup
 	errs := make(chan error, maxSessions)
 	for range maxSessions {
 		all.Go(func() {
-			errs <- s.Pool.Do(dialled.Context(t), func(ctx context.Context, c *pgconn.PgConn) error {
+			errs <- s.Do(dialled.Context(t), func(ctx context.Context, c *pgconn.PgConn) error {
 				return c.Exec(ctx, "select pg_sleep(600)").Close()
 			})
 		})
