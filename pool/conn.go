@@ -54,8 +54,8 @@ func (c Conn[T]) Release() {
 // own account. It does nothing if there is more to be done.
 func (c Conn[T]) releaseClean() bool {
 	s := c.slot
-	if s == nil || !s.light || s.faulty() || s.epoch != c.pool.epoch.Load() || !s.well() {
-		return false
+	if s == nil || !s.light || s.faulty() || s.epoch != c.pool.epoch.Load() || s.vital.Err() != nil {
+		return false // of one that is suspect the next Acquire finds out
 	}
 	if _, ours := s.do(release, c.use); !ours {
 		return false
