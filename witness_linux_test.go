@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -88,14 +89,29 @@ var verdictEvents = map[string]func(t *testing.T, c *Conn, peer *net.TCPConn){
 		peer.Close()
 		c.Write([]byte("late"))
 	},
-	"answered and closed": func(_ *testing.T, _ *Conn, peer *net.TCPConn) { answer(peer); peer.Close() },
+	"answered and closed": func(_ *testing.T, c *Conn, peer *net.TCPConn) { answer(peer); closeAndArrive(c, peer) },
 	"answered and closed, then written to": func(_ *testing.T, c *Conn, peer *net.TCPConn) {
 		answer(peer)
-		peer.Close()
+		closeAndArrive(c, peer)
 		c.Write([]byte("late"))
 	},
 	"answered and reset": func(_ *testing.T, _ *Conn, peer *net.TCPConn) { answer(peer); reset(peer) },
 }
+
+// closeAndArrive waits until the peer's FIN is here: on a busy machine the loopback
+// delivers what two processors send in another order, and what this side writes next may
+// draw a RST that comes first.
+func closeAndArrive(c *Conn, peer *net.TCPConn) {
+	peer.Close()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if info, err := c.Info(); err != nil || slices.Contains(withFIN, info.State) {
+			return
+		}
+	}
+}
+
+// withFIN: TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING.
+var withFIN = []health.TCPState{6, health.TCPClose, health.TCPCloseWait, 9, 11}
 
 func answer(peer *net.TCPConn) { peer.Write([]byte("a complete answer")) }
 
