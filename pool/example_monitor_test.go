@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.com/hale"
 	"example.com/hale/health"
 	"example.com/hale/pool"
 )
@@ -20,7 +19,7 @@ func ExampleMonitor() {
 	addr, hang, stop := moodyEcho()
 	defer stop()
 	p, err := pool.New(pool.Config[*client]{
-		Dial: func(ctx context.Context) (net.Conn, error) { return new(hale.Dialer).DialContext(ctx, "tcp", addr) },
+		Dial: func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", addr) },
 		Open: func(_ context.Context, conn net.Conn) (*client, error) {
 			c := &client{conn: conn, in: bufio.NewReader(conn)}
 			_, err := c.ask("login")
