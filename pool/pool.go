@@ -103,7 +103,7 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 // not too old and not invalidated. If there is none, Acquire waits for one to
 // be released or dialled until ctx ends; a dial goes on for the next caller if
 // the one that it was started for has left. Callers are served in turn, but for
-// one thing: until a caller has waited for 250 µs, what comes free may go
+// one thing: until a caller has waited for 100 µs, what comes free may go
 // to one that comes later and does not have to be woken.
 //
 // The error matches ctx.Err() if ctx ended, [ErrUnavailable] if the endpoint

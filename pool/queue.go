@@ -15,7 +15,7 @@ import (
 // patience is for how long a caller that waits lets those go first that are
 // running: a connection that would have to wait until its next user is awake is
 // put to use meanwhile. From then on it is the next. (sync.Mutex does the same.)
-const patience = 250 * time.Microsecond
+const patience = 100 * time.Microsecond
 
 // queue is the callers that wait, in turn. The head of it is woken when
 // something may be idle, and stays the head until it has a connection.

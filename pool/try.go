@@ -4,7 +4,7 @@ import "context"
 
 // TryAcquire returns an idle connection that is well and needs no check, or false
 // if there is none at once. It never waits, dials or checks, and does not go
-// before a caller of Acquire that has waited for 250 µs. It is false, too, if
+// before a caller of Acquire that has waited for 100 µs. It is false, too, if
 // ctx has ended, MaxWaiters callers wait, or the pool is closed. What it returns
 // counts as acquired, and is released or closed as ever.
 //
