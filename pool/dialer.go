@@ -237,52 +237,6 @@ func (d *dialer) hasten() {
 	}
 }
 
-// question is what the living connections are to be asked: whether there was a
-// reply since a dial failed.
-type question struct {
-	state  reach
-	asking asking
-	hope   bool // a dial is under way
-}
-
-// ask returns the question, if there is one. A server that was full and has no
-// connection any more should have room.
-func (d *dialer) ask(conns, alive int) (q question, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.asks(conns) {
-		return question{d.state, d.asking, d.dialing > 0}, true
-	}
-	if d.state == full && alive == 0 {
-		d.dialNow()
-	}
-	return q, false
-}
-
-// asks reports whether a reply would tell anything, and may come. The caller
-// holds mu.
-func (d *dialer) asks(conns int) bool {
-	return !d.asking.since.IsZero() && (d.state == probing || d.state == down && conns > 0)
-}
-
-// answer is what follows of a reply, or of none although nothing lets hope for
-// one. It reports whether the endpoint is not reached.
-func (d *dialer) answer(q question, replied, hope bool, now func() demand) (isDown bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || d.state != q.state || d.asking != q.asking {
-		return false
-	}
-	switch {
-	case replied:
-		d.state = full
-		d.reach()
-	case d.state == probing && (!hope || time.Since(q.asking.since) >= d.grace):
-		d.goDown(now())
-	}
-	return d.state == down
-}
-
 // nextPause is the one that follows last.
 func (d *dialer) nextPause(last time.Duration) time.Duration {
 	d.mu.Lock()
@@ -347,41 +301,6 @@ func (d *dialer) close() {
 	if d.current != nil {
 		d.end(false)
 	}
-}
-
-// nextNews returns an outage that has begun or ended, for who tells the Observer
-// of it; nobody else does until told.
-func (d *dialer) nextNews() (o Outage, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.telling || d.held != nil {
-		return o, false
-	}
-	o, ok = d.news()
-	d.telling = ok
-	return o, ok
-}
-
-// deathTold lets the outage be told that begins with a death, which has been.
-func (d *dialer) deathTold() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	close(d.held)
-	d.held = nil
-}
-
-// untoldDeath is closed when the death has been told that an outage begins with;
-// it is nil if there is none.
-func (d *dialer) untoldDeath() <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.held
-}
-
-func (d *dialer) told() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.telling = false
 }
 
 // comingUp is when a pause of the dialer's is over, or a reply may be seen; later

@@ -213,26 +213,3 @@ func (p *Pool[T]) endOutage() {
 		p.tellOutages()
 	}
 }
-
-// tellOutages tells the Observer of the outages that have begun and ended, one
-// after the other.
-func (p *Pool[T]) tellOutages() {
-	for p.tellOutage() {
-	}
-}
-
-// tellOutage tells of one, and reports whether there was one to tell of that
-// nobody else is at: whoever is will see ours.
-func (p *Pool[T]) tellOutage() bool {
-	o, ok := p.dialer.nextNews()
-	if !ok {
-		return false
-	}
-	defer p.dialer.told()
-	if o.Ended.IsZero() {
-		p.config.Observer.outageBegin(o)
-	} else {
-		p.config.Observer.outageEnd(o)
-	}
-	return true
-}

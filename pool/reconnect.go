@@ -22,47 +22,6 @@ func (p *Pool[T]) dialFailed(err error, start time.Time) {
 	}
 }
 
-// tellDown tells of an outage that may have begun, and fails those who wait if
-// they do not want to.
-func (p *Pool[T]) tellDown() {
-	p.tellOutages()
-	for p.queue.len() > 0 {
-		err := p.failFast()
-		if err == nil || !p.queue.end(delivery[T]{err: err, outage: p.outageTold()}) {
-			return
-		}
-	}
-}
-
-// askOne has one idle connection checked, if a Check can tell whether the
-// endpoint serves.
-func (p *Pool[T]) askOne() {
-	if p.config.Check == nil {
-		return
-	}
-	if s := p.takeIdle(); s != nil {
-		p.background(s, s.check, ReasonSuspect)
-	}
-}
-
-// assess finds out whether an endpoint that has refused a dial serves: whether
-// there was a reply since on one of the connections that live.
-func (p *Pool[T]) assess() {
-	alive := p.conns.alive("")
-	q, ok := p.dialer.ask(p.conns.len(), len(alive))
-	if !ok {
-		return
-	}
-	replied, hope := false, q.hope
-	for _, s := range alive {
-		replied = replied || s.repliedSince(q.asking)
-		hope = hope || !s.waits()
-	}
-	if p.dialer.answer(q, replied, hope, p.demand) {
-		p.tellDown()
-	}
-}
-
 // reconnect makes one dial at a time, with growing pauses. A dial that was under
 // way already may succeed before.
 func (p *Pool[T]) reconnect() {
@@ -73,18 +32,6 @@ func (p *Pool[T]) reconnect() {
 		over = (p.sleepUnless(pause, p.dialer.hurry) || p.attempt(n, pause)) && p.finish()
 	}
 	p.maintenance.wake()
-}
-
-// tellBeginning tells of the outage that this is the work of, after the death that
-// it begins with, if there is one.
-func (p *Pool[T]) tellBeginning() {
-	if untold := p.dialer.untoldDeath(); untold != nil {
-		select {
-		case <-untold:
-		case <-p.life.Done():
-		}
-	}
-	p.tellOutages()
 }
 
 // finish ends the work of reconnecting, if it is done.
