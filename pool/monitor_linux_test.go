@@ -92,7 +92,7 @@ func pingLine(_ context.Context, c net.Conn) error {
 // The server's kernel goes on, and acknowledges what is sent.
 func TestAServerThatHangsUnderLoadIsFoundByTheMonitor(t *testing.T) {
 	t.Parallel()
-	const after, timeout, conns = 800 * time.Millisecond, 500 * time.Millisecond, 4
+	const after, timeout, conns = 800 * time.Millisecond, 1500 * time.Millisecond, 4
 	const latest = after + after/4 + 2*timeout
 	m := newMoody(t)
 	var asked atomic.Int32
@@ -188,7 +188,7 @@ func monitoringPoolThatIsStopped(t *testing.T, address string) {
 	var checks, failed atomic.Int32
 	p := newPool(t, pool.Config[net.Conn]{
 		Dial: dialer(new(hale.Dialer), address), MaxConns: conns,
-		Check: pingOf(&checks), CheckTimeout: time.Second,
+		Check: pingOf(&checks), CheckTimeout: 3 * time.Second,
 		Monitor: pool.Monitor{After: 50 * time.Millisecond, Failures: 1},
 		Observer: &pool.Observer{Heartbeat: func(i pool.HeartbeatInfo) {
 			if i.Err != nil {
@@ -219,7 +219,7 @@ func TestAServerThatVanishesUnderLoadIsNotTakenForOneThatHangs(t *testing.T) {
 	var asked, failed atomic.Int32
 	p := newPool(t, pool.Config[net.Conn]{
 		Dial: dialer(&hale.Dialer{KeepAlive: sockopt.Within(5 * time.Second)}, m.addr), Open: openPinging, MaxConns: conns,
-		Check: pingLine, CheckTimeout: 500 * time.Millisecond, Monitor: pool.Monitor{After: 200 * time.Millisecond},
+		Check: pingLine, CheckTimeout: 1500 * time.Millisecond, Monitor: pool.Monitor{After: 200 * time.Millisecond},
 		Observer: &pool.Observer{Heartbeat: func(i pool.HeartbeatInfo) {
 			asked.Add(1)
 			if i.Err != nil {

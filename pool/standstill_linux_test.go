@@ -16,7 +16,7 @@ import (
 )
 
 // standstill is how long these tests stop their second process.
-const standstill = 3 * time.Second
+const standstill = 5 * time.Second
 
 // The replies of the server come while nobody is there to read them.
 func TestAStandstillOfThisProcessIsNoDeath(t *testing.T) {
@@ -41,7 +41,7 @@ func checkingPoolThatIsStopped(t *testing.T, address string) {
 	var checks, failed atomic.Int32
 	p := newPool(t, pool.Config[net.Conn]{
 		Dial: dialer(new(hale.Dialer), address), MaxConns: conns, MinIdleConns: conns,
-		Check: pingOf(&checks), CheckTimeout: time.Second, Heartbeat: 400 * time.Millisecond,
+		Check: pingOf(&checks), CheckTimeout: 3 * time.Second, Heartbeat: 400 * time.Millisecond,
 		Observer: &pool.Observer{Heartbeat: func(i pool.HeartbeatInfo) {
 			if i.Err != nil {
 				failed.Add(1)
@@ -102,7 +102,7 @@ func TestADialIsMadeAgainAfterAStandstill(t *testing.T) {
 func diallingPoolThatIsStopped(t *testing.T, address string) {
 	began, dial := make(chan struct{}, 2), dialer(new(hale.Dialer), address)
 	p := newPool(t, pool.Config[net.Conn]{
-		MaxConns: 1, MinConns: 1, DialTimeout: 2 * time.Second,
+		MaxConns: 1, MinConns: 1, DialTimeout: 3 * time.Second,
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			began <- struct{}{}
 			return dial(ctx)

@@ -97,15 +97,27 @@ func TestAHeartbeatLooksBeforeItChecks(t *testing.T) {
 // What was said after Open had returned is no greeting.
 func TestTheFirstUseGetsACleanConnection(t *testing.T) {
 	t.Parallel()
-	p, err := pool.New(pool.Config[net.Conn]{Dial: dialUnasked(serveUnasked(t)), Open: openUnasked, Check: checkUnasked, MaxConns: 1, MinConns: 1})
+	dial, dialled := dialUnasked(serveUnasked(t)), make(chan net.Conn, 10)
+	p, err := pool.New(pool.Config[net.Conn]{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			c, err := dial(ctx)
+			if err == nil {
+				dialled <- c
+			}
+			return c, err
+		},
+		Open: openUnasked, Check: checkUnasked, MaxConns: 1, MinConns: 1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	await := time.NewTimer(1500 * time.Millisecond) // the peer speaks a second after Open
-	<-await.C
-	err = p.Do(t.Context(), checkUnasked)
-	if err != nil {
+	first := (<-dialled).(*hale.Conn)
+	eventually(t, "that the peer speaks, a second after Open", func() bool {
+		info, err := first.Info()
+		return err == nil && info.BytesReceived == uint64(len("pong\nidle\n"))
+	})
+	if err := p.Do(t.Context(), checkUnasked); err != nil {
 		t.Error(err)
 	}
 }
