@@ -46,7 +46,8 @@ func TestASilenceThatARouterExplainsIsUnreachable(t *testing.T) {
 			}
 			waitDone(t, c.(*Conn))
 			after := time.Since(start) - awake.Stop()
-			if dead := asDead(t, c.(*Conn).Err()); dead.Cause != want || after > verdictBudget {
+			const slow = time.Second // of a machine that is busy; the promise itself is measured in internal/rigs/promise
+			if dead := asDead(t, c.(*Conn).Err()); dead.Cause != want || after > verdictBudget+slow {
 				t.Errorf("%v after %v, %+v", dead, after, dead.Info)
 			}
 		})
