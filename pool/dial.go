@@ -16,7 +16,7 @@ var errNoSlot = errors.New("pool: nothing is idle")
 // dialForWaiters dials for those who wait and for whom nobody does.
 func (p *Pool[T]) dialForWaiters() {
 	for {
-		before, ok := p.dialer.reserveForWaiter(p.queue.len())
+		before, ok := p.dialer.reserveForWaiter(p.queue.len)
 		if !ok {
 			return
 		}

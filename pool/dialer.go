@@ -79,10 +79,13 @@ func (d *dialer) reserve() bool {
 }
 
 // reserveForWaiter takes a place for a dial on behalf of one of those who wait,
-// for whom none is made yet, and returns how many have a turn before it.
-func (d *dialer) reserveForWaiter(waiters int) (before int, ok bool) {
+// for whom none is made yet, and returns how many have a turn before it. They are
+// counted when no dial can end, or one that has just served its caller would seem
+// to be missing.
+func (d *dialer) reserveForWaiter(waiting func() int) (before int, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	waiters := waiting()
 	d.waiting(waiters)
 	if d.closed || d.state != up || d.sweeping > 0 || d.dialing >= waiters || !due(d.dialAt) || !d.reserve() {
 		return 0, false

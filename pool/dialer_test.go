@@ -126,7 +126,7 @@ func TestNoDialIsAllowedBeyondTheLimits(t *testing.T) {
 			row.change(b)
 			n := 0
 			for {
-				before, ok := b.reserveForWaiter(row.waiters)
+				before, ok := b.reserveForWaiter(func() int { return row.waiters })
 				if !ok {
 					break
 				}
