@@ -147,7 +147,9 @@ func (c *Conn) fail(err error) error {
 	c.meter.Fault()
 	atFIN := err == io.EOF && c.readToFIN()
 	if c.isLeftover(err, atFIN) {
+		c.calls.Add(-1)
 		c.letOthersTell()
+		c.calls.Add(1)
 	}
 	dead := c.end(func() *health.DeadError { return c.diagnose(err) })
 	if atFIN {
@@ -213,8 +215,6 @@ func (c *Conn) isLeftover(err error, atFIN bool) bool {
 // until they have told, and then decides by the facts at hand. It does not give way for
 // more than milliseconds: a machine may be too busy for anything.
 func (c *Conn) letOthersTell() {
-	c.calls.Add(-1)
-	defer c.calls.Add(1)
 	const turns = 100_000 // and no clock, which stands still in a testing/synctest bubble
 	for n := 0; n < turns && c.calls.Load() > 0 && c.verdict.final() == nil; n++ {
 		runtime.Gosched()
@@ -223,6 +223,9 @@ func (c *Conn) letOthersTell() {
 
 // look asks the socket, and keeps what it says.
 func (c *Conn) look() error {
+	if c.calls.Load() > 0 && c.isLeftover(io.EOF, false) {
+		c.letOthersTell()
+	}
 	var fin *health.DeadError
 	dead := c.end(func() (dead *health.DeadError) {
 		switch {

@@ -11,11 +11,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"example.com/hale/health"
-	"example.com/hale/internal/awake"
 	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/sockopt"
 )
@@ -85,6 +85,7 @@ var verdicts = []verdictRow{
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
+	busy := newYardstick(t)
 	for r, row := range verdicts {
 		for i, by := range witnesses {
 			if by.writes && (row.state == "closed for writing" || strings.HasPrefix(row.event, "closed by both") || row.event == "gone, then CloseWrite") {
@@ -93,7 +94,7 @@ func TestVerdicts(t *testing.T) {
 			t.Run(row.state+"/"+row.event+"/"+by.name, func(t *testing.T) {
 				t.Parallel()
 				c, peer := connect(t, &Dialer{KeepAlive: sockopt.Within(verdictBudget)})
-				row.toldTo(by).check(t, by, c, peer)
+				row.toldTo(by).check(t, by, busy, c, peer)
 			})
 			t.Run(row.state+"/"+row.event+", adopted/"+by.name, func(t *testing.T) {
 				t.Parallel()
@@ -101,7 +102,7 @@ func TestVerdicts(t *testing.T) {
 				if (r+i)%2 == 0 { // which has not dialled
 					own, peer = peer, own
 				}
-				row.toldTo(by).check(t, by, adopt(t, own), peer)
+				row.toldTo(by).check(t, by, busy, adopt(t, own), peer)
 			})
 			if !strings.HasPrefix(row.event, "gone") {
 				continue
@@ -111,7 +112,7 @@ func TestVerdicts(t *testing.T) {
 				row := row.toldTo(by)
 				row.within = 20 * time.Second
 				c, peer := connect(t, &Dialer{KeepAlive: numbers})
-				row.check(t, by, c, peer)
+				row.check(t, by, busy, c, peer)
 			})
 		}
 	}
@@ -131,20 +132,45 @@ func (row verdictRow) toldTo(by witness) verdictRow {
 // numbers leave an idle peer to the kernel, which tells of it in its own words.
 var numbers = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 2, UserTimeout: verdictBudget}
 
-func (row verdictRow) check(t *testing.T, by witness, c *Conn, peer *net.TCPConn) {
+// A yardstick takes how much later than it should a goroutine runs that has nothing
+// but sleep to do: on a machine that is too busy, all of these rows are late by that.
+type yardstick struct{ sum atomic.Int64 }
+
+func newYardstick(t *testing.T) *yardstick {
+	const step = 5 * time.Millisecond
+	y, over, ended := new(yardstick), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for begun := time.Now(); ; begun = time.Now() {
+			select {
+			case <-over:
+				return
+			case <-time.After(step):
+				y.sum.Add(int64(time.Since(begun) - step))
+			}
+		}
+	}()
+	t.Cleanup(func() { close(over); <-ended })
+	return y
+}
+
+// late is by how much, in all, until now.
+func (y *yardstick) late() time.Duration { return time.Duration(y.sum.Load()) }
+
+func (row verdictRow) check(t *testing.T, by witness, busy *yardstick, c *Conn, peer *net.TCPConn) {
 	verdictStates[row.state](t, c, peer)
 	var met <-chan error
 	if !by.writes {
 		met = by.meet(t, c)
 	}
-	start, awake := time.Now(), awake.Begin(atOnce)
+	start, late := time.Now(), busy.late()
 	verdictEvents[row.event](t, c, peer)
 	if by.writes {
 		met = by.meet(t, c)
 	}
 	row.await(t, c)
-	if after := time.Since(start) - awake.Stop(); after > cmp.Or(row.within, atOnce)+100*time.Millisecond {
-		t.Errorf("known after %v", after) // and a busy machine may be late by a little
+	if after := time.Since(start) - (busy.late() - late); after > cmp.Or(row.within, atOnce)+100*time.Millisecond {
+		t.Errorf("known after %v, of which the machine let this process run", after)
 	}
 	dead := asDead(t, c.Err())
 	if !row.is(by, dead.Cause) {

@@ -233,6 +233,10 @@ func (s *subject) SentFIN() (sent, known bool) {
 	return info.BytesAcked-(info.BytesSent-info.BytesRetransmitted) == own, true
 }
 
+// Telling: no call blocks on a socket that is over, so one that is under way may have
+// been given its error.
+func (s *subject) Telling() bool { return s.calls.Load() > 0 }
+
 func (s *subject) Suspect(info health.Info) {
 	s.suspect.Store(true)
 	if s.observer.set().Suspect != nil {

@@ -140,6 +140,11 @@ func (w *watcher) dead(c *Supervision, s Subject, find func() *health.DeadError)
 	return true
 }
 
+// longestTelling is for how long a call that is under way on a connection that is
+// over may put off its settling: no call can block there, so it has the error and is
+// about to tell, but on a machine that is too busy for anything.
+const longestTelling = time.Second
+
 // settle explains the end of a connection whose error somebody else was given
 // and kept, by what the kernel remembers.
 func (w *watcher) settle(c *Supervision, s Subject) {
@@ -204,6 +209,9 @@ func (w *watcher) examine(c *Supervision, woke bool) (next time.Duration) {
 	if c.over {
 		if left := c.settleAt - now; left > resolution { // it was looked at for another reason
 			return w.lookAgain(c, left)
+		}
+		if now-c.settleAt < longestTelling && isTelling(s) {
+			return w.lookAgain(c, shortestPause)
 		}
 		w.settle(c, s)
 		return never

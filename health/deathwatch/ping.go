@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -69,6 +70,9 @@ func (c *Supervision) Ping(ctx context.Context) (time.Duration, error) {
 	c.wanted.Store(true)
 	lookSoon(c)
 	return awaitAnswer(ctx, s.Socket(), func() *health.DeadError {
+		for n := 0; n < 100_000 && isTelling(s); n++ { // milliseconds
+			runtime.Gosched()
+		}
 		return s.Dead(func() *health.DeadError { return health.Diagnose(s, watchError(s, io.EOF)) })
 	})
 }

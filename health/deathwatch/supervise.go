@@ -31,7 +31,9 @@ type Subject interface {
 	PeerClosed(*health.DeadError)
 	// Dead: the connection has died. find says of what: the kernel tells an error
 	// once, so a subject that has other callers lets none of them ask it while find
-	// runs, and does not call find if it knows already. It returns what it knows,
+	// runs, and does not call find if it knows already. (One that had been given the
+	// error just before is waited for, if the subject has a method Telling() bool that
+	// says so.) It returns what it knows,
 	// nil if find finds nothing. At most one find does, and nothing comes after. A
 	// socket that was closed without a Stop is found, too, as [health.LocalClosed].
 	Dead(find func() *health.DeadError) *health.DeadError
@@ -40,6 +42,14 @@ type Subject interface {
 	Suspect(health.Info)
 	// Recovered: the peer has answered after all.
 	Recovered(health.Info)
+}
+
+// isTelling reports whether a call on s is under way, which may have been given the
+// error of a connection that is over, and be about to tell. A subject that has calls of
+// its own says so by a method Telling.
+func isTelling(s Subject) bool {
+	t, ok := s.(interface{ Telling() bool })
+	return ok && t.Telling()
 }
 
 // A Ref leads to a Subject without keeping it alive. It must be comparable, and
