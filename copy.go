@@ -19,10 +19,10 @@ import (
 // of it died, the error is the reason of that death. An error of r's own is
 // returned as it is, and the death of c with it if it had died before.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
-	src, peer, done := bareReader(r)
+	src, peer := bareReader(r)
 	n, err := c.TCPConn.ReadFrom(src)
 	c.meter.Wrote(n)
-	done()
+	coverReader(r, peer)
 	if err == nil {
 		return n, peer.copyEnd(r)
 	}
@@ -46,21 +46,30 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 }
 
 // bareReader takes a Conn out of r, so that package net, which splices only
-// between its own types, knows it. done must be called after the copy.
-func bareReader(r io.Reader) (src io.Reader, peer *Conn, done func()) {
+// between its own types, knows it. coverReader must be called after the copy: a
+// reader of io.CopyN, which whoever copies has for himself, is lent without its Conn,
+// for another one would be an allocation.
+func bareReader(r io.Reader) (src io.Reader, peer *Conn) {
 	if runtime.GOOS != "linux" { // nothing to gain
-		return r, nil, func() {}
+		return r, nil
 	}
 	switch r := r.(type) {
 	case *Conn:
-		return r.TCPConn, r, func() {}
+		return r.TCPConn, r
 	case *io.LimitedReader: // io.CopyN
 		if conn, ok := r.R.(*Conn); ok {
-			bare := &io.LimitedReader{R: conn.TCPConn, N: r.N}
-			return bare, conn, func() { r.N = bare.N }
+			r.R = conn.TCPConn
+			return r, conn
 		}
 	}
-	return r, nil, func() {}
+	return r, nil
+}
+
+// coverReader puts the Conn back.
+func coverReader(r io.Reader, peer *Conn) {
+	if limited, ok := r.(*io.LimitedReader); ok && peer != nil {
+		limited.R = peer
+	}
 }
 
 func bareWriter(w io.Writer) (dst io.Writer, peer *Conn) {

@@ -199,3 +199,16 @@ func TestACopyKeepsTheErrorOfItsOtherSide(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoLimitsACopyHasItsConnBack(t *testing.T) {
+	t.Parallel()
+	src, peer := connect(t, new(Dialer))
+	dst, _ := connect(t, new(Dialer))
+	if _, err := peer.Write([]byte("12345")); err != nil {
+		t.Fatal(err)
+	}
+	limited := &io.LimitedReader{R: src, N: 3}
+	if n, err := dst.ReadFrom(limited); n != 3 || err != nil || limited.N != 0 || limited.R != io.Reader(src) {
+		t.Errorf("%d, %v; %d left of %T", n, err, limited.N, limited.R)
+	}
+}

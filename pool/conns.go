@@ -1,10 +1,14 @@
 package pool
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // conns is every slot with a connection that has not left the pool.
 type conns[T any] struct {
-	mu  sync.Mutex // guards all
+	fit atomic.Int64 // how many are not on their way out; counted, for each dial and each death asks
+	mu  sync.Mutex   // guards all
 	all map[*slot[T]]struct{}
 }
 
@@ -12,7 +16,11 @@ func (c *conns[T]) add(s *slot[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all[s] = struct{}{}
+	c.fit.Add(1)
 }
+
+// lost notes that one of them is on its way out.
+func (c *conns[T]) lost() { c.fit.Add(-1) }
 
 // arrive notes that a connection can be had.
 func (c *conns[T]) arrive(s *slot[T]) {
@@ -55,20 +63,15 @@ func (c *conns[T]) alive(remote string) []*slot[T] {
 
 func (c *conns[T]) held() []*slot[T] { return c.those((*slot[T]).held) }
 
-// tally counts the connections that are not on their way out, and of them
-// those that nobody uses.
-func (c *conns[T]) tally() (fit, idle int) {
+// unused counts the connections that are not on their way out and that nobody
+// uses. It looks at all of them.
+func (c *conns[T]) unused() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for s := range c.all {
-		w := s.load()
-		if w&unfit != 0 {
-			continue
-		}
-		fit++
-		if !w.held() {
-			idle++
+		if w := s.load(); w&unfit == 0 && !w.held() {
+			n++
 		}
 	}
-	return fit, idle
+	return n
 }

@@ -50,7 +50,7 @@ func (d *dialer) most() int { return int(d.maxConns.Load()) }
 
 // demand is what a pool has and misses.
 type demand struct {
-	fit, idle int // connections that are not on their way out; of them, those that nobody uses
+	fit, idle int // connections that are not on their way out; of them, those that nobody uses, if there is a minimum of those
 	waiters   int
 }
 

@@ -49,6 +49,7 @@ func (p *Pool[T]) markUnfitBy(s *slot[T], reason Reason, dead *health.DeadError,
 	if !s.setUnfit(reason, dead, mark) {
 		return func() {}, false
 	}
+	p.conns.lost()
 	info := EvictInfo{Reason: reason, Err: dead, Conn: s.conn, Age: s.age()}
 	if info.InUse = s.held(); info.InUse {
 		info.Context = s.holder.context()

@@ -128,8 +128,7 @@ func (m *maintenance[T]) tidyIdle() (next time.Duration) {
 	if p.config.MaxConnIdleTime > 0 {
 		next = min(next, p.config.MaxConnIdleTime)
 	}
-	have := p.demand()
-	spare := max(0, min(have.fit-p.config.MinConns, have.idle-p.config.MinIdleConns))
+	spare := max(0, min(p.demand().fit-p.config.MinConns, p.conns.unused()-p.config.MinIdleConns))
 	p.sweep(func(s *slot[T]) { next = min(next, m.tidy(s, &spare)) })
 	return next
 }

@@ -522,6 +522,9 @@ func (m *model) mustServe() {
 	if _, open, _ := m.e.counts(); m.config.Close == nil && open != st.Conns && open != st.Conns+m.monitors() {
 		m.t.Errorf("%d open, %+v", open, st)
 	}
+	if fit, counted := len(m.p.conns.alive("")), int(m.p.conns.fit.Load()); fit != counted {
+		m.t.Errorf("%d are not on their way out, and %d are counted", fit, counted)
+	}
 }
 
 // monitors is how many connections there are at most besides those of the pool.
@@ -547,6 +550,9 @@ func (m *model) mustEnd(r *rand.Rand) {
 		m.p.Close()
 	} else if n, err := m.p.Shutdown(m.t.Context()); n != 0 || err != nil {
 		m.t.Errorf("Shutdown: %d, %v", n, err)
+	}
+	if fit := m.p.conns.fit.Load(); fit != 0 {
+		m.t.Errorf("%d are counted as not on their way out", fit)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

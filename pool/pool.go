@@ -234,8 +234,11 @@ func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], use uint6
 
 // demand is what there is and what is missing.
 func (p *Pool[T]) demand() demand {
-	fit, idle := p.conns.tally()
-	return demand{fit: fit, idle: idle, waiters: p.queue.len()}
+	now := demand{fit: int(p.conns.fit.Load()), waiters: p.queue.len()}
+	if p.config.MinIdleConns > 0 {
+		now.idle = p.conns.unused()
+	}
+	return now
 }
 
 // signal leaves a sign in c, which holds one.

@@ -53,13 +53,12 @@ func (d *dialer) answer(q question, replied, hope bool, now func() demand) (isDo
 // assess finds out whether an endpoint that has refused a dial serves: whether
 // there was a reply since on one of the connections that live.
 func (p *Pool[T]) assess() {
-	alive := p.conns.alive("")
-	q, ok := p.dialer.ask(p.conns.len(), len(alive))
+	q, ok := p.dialer.ask(p.conns.len(), int(p.conns.fit.Load()))
 	if !ok {
 		return
 	}
 	replied, hope := false, q.hope
-	for _, s := range alive {
+	for _, s := range p.conns.alive("") {
 		replied = replied || s.repliedSince(q.asking)
 		hope = hope || !s.waits()
 	}

@@ -8,11 +8,11 @@ import (
 
 // openChannel is the pool that is written by hand: a buffered channel. It knows
 // nothing of its connections, and is what the others may cost more than.
-func openChannel(tb testing.TB) Use {
+func openChannel(tb testing.TB, conns int) Use {
 	ctx := context.Background()
 	dial := DialTo(tb, new(net.Dialer))
-	idle := make(chan conn, Conns)
-	for range Conns {
+	idle := make(chan conn, conns)
+	for range conns {
 		c, err := dial(ctx)
 		if err != nil {
 			tb.Fatal(err)

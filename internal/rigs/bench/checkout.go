@@ -13,7 +13,7 @@ const many = 4 * Conns
 func Checkout(b *testing.B, rivals []Rival) {
 	for _, r := range rivals {
 		b.Run("pool="+r.Name, func(b *testing.B) {
-			use := open(b, r)
+			use := open(b, r, Conns)
 			for _, callers := range []int{1, 2, many} {
 				b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { checkout(b, callers, use) })
 			}
@@ -32,10 +32,10 @@ func checkout(b *testing.B, callers int, use Use) {
 }
 
 // open opens a rival with all its connections.
-func open(tb testing.TB, r Rival) Use {
+func open(tb testing.TB, r Rival, conns int) Use {
 	tb.Helper()
-	use := r.Open(tb)
-	if err := fill(use); err != nil {
+	use := r.Open(tb, conns)
+	if err := fill(use, conns); err != nil {
 		tb.Fatal(err)
 	}
 	return use

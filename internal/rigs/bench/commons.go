@@ -8,9 +8,8 @@ import (
 	commons "github.com/jolestar/go-commons-pool/v2"
 )
 
-// openCommons opens a go-commons-pool as it is by default, which is with 8
-// connections at most.
-func openCommons(tb testing.TB) Use {
+// openCommons opens a go-commons-pool as it is by default but for its size.
+func openCommons(tb testing.TB, conns int) Use {
 	ctx := context.Background()
 	dial := DialTo(tb, new(net.Dialer))
 	factory := commons.NewPooledObjectFactory(
@@ -18,7 +17,7 @@ func openCommons(tb testing.TB) Use {
 		func(_ context.Context, o *commons.PooledObject) error { return o.Object.(conn).Close() },
 		nil, nil, nil)
 	config := commons.NewDefaultPoolConfig()
-	config.MaxTotal, config.MaxIdle = Conns, Conns
+	config.MaxTotal, config.MaxIdle = conns, conns
 	p := commons.NewObjectPool(ctx, factory, config)
 	tb.Cleanup(func() { p.Close(ctx) })
 	return NewUse(

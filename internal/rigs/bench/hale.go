@@ -11,11 +11,11 @@ import (
 // openHale opens hale's pool as config says, on connections of hale's own, which
 // know by atomic loads whether they live. A use does with the connection what
 // touch does.
-func openHale(config pool.Config[conn], touch func(pool.Conn[conn])) func(tb testing.TB) Use {
-	return func(tb testing.TB) Use {
+func openHale(config pool.Config[conn], touch func(pool.Conn[conn])) func(testing.TB, int) Use {
+	return func(tb testing.TB, conns int) Use {
 		config := config // each pool has an endpoint of its own
 		config.Dial = DialTo(tb, new(hale.Dialer))
-		config.MaxConns, config.MinConns = Conns, Conns
+		config.MaxConns, config.MinConns = conns, conns
 		p, err := pool.New(config)
 		if err != nil {
 			tb.Fatal(err)

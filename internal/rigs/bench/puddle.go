@@ -10,12 +10,12 @@ import (
 
 // openPuddle opens a puddle whose users check each connection that they are
 // given.
-func openPuddle(check func(conn) error) func(tb testing.TB) Use {
-	return func(tb testing.TB) Use {
+func openPuddle(check func(conn) error) func(testing.TB, int) Use {
+	return func(tb testing.TB, conns int) Use {
 		p, err := puddle.NewPool(&puddle.Config[conn]{
 			Constructor: DialTo(tb, new(net.Dialer)),
 			Destructor:  func(c conn) { c.Close() },
-			MaxSize:     Conns,
+			MaxSize:     int32(conns),
 		})
 		if err != nil {
 			tb.Fatal(err)

@@ -2,14 +2,14 @@ package bench
 
 import "testing"
 
-// Conns is how many connections each pool has, all of them open and idle before
-// anything is measured.
+// Conns is how many connections each pool has unless it is asked for more, all of
+// them open and idle before anything is measured.
 const Conns = 8
 
 // A Rival is a pool that is measured.
 type Rival struct {
 	Name string
-	Open func(tb testing.TB) Use // the pool is closed when tb ends
+	Open func(tb testing.TB, conns int) Use // the pool is closed when tb ends
 }
 
 // Use takes a connection, calls held unless it is nil, and gives the connection

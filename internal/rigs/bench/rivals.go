@@ -18,5 +18,6 @@ var Rivals = []Rival{
 	{"sql", openSQL},
 	{"commons-pool", openCommons},
 	{"pgxpool", openPgx},
+	{"go-redis", openRedis},
 	{"channel", openChannel},
 }

@@ -43,12 +43,12 @@ func work(taken *atomic.Int64, n int, do func(op int) error) error {
 
 // fill has a pool open all its connections: as many callers hold one each at the
 // same time.
-func fill(use Use) error {
+func fill(use Use, conns int) error {
 	var held sync.WaitGroup
-	held.Add(Conns)
-	errs := make([]error, Conns)
+	held.Add(conns)
+	errs := make([]error, conns)
 	var all sync.WaitGroup
-	for i := range Conns {
+	for i := range conns {
 		all.Go(func() {
 			errs[i] = use(func() {
 				held.Done()

@@ -11,10 +11,10 @@ import (
 
 // openSQL opens a database/sql whose driver does nothing: a use is db.Conn and
 // its Close.
-func openSQL(tb testing.TB) Use {
+func openSQL(tb testing.TB, conns int) Use {
 	db := sql.OpenDB(connector{DialTo(tb, new(net.Dialer))})
-	db.SetMaxOpenConns(Conns)
-	db.SetMaxIdleConns(Conns) // 2 unless it is said
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns) // 2 unless it is said
 	tb.Cleanup(func() { db.Close() })
 	return NewUse(
 		func() (*sql.Conn, error) { return db.Conn(context.Background()) },

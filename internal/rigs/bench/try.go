@@ -11,7 +11,7 @@ func Try(t *testing.T, rivals []Rival) {
 	for _, r := range rivals {
 		t.Run(r.Name, func(t *testing.T) {
 			t.Parallel()
-			use := open(t, r)
+			use := open(t, r, Conns)
 			for _, callers := range []int{4, many} {
 				tryShared(t, use, callers)
 			}

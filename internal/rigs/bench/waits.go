@@ -28,7 +28,7 @@ var holds = []struct {
 func Waits(b *testing.B, rivals []Rival) {
 	for _, r := range rivals {
 		b.Run("pool="+r.Name, func(b *testing.B) {
-			use := open(b, r)
+			use := open(b, r, Conns)
 			for _, h := range holds {
 				b.Run("hold="+h.name, func(b *testing.B) { waits(b, use, h.hold) })
 			}
@@ -37,9 +37,19 @@ func Waits(b *testing.B, rivals []Rival) {
 }
 
 func waits(b *testing.B, use Use, hold func()) {
-	waited := make([]time.Duration, b.N)
 	b.ResetTimer()
-	err := share(b.N, many, func() func(int) error {
+	waited, err := measureWaits(b.N, use, hold)
+	b.StopTimer()
+	if err != nil {
+		b.Fatal(err)
+	}
+	report(b, waited)
+}
+
+// measureWaits has many callers make n uses, and returns what each has waited.
+func measureWaits(n int, use Use, hold func()) ([]time.Duration, error) {
+	waited := make([]time.Duration, n)
+	err := share(n, many, func() func(int) error {
 		var start time.Time
 		var wait time.Duration
 		held := func() {
@@ -53,11 +63,7 @@ func waits(b *testing.B, use Use, hold func()) {
 			return err
 		}
 	})
-	b.StopTimer()
-	if err != nil {
-		b.Fatal(err)
-	}
-	report(b, waited)
+	return waited, err
 }
 
 func report(b *testing.B, waited []time.Duration) {

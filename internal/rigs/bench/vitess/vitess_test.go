@@ -13,11 +13,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
-func BenchmarkCheckout(b *testing.B) { bench.Checkout(b, rivals) }
+func BenchmarkCheckout(b *testing.B) { bench.Checkout(b, Rivals) }
 
-func BenchmarkWaits(b *testing.B) { bench.Waits(b, rivals) }
+func BenchmarkWaits(b *testing.B) { bench.Waits(b, Rivals) }
 
 func TestVitessWorks(t *testing.T) {
 	t.Parallel()
-	bench.Try(t, rivals[len(bench.Rivals):])
+	bench.Try(t, Rivals[len(bench.Rivals):])
 }

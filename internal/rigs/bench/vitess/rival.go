@@ -10,14 +10,14 @@ import (
 	"example.com/hale/internal/rigs/bench"
 )
 
-// rivals are all of them.
-var rivals = append(bench.Rivals, bench.Rival{Name: "vitess", Open: open})
+// Rivals are all of them.
+var Rivals = append(bench.Rivals[:len(bench.Rivals):len(bench.Rivals)], bench.Rival{Name: "vitess", Open: open})
 
 // open opens a pool as Vitess does, but without lifetimes, and without settings
 // for its connections.
-func open(tb testing.TB) bench.Use {
+func open(tb testing.TB, conns int) bench.Use {
 	dial := bench.DialTo(tb, new(net.Dialer))
-	p := smartconnpool.NewPool(&smartconnpool.Config[conn]{Capacity: bench.Conns})
+	p := smartconnpool.NewPool(&smartconnpool.Config[conn]{Capacity: int64(conns)})
 	p.Open(func(ctx context.Context) (conn, error) {
 		c, err := dial(ctx)
 		return conn{c}, err

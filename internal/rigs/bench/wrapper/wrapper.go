@@ -1,0 +1,202 @@
+// Package wrapper measures a hale.Conn beside the *net.TCPConn that package net
+// makes: the time of its calls, what they allocate, and which system calls they are.
+package wrapper
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"example.com/hale/internal/rigs/bench/figure"
+	"example.com/hale/internal/rigs/bench/page"
+	"example.com/hale/internal/rigs/bench/syscalls"
+)
+
+// within is the goal: how much longer a call may take.
+const within = 0.03
+
+// Section measures it.
+func Section(ctx context.Context, e figure.Effort) (page.Section, error) {
+	s := page.Section{
+		Title: "The wrapper",
+		About: `The calls of a connection of a hale.Dialer beside those of one of a net.Dialer, on loopback. Up to
+32 KiB the peer acts before and after a call is timed and not meanwhile, so that neither the scheduler nor
+the other processor has a part in it; larger ones are a stream, with the peer's work in it.`,
+	}
+	if err := times(e, &s); err != nil {
+		return s, err
+	}
+	return s, calls(ctx, &s)
+}
+
+func times(e figure.Effort, s *page.Section) error {
+	t := page.Table{Columns: []string{"call", "bytes", "raw", "hale / raw", "allocations, raw", "hale", "bound"}}
+	var worst, sum float64
+	var at string
+	var more []string   // that allocate more than raw
+	var beyond []string // whose lower quartile is beyond the goal
+	for _, o := range ops {
+		raw, own, err := allocationsOf(o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.name, err)
+		}
+		switch {
+		case o.free && own > 0:
+			s.Broken = append(s.Broken, fmt.Sprintf("%s allocates %v times", o.name, own))
+		case own > raw:
+			more = append(more, o.name)
+		}
+		for _, size := range []int{64, 4 << 10, 64 << 10, 1 << 20} {
+			samples, err := timesOf(o, size, e)
+			if err != nil {
+				return fmt.Errorf("%s of %d bytes: %w", o.name, size, err)
+			}
+			ratios := samples[1].Ratios(samples[0])
+			t.Rows = append(t.Rows, []string{o.name, figure.Count(size), samples[0].WithSpread(), ratios.AsRatio(), figure.Number(raw), figure.Number(own), o.bound})
+			sum += ratios.Median()
+			if ratios.Quantile(0.25) > 1+within {
+				beyond = append(beyond, fmt.Sprintf("%s of %s bytes (%s)", o.name, figure.Count(size), ratios.AsRatio()))
+			}
+			if m := ratios.Median(); m > worst {
+				worst, at = m, fmt.Sprintf("%s of %s bytes", o.name, figure.Count(size))
+			}
+		}
+	}
+	t.Reading = []string{
+		fmt.Sprintf("The raw connection is better by %s at most (%s), and by %s in the mean of all rows.",
+			figure.Percent(worst-1), at, figure.Percent(sum/float64(len(t.Rows))-1)),
+		s.Miss(len(beyond) == 0, "within "+figure.Percent(within)+" of the raw connection, as far as the spread tells", beyondText(beyond)),
+		s.Miss(len(more) == 0, "no allocation that the raw connection does not make", map[bool]string{true: "so in every row", false: "not so for " + page.List(more)}[len(more) == 0]),
+		"What hale adds to a call is two atomic additions for those that are under way and one for the bytes written, some 10 to 20 ns; the rest is the kernel's.",
+	}
+	s.Tables = append(s.Tables, t)
+	return nil
+}
+
+// beyondText names the rows of which three quarters of the ratios are beyond the goal.
+func beyondText(rows []string) string {
+	if len(rows) == 0 {
+		return "so in every row, by the lower quartile"
+	}
+	return "more for " + page.List(rows)
+}
+
+func allocationsOf(o op) (raw, own float64, err error) {
+	var n [2]float64
+	for i, kind := range kinds {
+		e, end, err := connect(kind.dialer)
+		if err != nil {
+			return 0, 0, err
+		}
+		n[i], err = o.allocations(e)
+		end()
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	return n[0], n[1], nil
+}
+
+// timesOf measures both kinds in turn, on several connections each.
+func timesOf(o op, size int, e figure.Effort) ([]figure.Sample, error) {
+	length := figure.Pick(e, 20*time.Microsecond, 4*time.Millisecond, 20*time.Millisecond)
+	samples := make([]figure.Sample, 2)
+	for range figure.Pick(e, 1, 3, 5) {
+		var all [2]*ends
+		for i, kind := range kinds {
+			e, end, err := connect(kind.dialer)
+			if err != nil {
+				return nil, err
+			}
+			defer end()
+			all[i] = e
+		}
+		more, err := figure.Turns(figure.Pick(e, 1, 7, 15),
+			func() (float64, error) { return o.run(all[0], size, length) },
+			func() (float64, error) { return o.run(all[1], size, length) })
+		if err != nil {
+			return nil, err
+		}
+		for i := range samples {
+			samples[i] = append(samples[i], more[i]...)
+		}
+	}
+	return samples, nil
+}
+
+// Parts are what a traced process does, see [syscalls.Be].
+func Parts() map[string]syscalls.Part {
+	parts := map[string]syscalls.Part{}
+	for _, kind := range kinds {
+		for _, o := range ops {
+			parts[partName(kind.name, o)] = func(_ string, count func(func())) error { return o.counted(kind.dialer, count) }
+		}
+	}
+	return parts
+}
+
+// partName has no spaces.
+func partName(kind string, o op) string { return kind + "/" + strings.ReplaceAll(o.name, " ", "-") }
+
+// windows is how often a call is traced. The first few, in which a pipe is made and
+// the like, are not counted.
+const warm, windows = 5, 25
+
+// counted makes the calls of one op, with its data there and no peer at work.
+func (o op) counted(d dialer, count func(func())) error {
+	const size = 1024
+	e, end, err := connect(d)
+	if err != nil {
+		return err
+	}
+	defer end()
+	do, tidy, err := o.prepare(e, size)
+	if err != nil {
+		return err
+	}
+	defer tidy()
+	for n := range warm + windows {
+		if o.feeds {
+			if err := e.feed(size); err != nil {
+				return err
+			}
+		}
+		var err error
+		call := func() { err = do() }
+		if n < warm {
+			call()
+		} else {
+			count(call)
+		}
+		if err == nil && o.drains {
+			err = e.drain(size)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// calls compares the system calls.
+func calls(ctx context.Context, s *page.Section) error {
+	t := page.Table{Title: "System calls of one call of 1,024 bytes that are there, or that there is room for", Columns: []string{"call", "raw", "hale"}}
+	same := true
+	for _, o := range ops {
+		row := []string{o.name}
+		for _, kind := range kinds {
+			got, err := syscalls.Trace(ctx, partName(kind.name, o), "-")
+			if err != nil {
+				s.Tables = append(s.Tables, page.Table{Reading: []string{"**Not counted** on this machine: the system calls (" + err.Error() + ")."}})
+				return nil
+			}
+			row = append(row, syscalls.Typical(got).String())
+		}
+		same = same && row[1] == row[2]
+		t.Rows = append(t.Rows, row)
+	}
+	t.Reading = []string{s.Miss(same, "the same system calls as the raw connection", map[bool]string{true: "so in every row", false: "not so in every row"}[same])}
+	s.Tables = append(s.Tables, t)
+	return nil
+}
