@@ -3,6 +3,7 @@ package hale
 import (
 	"context"
 	"net"
+	"syscall"
 	"time"
 
 	"example.com/hale/internal/netconn"
@@ -107,7 +108,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	own(&nd)
+	d.own(&nd)
 	conn, err := dialWithin(ctx, &nd, promised(plan), network, address)
 	if err != nil {
 		return nil, err
@@ -124,11 +125,44 @@ func (d *Dialer) netDialer() net.Dialer {
 }
 
 // own takes the keepalive options out of net.Dialer's hands, which would set
-// its own after the connect and drop the errors. adopt sets them instead, also after
-// the connect: before it they have nothing to do, each attempt at an address would
-// set and read them anew, and the timeouts and the pace would shorten the connect too
-// (tcp(7), tcp_connect_init).
-func own(nd *net.Dialer) { nd.KeepAlive, nd.KeepAliveConfig = -1, net.KeepAliveConfig{} }
+// its own after the connect and drop the errors, and has them set before the
+// connect instead. The timeouts and the pace are left for later: set now, they
+// would shorten the connect too (tcp(7), tcp_connect_init).
+func (d *Dialer) own(nd *net.Dialer) {
+	nd.KeepAlive, nd.KeepAliveConfig = -1, net.KeepAliveConfig{}
+	before := d.KeepAlive
+	before.UserTimeout, before.StallTimeout = -1, -1
+	ours := sockopt.Control(before)
+	if ours == nil {
+		return // this system's dialer cannot have a Control function
+	}
+	theirs := controlOf(nd)
+	nd.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
+		if err := theirs(ctx, network, address, c); err != nil {
+			return err
+		}
+		if err := ours(network, address, c); err != nil && d.Strict {
+			return err
+		}
+		return nil
+	}
+}
+
+type control = func(ctx context.Context, network, address string, c syscall.RawConn) error
+
+// controlOf returns the Control function that nd would call.
+func controlOf(nd *net.Dialer) control {
+	plain := nd.Control
+	switch {
+	case nd.ControlContext != nil:
+		return nd.ControlContext
+	case plain != nil:
+		return func(_ context.Context, network, address string, c syscall.RawConn) error {
+			return plain(network, address, c)
+		}
+	}
+	return func(context.Context, string, string, syscall.RawConn) error { return nil }
+}
 
 // adopt applies the whole plan, now that the connection stands.
 func (d *Dialer) adopt(tcp *net.TCPConn, plan sockopt.Plan) (net.Conn, error) {
