@@ -45,6 +45,7 @@ type Conn struct {
 	closed      atomic.Bool // Close was called
 	origin      origin
 	calls       atomic.Int32 // of Read and Write that are under way
+	copies      atomic.Int32 // from it or to it that are, and may block on the other side
 	supervision atomic.Pointer[deathwatch.Supervision]
 	meter       netconn.Meter
 

@@ -20,6 +20,10 @@ import (
 // returned as it is, and the death of c with it if it had died before.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	src, peer := bareReader(r)
+	c.copying(1)
+	peer.copying(1)
+	defer c.copying(-1)
+	defer peer.copying(-1)
 	n, err := c.TCPConn.ReadFrom(src)
 	c.meter.Wrote(n)
 	coverReader(r, peer)
@@ -35,6 +39,10 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 // if it had died before.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	dst, peer := bareWriter(w)
+	c.copying(1)
+	peer.copying(1)
+	defer c.copying(-1)
+	defer peer.copying(-1)
 	n, err := c.TCPConn.WriteTo(dst)
 	if peer != nil {
 		peer.meter.Wrote(n) // past its methods
@@ -43,6 +51,13 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 		return n, c.copyEnd(c)
 	}
 	return n, copyError(err, dst, c, peer)
+}
+
+// copying counts the copies from c or to c that are under way; c may be nil.
+func (c *Conn) copying(n int32) {
+	if c != nil {
+		c.copies.Add(n)
+	}
 }
 
 // bareReader takes a Conn out of r, so that package net, which splices only

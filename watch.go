@@ -234,8 +234,8 @@ func (s *subject) SentFIN() (sent, known bool) {
 }
 
 // Telling: no call blocks on a socket that is over, so one that is under way may have
-// been given its error.
-func (s *subject) Telling() bool { return s.calls.Load() > 0 }
+// been given its error; and a copy may.
+func (s *subject) Telling() bool { return s.calls.Load() > 0 || s.copies.Load() > 0 }
 
 func (s *subject) Suspect(info health.Info) {
 	s.suspect.Store(true)

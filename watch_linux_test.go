@@ -4,6 +4,7 @@ package hale
 
 import (
 	"errors"
+	"io"
 	"syscall"
 	"testing"
 	"time"
@@ -191,4 +192,30 @@ func TestAWatchOfAConnTellsTheDeathAfterTheFin(t *testing.T) {
 		t.Errorf("%v, %v", client.State(), dead)
 	}
 	got.empty(t)
+}
+
+// Whoever may have been given the error of a connection that is over is let tell by
+// the watch: also a copy, which the kernel makes past the Conn's calls.
+func TestACallOrACopyThatIsUnderWayMayTell(t *testing.T) {
+	t.Parallel()
+	client, _ := connect(t, new(Dialer))
+	other, _ := connect(t, new(Dialer))
+	telling := func(c *Conn) func() bool { return (*subject)(c).Telling }
+	for name, call := range map[string]func() error{
+		"Read":     func() error { _, err := client.Read(make([]byte, 1)); return err },
+		"WriteTo":  func() error { _, err := client.WriteTo(io.Discard); return err },
+		"ReadFrom": func() error { _, err := other.ReadFrom(client); return err },
+	} {
+		bound(t, client, time.Hour)
+		done := async(call)
+		eventually(t, telling(client))
+		if got := telling(other)(); got != (name == "ReadFrom") {
+			t.Errorf("%s: the one that is copied to: %v", name, got)
+		}
+		client.SetReadDeadline(time.Unix(1, 0))
+		<-done
+		if telling(client)() || telling(other)() {
+			t.Errorf("%s has returned", name)
+		}
+	}
 }
