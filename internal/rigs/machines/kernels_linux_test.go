@@ -161,7 +161,7 @@ func judge(t *testing.T, r testRun, experiment, folder string) {
 	t.Helper()
 	table.add(experiment, folder, "as here", r.String())
 	t.Logf("%s: %s; skipped: %s", folder, r, strings.Join(r.skipped, ", "))
-	if !r.ended || r.failure != "" || len(r.failed) > 0 || r.passed == 0 {
+	if !r.ended || strings.Contains(r.said, "\npanic: ") || r.failure != "" && len(r.alone) == 0 || len(r.failed) > 0 || r.passed == 0 {
 		t.Errorf("%s: %s; it said:\n%s", folder, r, r.complaint())
 	}
 }
@@ -173,6 +173,7 @@ type testRun struct {
 	seconds string
 	passed  int
 	failed  []string
+	alone   []string // failed beside others, and passed by themselves
 	skipped []string
 	said    string
 }
@@ -184,6 +185,9 @@ func (r testRun) String() string {
 		return s + ", and did not end"
 	case len(r.failed) > 0:
 		s += " (" + strings.Join(r.failed, ", ") + ")"
+	}
+	if len(r.alone) > 0 {
+		s += ", passed only by themselves: " + strings.Join(r.alone, ", ")
 	}
 	return s + ", " + r.seconds + " s"
 }
@@ -204,8 +208,30 @@ func readTests(console, name string) (r testRun) {
 		}
 	}
 	r.count()
+	r.byThemselves(after, name)
 	return r
 }
+
+// byThemselves looks for those that failed and passed when they ran again, alone: all
+// of their parts that had failed.
+func (r *testRun) byThemselves(after, name string) {
+	verdicts := make(map[string]bool) // of tests, by name
+	for _, m := range aloneVerdict.FindAllStringSubmatch(after, -1) {
+		if m[1] == name {
+			test, _, _ := strings.Cut(m[2], "/")
+			before, known := verdicts[test]
+			verdicts[test] = m[3] == "<nil>" && (before || !known)
+		}
+	}
+	r.failed = slices.DeleteFunc(r.failed, func(test string) bool {
+		if verdicts[test] {
+			r.alone = append(r.alone, test)
+		}
+		return verdicts[test]
+	})
+}
+
+var aloneVerdict = regexp.MustCompile(`(?m)^alone (\S+) (\S+) (.*)$`)
 
 func (r *testRun) count() {
 	for _, m := range testVerdict.FindAllStringSubmatch(r.said, -1) {
@@ -261,6 +287,11 @@ func TestWhatTestsSayIsRead(t *testing.T) {
 	r := readTests(console, "pool")
 	if !r.ended || r.failure != "exit status 1" || r.passed != 1 || r.seconds != "2.0" ||
 		!slices.Equal(r.failed, []string{"TestB"}) || !slices.Equal(r.skipped, []string{"TestC"}) {
+		t.Errorf("%+v", r)
+	}
+	again := "\nbegin pool\n--- FAIL: TestB (1s)\n--- FAIL: TestA (1s)\n\nend pool 2.0 exit status 1\n" +
+		"\nalone pool TestB/one <nil>\n\nalone pool TestB/two <nil>\n\nalone pool TestA/one <nil>\n\nalone pool TestA/two exit status 1\n"
+	if r := readTests(again, "pool"); !slices.Equal(r.failed, []string{"TestA"}) || !slices.Equal(r.alone, []string{"TestB"}) {
 		t.Errorf("%+v", r)
 	}
 	if r := readTests(console, "hale"); r.ended || r.passed != 1 {

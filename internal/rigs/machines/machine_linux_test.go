@@ -277,7 +277,10 @@ func startProcess(t *testing.T, cmd *exec.Cmd) *process {
 	defer out.Close()
 	p := &process{cmd: cmd, out: out.Name(), done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	started := make(chan error)
 	go func() {
 		// It is killed when the thread ends that has started it, prctl(2).
