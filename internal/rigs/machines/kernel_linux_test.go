@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,9 +33,18 @@ var (
 // fetching is held by who fills the cache.
 var fetching sync.Mutex
 
-// folder returns where the kernel is: in the user's cache, into which it is brought
-// if it is not there.
+// folder returns where the kernel is.
 func (k kernel) folder(t *testing.T) string {
+	t.Helper()
+	return unpacked(t, "kernel-"+k.release+"-"+k.arch, k.release, k.arch, func(apt func(...string) string) []string {
+		return kernelPackages(apt("apt-cache", "depends", "--recurse", "--important", "linux-image-cloud-"+k.arch))
+	})
+}
+
+// unpacked returns a folder in the user's cache that has packages of a release of
+// Debian in it. If it is not there they are fetched: choose says which, and may ask
+// apt's programs.
+func unpacked(t *testing.T, name, release, arch string, choose func(apt func(...string) string) []string) string {
 	t.Helper()
 	needProgram(t, "apt-get", "apt")
 	needProgram(t, "dpkg", "dpkg")
@@ -42,18 +52,18 @@ func (k kernel) folder(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := filepath.Join(cache, "hale", "kernels", k.release+"-"+k.arch)
+	folder := filepath.Join(cache, "hale", "machines", name)
 	fetching.Lock()
 	defer fetching.Unlock()
 	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
-		k.fetch(t, folder)
+		fetch(t, folder, release, arch, choose)
 	}
 	return folder
 }
 
-// fetch downloads the kernel's packages and unpacks them. It uses lists and settings
-// of its own, so that apt's are left as they are, and the mirror that apt has.
-func (k kernel) fetch(t *testing.T, folder string) {
+// fetch downloads packages and unpacks them. It uses lists and settings of its own, so
+// that apt's are left as they are, and the mirror that apt has.
+func fetch(t *testing.T, folder, release, arch string, choose func(apt func(...string) string) []string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
 		t.Fatal(err)
@@ -64,12 +74,12 @@ func (k kernel) fetch(t *testing.T, folder string) {
 	}
 	defer os.RemoveAll(scratch)
 	at := func(name string) string { return filepath.Join(scratch, name) }
-	for _, name := range []string{"lists/partial", "cache/archives/partial", "debs", "kernel"} {
+	for _, name := range []string{"lists/partial", "cache/archives/partial", "debs", "files"} {
 		if err := os.MkdirAll(at(name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	source := fmt.Sprintf("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n", mirror(t), k.release)
+	source := fmt.Sprintf("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n", mirror(t), release)
 	if err := os.WriteFile(at("sources.list"), []byte(source), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -77,29 +87,29 @@ func (k kernel) fetch(t *testing.T, folder string) {
 		"-q", "-o", "Dir::Etc::SourceList=" + at("sources.list"), "-o", "Dir::Etc::SourceParts=" + at("none"),
 		"-o", "Dir::State::Lists=" + at("lists"), "-o", "Dir::Cache=" + at("cache"),
 		"-o", "Dir::State::status=" + at("status"),
-		"-o", "APT::Architecture=" + k.arch, "-o", "APT::Architectures=" + k.arch,
+		"-o", "APT::Architecture=" + arch, "-o", "APT::Architectures=" + arch,
 		"-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none",
 	}
 	if err := os.WriteFile(at("status"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	apt := func(program string, args ...string) string {
-		return run(t, at("debs"), []string{"LC_ALL=C"}, program, append(options, args...)...)
+	apt := func(command ...string) string {
+		return run(t, at("debs"), []string{"LC_ALL=C"}, command[0], slices.Concat(options, command[1:])...)
 	}
 	apt("apt-get", "update")
-	names := kernelPackages(apt("apt-cache", "depends", "--recurse", "--important", "linux-image-cloud-"+k.arch))
+	names := choose(apt)
 	if len(names) == 0 {
-		t.Fatalf("%s has no kernel for %s", k.release, k.arch)
+		t.Fatalf("%s has nothing of that for %s", release, arch)
 	}
-	apt("apt-get", append([]string{"download"}, names...)...)
+	apt(slices.Concat([]string{"apt-get", "download"}, names)...)
 	debs, err := filepath.Glob(at("debs/*.deb"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, deb := range debs {
-		run(t, scratch, nil, "dpkg", "-x", deb, at("kernel"))
+		run(t, scratch, nil, "dpkg", "-x", deb, at("files"))
 	}
-	if err := os.Rename(at("kernel"), folder); err != nil {
+	if err := os.Rename(at("files"), folder); err != nil {
 		t.Fatal(err)
 	}
 }
