@@ -10,7 +10,7 @@ MODULES      = $(shell git ls-files '*go.mod' | xargs -n1 dirname | sort)
 NESTED       = $(filter-out .,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help all format tidy lint platforms fuzz unprivileged nested suites wine sweep race test
+.PHONY: help all format tidy lint platforms fuzz unprivileged nested suites wine machines machines-all sweep race test
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ suites: ## other people's tests, with hale beneath
 
 wine: ## the Windows paths under two wines; needs root
 	.ci/wine
+
+machines: ## a server in a VM that is paused, hale standing still, an old kernel; needs root
+	.ci/machines quick
+
+machines-all: ## all experiments with VMs and kernels, and their table; half an hour
+	.ci/machines all
 
 sweep: ## the death watch as it is on systems other than Linux
 	go vet -tags hale_sweep ./...

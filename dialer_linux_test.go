@@ -31,6 +31,7 @@ func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer loose.Close()
+	testnet.NeedLinux(t, 5, 16, "a word on Multipath TCP (MPTCP_INFO)")
 	if mp, _ := loose.(*Conn).MultipathTCP(); !mp {
 		testnet.Missing(t, "MPTCP")
 	}

@@ -33,6 +33,7 @@ func TestAStrictListenerRefusesAClientThatCannotHaveItsOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer refused.Close()
+	testnet.NeedLinux(t, 5, 16, "a word on Multipath TCP (MPTCP_INFO)")
 	if is, err := refused.(*net.TCPConn).MultipathTCP(); !is || err != nil {
 		testnet.Missing(t, "Multipath TCP")
 	}

@@ -33,9 +33,22 @@ func held(t testing.TB, k sockopt.KeepAlive) sockopt.KeepAlive {
 		h.StallTimeout = h.UserTimeout
 	}
 	if h.Pace < 0 && runtime.GOOS == "linux" {
-		h.Pace = 120 * time.Second
+		h.Pace = systemPace(t)
 	}
 	return h
+}
+
+// systemPace is what a socket has if nobody has set it: -1 where the kernel has none.
+func systemPace(t testing.TB) time.Duration {
+	t.Helper()
+	plan, err := sockopt.Current().Plan(sockopt.KeepAlive{Pace: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan.Effective.Pace > 0 {
+		return 120 * time.Second
+	}
+	return -1
 }
 
 // connect dials a listener of its own and returns both ends.

@@ -34,6 +34,7 @@ type verdictRow struct {
 	within       time.Duration
 	fin          bool // the peer closed in good order: reading ends with io.EOF
 	open         bool // that is all: Done stays open, half-close is legal
+	paced        bool // the promise is kept by TCP_RTO_MAX_MS alone
 }
 
 // atOnce is zero in a row; a shut window takes four window probes.
@@ -61,7 +62,7 @@ var verdicts = []verdictRow{
 	{state: "in flight", event: "reset", want: health.Reset},
 	{state: "in flight", event: "aborted", want: health.Aborted, stolen: health.Reset},
 	{state: "in flight", event: "closed", want: health.Reset}, // what it had not read is lost
-	{state: "window shut", event: "gone", want: health.SendTimeout, within: stallProbe},
+	{state: "window shut", event: "gone", want: health.SendTimeout, within: stallProbe, paced: true},
 	{state: "window shut", event: "reset", want: health.Reset},
 	{state: "window shut", event: "aborted", want: health.Aborted, stolen: health.Reset},
 	{state: "window shut", event: "closed", want: health.Reset},
@@ -110,7 +111,7 @@ func TestVerdicts(t *testing.T) {
 			t.Run(row.state+"/"+row.event+", by numbers/"+by.name, func(t *testing.T) {
 				t.Parallel()
 				row := row.toldTo(by)
-				row.within = 20 * time.Second
+				row.within, row.paced = 20*time.Second, false
 				c, peer := connect(t, &Dialer{KeepAlive: numbers})
 				row.check(t, by, busy, c, peer)
 			})
@@ -158,6 +159,9 @@ func newYardstick(t *testing.T) *yardstick {
 func (y *yardstick) late() time.Duration { return time.Duration(y.sum.Load()) }
 
 func (row verdictRow) check(t *testing.T, by witness, busy *yardstick, c *Conn, peer *net.TCPConn) {
+	if row.paced {
+		testnet.NeedLinux(t, 6, 15, "TCP_RTO_MAX_MS, without which a shut window is asked ever more seldom")
+	}
 	verdictStates[row.state](t, c, peer)
 	var met <-chan error
 	if !by.writes {

@@ -114,6 +114,7 @@ func TestALinkOfThisMachineThatIsDownIsUnreachable(t *testing.T) {
 
 func TestAnMPTCPConnectionDiesLateAndAsNotConnected(t *testing.T) {
 	t.Parallel()
+	testnet.NeedLinux(t, 6, 7, "net.mptcp.close_timeout")
 	lc, d := &net.ListenConfig{KeepAlive: -1}, &net.Dialer{KeepAlive: -1}
 	lc.SetMultipathTCP(true)
 	d.SetMultipathTCP(true)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"example.com/hale/health"
@@ -43,7 +42,7 @@ func (m *monitor[T]) ask() {
 	start := time.Now()
 	s.used.Store(true)
 	_, err := within(ctx, s.conn, "Check", func() (struct{}, error) { return struct{}{}, p.config.Check(ctx, s.value) }, nil)
-	reached := look()
+	reached := look(ctx.Err() != nil)
 	if p.life.Err() != nil {
 		return
 	}
@@ -63,18 +62,29 @@ func (m *monitor[T]) ask() {
 // lookAfter has somebody look at a connection that waits for a reply, when so much
 // time has passed, unless end is called before. end reports whether the kernel at
 // the other end had answered, as far as was seen: if it had not, that is for the
-// connection's own watch to judge.
-func (s *slot[T]) lookAfter(life context.Context, after time.Duration) (end func() (reached bool)) {
-	var not atomic.Bool
+// connection's own watch to judge. Where this process hardly gets a processor, one
+// timer may be later than the other: what is overdue is looked at by end.
+func (s *slot[T]) lookAfter(life context.Context, after time.Duration) (end func(overdue bool) (reached bool)) {
+	var not bool
+	look := func() {
+		info, waits := s.unanswered()
+		not = waits || info.Unacked > 0 || s.suspect()
+	}
+	looked := make(chan struct{})
 	soon, cancel := awake.WithTimeout(life, after)
 	stop := context.AfterFunc(soon, func() {
-		info, waits := s.unanswered()
-		not.Store(waits || info.Unacked > 0 || s.suspect())
+		defer close(looked)
+		look()
 	})
-	return func() bool {
-		stop()
-		cancel()
-		return !not.Load()
+	return func(overdue bool) bool {
+		defer cancel()
+		switch {
+		case !stop():
+			<-looked
+		case overdue:
+			look()
+		}
+		return !not
 	}
 }
 

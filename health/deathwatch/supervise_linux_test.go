@@ -238,11 +238,12 @@ func TestAPeerThatAnswersWithoutReadingIsLeftAlone(t *testing.T) {
 // setPace has the kernel retransmit, and probe a shut window, every second.
 func setPace(t *testing.T, c *net.TCPConn) {
 	t.Helper()
-	const rtoMax = 44 // TCP_RTO_MAX_MS, since Linux 6.15
+	testnet.NeedLinux(t, 6, 15, "TCP_RTO_MAX_MS")
+	const rtoMax = 44
 	onSocket(t, c, func(fd int) error {
 		err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, rtoMax, 1000)
 		if errors.Is(err, unix.ENOPROTOOPT) {
-			testnet.Missing(t, "TCP_RTO_MAX_MS of Linux 6.15")
+			testnet.Missing(t, "TCP_RTO_MAX_MS, which Linux has since 6.15")
 		}
 		return err
 	})

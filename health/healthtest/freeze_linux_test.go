@@ -313,6 +313,7 @@ func multipathConn(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	testnet.NeedLinux(t, 5, 16, "a word on Multipath TCP (MPTCP_INFO)")
 	if multipath, err := c.(*net.TCPConn).MultipathTCP(); err != nil || !multipath {
 		testnet.Missing(t, "Multipath TCP")
 	}
@@ -404,6 +405,9 @@ func TestFreezeListenerRefusesWhatItCannotFreeze(t *testing.T) {
 		"MPTCP":       {multipathListener(t), "SetMultipathTCP(false)"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "MPTCP" {
+				testnet.NeedLinux(t, 5, 16, "a word on Multipath TCP (MPTCP_INFO)")
+			}
 			thaw, err := healthtest.FreezeListener(test.listener)
 			if err == nil || thaw != nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("FreezeListener: %v, want an error with %q", err, test.want)

@@ -33,6 +33,7 @@ func TestMultipathIsToldFromWhatFellBack(t *testing.T) {
 			}
 			defer c.Close()
 			if test.want {
+				testnet.NeedLinux(t, 5, 16, "a word on Multipath TCP (MPTCP_INFO)")
 				if is, err := c.(*net.TCPConn).MultipathTCP(); !is || err != nil {
 					testnet.Missing(t, "Multipath TCP")
 				}

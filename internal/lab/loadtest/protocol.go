@@ -46,23 +46,50 @@ func Exchange(c net.Conn, number uint64) error {
 	return nil
 }
 
-// answer runs the requests that come by c, until c fails.
+// Answer runs the requests that come by c and enters them into account, until c
+// fails.
+func Answer(c net.Conn, account *Account) {
+	for {
+		number, err := next(c)
+		if err != nil {
+			return
+		}
+		account.enter(number)
+		if err := reply(c, number); err != nil {
+			return
+		}
+	}
+}
+
+// answer is Answer for a server that may be frozen meanwhile.
 func (s *Server) answer(c net.Conn) {
 	for s.answerOne(c) == nil {
 	}
 }
 
 func (s *Server) answerOne(c net.Conn) error {
-	var b [replySize]byte
-	request := b[:requestSize]
-	if _, err := io.ReadFull(c, request); err != nil {
+	number, err := next(c)
+	if err != nil {
 		return err
 	}
 	s.running.RLock()
 	defer s.running.RUnlock()
-	s.account.enter(binary.BigEndian.Uint64(request))
-	for i := requestSize; i < replySize; i += requestSize {
-		copy(b[i:], request)
+	s.account.enter(number)
+	return reply(c, number)
+}
+
+// next reads a request.
+func next(c net.Conn) (number uint64, err error) {
+	var b [requestSize]byte
+	_, err = io.ReadFull(c, b[:])
+	return binary.BigEndian.Uint64(b[:]), err
+}
+
+// reply sends the reply to a request.
+func reply(c net.Conn, number uint64) error {
+	var b [replySize]byte
+	for i := 0; i < replySize; i += requestSize {
+		binary.BigEndian.PutUint64(b[i:], number)
 	}
 	_, err := c.Write(b[:])
 	return err
