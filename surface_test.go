@@ -23,7 +23,7 @@ var namesMost = map[string]int{
 	"health/deathwatch": 9,
 	"health/heartbeat":  2,
 	"health/healthtest": 3,
-	"pool":              30,
+	"pool":              31,
 	"otel":              12,
 }
 

@@ -4,13 +4,16 @@ import "sync"
 
 // conns is every slot with a connection that has not left the pool.
 type conns[T any] struct {
-	mu  sync.Mutex // guards all
-	all map[*slot[T]]struct{}
+	mu    sync.Mutex // guards what follows
+	all   map[*slot[T]]struct{}
+	added uint64 // how many were
 }
 
 func (c *conns[T]) add(s *slot[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.added++
+	s.number = c.added
 	c.all[s] = struct{}{}
 }
 
