@@ -24,6 +24,7 @@ var namesMost = map[string]int{
 	"health/heartbeat":  2,
 	"health/healthtest": 3,
 	"pool":              31,
+	"pool/debugpage":    4,
 	"otel":              12,
 }
 
