@@ -23,7 +23,8 @@ var namesMost = map[string]int{
 	"health/deathwatch": 9,
 	"health/heartbeat":  2,
 	"health/healthtest": 3,
-	"pool":              30,
+	"pool":              31,
+	"pool/debugpage":    4,
 	"otel":              12,
 }
 

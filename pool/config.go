@@ -184,7 +184,8 @@ type Config[T any] struct {
 	KeepUnread bool
 
 	// LeakAfter is how long a connection may be held before the Observer is
-	// told who holds it; 0 is never. It costs a stack trace for each Acquire.
+	// told who holds it; 0 is never. With it Snapshot tells of every connection in
+	// use who holds it. It costs a stack trace for each Acquire.
 	LeakAfter time.Duration
 
 	// Observer is told what happens; it may be nil.

@@ -125,7 +125,7 @@ func (c Conn[T]) end() bool {
 
 // ended ends what Acquire has kept for the use.
 func (c Conn[T]) ended() {
-	if c.pool.config.Observer.wantsHolder() {
+	if c.pool.holds {
 		c.slot.holder.clear() // or else an idle connection would keep its last caller's ctx
 	}
 	c.pool.leave()

@@ -7,14 +7,17 @@ import (
 
 // conns is every slot with a connection that has not left the pool.
 type conns[T any] struct {
-	fit atomic.Int64 // how many are not on their way out; counted, for each dial and each death asks
-	mu  sync.Mutex   // guards all
-	all map[*slot[T]]struct{}
+	fit   atomic.Int64 // how many are not on their way out; counted, for each dial and each death asks
+	mu    sync.Mutex   // guards what follows
+	all   map[*slot[T]]struct{}
+	added uint64 // how many were
 }
 
 func (c *conns[T]) add(s *slot[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.added++
+	s.number = c.added
 	c.all[s] = struct{}{}
 	c.fit.Add(1)
 }

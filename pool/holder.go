@@ -58,6 +58,17 @@ func (h *holder) leak(after time.Duration) (info LeakInfo, left time.Duration) {
 	return LeakInfo{Held: held, Stack: stackText(h.stack)}, 0
 }
 
+// who returns for how long a slot has been held, and by whom; both are zero where
+// no stack is kept, or nobody holds it.
+func (h *holder) who() (held time.Duration, stack string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.since.IsZero() {
+		return 0, ""
+	}
+	return time.Since(h.since), stackText(h.stack)
+}
+
 // stackText writes a stack as a panic does, from the caller of the pool on.
 func stackText(pcs []uintptr) string {
 	var b strings.Builder

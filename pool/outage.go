@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"slices"
 	"time"
 
 	"example.com/hale/health"
@@ -38,6 +39,8 @@ type outages struct {
 	healed  time.Time           // when the last one ended
 	recent  []*health.DeadError // deaths that came in a burst, if no dial has succeeded since
 	untold  []Outage            // that have begun or ended since
+	dials   []time.Time         // when those of the current one ended, the last dialsKept
+	past    []OutageInfo        // the last that have ended, outagesKept at most
 }
 
 // death takes note of a death, and reports whether an outage begins with it:
@@ -95,9 +98,18 @@ func (o *outages) failed(err error, since time.Time, waiters int) (begun bool) {
 	}
 	o.failing = true
 	o.current.Dial = err
-	o.current.Attempts++
+	o.tried()
 	return begun
 }
+
+// tried counts a dial.
+func (o *outages) tried() {
+	o.current.Attempts++
+	o.dials = newest(append(o.dials, time.Now()), dialsKept)
+}
+
+// newest is the last n of s, or all.
+func newest[E any](s []E, n int) []E { return slices.Delete(s, 0, max(0, len(s)-n)) }
 
 // succeeded takes note of a dial that succeeded.
 func (o *outages) succeeded() {
@@ -106,7 +118,7 @@ func (o *outages) succeeded() {
 		return
 	}
 	if o.failing {
-		o.current.Attempts++
+		o.tried()
 	}
 	o.reach()
 	o.failing = false
@@ -186,7 +198,8 @@ func (o *outages) end(healed bool) Outage {
 	over := *o.current
 	over.Ended, over.Healed = time.Now(), healed
 	o.healed = over.Ended
-	o.current, o.recent = nil, nil
+	o.past = newest(append(o.past, OutageInfo{over, o.dials}), outagesKept)
+	o.current, o.recent, o.dials = nil, nil, nil
 	o.untold = append(o.untold, over)
 	return over
 }

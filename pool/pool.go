@@ -35,6 +35,7 @@ type Pool[T any] struct {
 	waiting  atomic.Int64  // callers that wait
 	acquires counter       // that got a connection
 	tellsAll bool          // the Observer asks for every Acquire
+	holds    bool          // who holds a connection is kept: for the Observer, or with LeakAfter
 	ages     bool          // a limit depends on when a connection was used last
 
 	life context.Context // ends when the pool is closed, and with it the dials
@@ -73,6 +74,7 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 	p := &Pool[T]{
 		config:   config,
 		ages:     config.MaxConnIdleTime > 0 || config.CheckAfter > 0,
+		holds:    config.LeakAfter > 0 || config.Observer.wantsHolder(),
 		tellsAll: config.Observer.set().Acquired != nil,
 		hurried:  make(chan struct{}),
 	}
@@ -199,9 +201,9 @@ func (p *Pool[T]) claim(ctx context.Context, s *slot[T]) (use uint64, err error)
 	return use, nil
 }
 
-// hold notes who holds a slot, if the Observer asks for it.
+// hold notes who holds a slot, if anybody may ask.
 func (p *Pool[T]) hold(ctx context.Context, s *slot[T]) {
-	if p.config.Observer.wantsHolder() {
+	if p.holds {
 		s.holder.set(ctx, p.config.LeakAfter > 0)
 	}
 }

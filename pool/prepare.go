@@ -73,7 +73,7 @@ func (p *Pool[T]) takeBack(s *slot[T], use uint64, err error, then func()) error
 	if _, ours := s.do(reclaim, use); !ours {
 		return ErrClosed
 	}
-	if p.config.Observer.wantsHolder() {
+	if p.holds {
 		s.holder.clear()
 	}
 	then()

@@ -59,6 +59,15 @@ func (q *queue[T]) strict() bool {
 	return since != 0 && q.now()-since >= int64(patience)
 }
 
+// oldestWait is for how long the head has waited; 0 if nobody does.
+func (q *queue[T]) oldestWait() time.Duration {
+	since := q.oldest.Load()
+	if since == 0 {
+		return 0
+	}
+	return max(0, time.Duration(q.now()-since))
+}
+
 // now is the time since the queue was made; it is never 0.
 func (q *queue[T]) now() int64 { return int64(time.Since(q.born)) + 1 }
 

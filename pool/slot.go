@@ -25,6 +25,7 @@ type slot[T any] struct {
 	meter      *netconn.Meter                 // of the connection
 	check      func(context.Context, T) error // nil if nobody can tell whether it works
 	opened     time.Time
+	number     uint64      // of all connections of the pool; set when conns lists it
 	lifetime   *time.Timer // marks it as outlived; nil if it may live for ever
 	epoch      uint64      // of the pool when the dial began
 	remote     string

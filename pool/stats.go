@@ -108,38 +108,52 @@ func (st *stats) snapshot() Stats {
 // Stats returns a snapshot.
 func (p *Pool[T]) Stats() Stats {
 	st := p.stats.snapshot()
-	st.Acquires, st.Waiting = p.acquires.sum(), int(p.waiting.Load())
-	st.Invalidations = p.epoch.Load() &^ shut
-	st.Unmonitored = p.monitor.isBlind()
-	p.dialer.count(&st)
-	p.conns.count(&st)
+	p.countOwn(&st)
+	p.dialer.stats(&st)
+	p.conns.count(&st, func(*slot[T], word, bool) {})
 	return st
 }
 
-// count fills in what the dialer knows.
-func (d *dialer) count(st *Stats) {
+// countOwn fills in what none of the pool's parts knows.
+func (p *Pool[T]) countOwn(st *Stats) {
+	st.Acquires, st.Waiting = p.acquires.sum(), int(p.waiting.Load())
+	st.Invalidations = p.epoch.Load() &^ shut
+	st.Unmonitored = p.monitor.isBlind()
+}
+
+// stats fills in what the dialer knows.
+func (d *dialer) stats(st *Stats) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.count(st)
+}
+
+// count is stats for who holds mu.
+func (d *dialer) count(st *Stats) {
 	st.MaxConns, st.Dialing, st.Down, st.Full = d.most(), d.dialing, d.state == down, d.state == full
 }
 
-// count fills in what becomes of the connections.
-func (c *conns[T]) count(st *Stats) {
+// count fills in what becomes of the connections, and shows each to see, with
+// whether its death is not told; see must be quick.
+func (c *conns[T]) count(st *Stats, see func(s *slot[T], w word, unwatched bool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.Conns = len(c.all)
 	for s := range c.all {
-		switch w := s.load(); {
+		w := s.load()
+		switch {
 		case w.held():
 			st.InUse++
 		case w.state() == quarantined && w&unfit == 0:
 			st.Quarantined++
 		}
 		s.mu.Lock()
-		if s.unwatched {
+		unwatched := s.unwatched
+		s.mu.Unlock()
+		if unwatched {
 			st.Unwatched++
 		}
-		s.mu.Unlock()
+		see(s, w, unwatched)
 	}
 	st.Idle = st.Conns - st.InUse - st.Quarantined
 }

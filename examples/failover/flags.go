@@ -14,6 +14,7 @@ type options struct {
 	thawAfter   time.Duration
 	runOn       time.Duration
 	json        bool
+	page        string
 }
 
 var exits = program.Exits{
@@ -30,6 +31,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	fs.DurationVar(&o.thawAfter, "thaw-after", 8*time.Second, "`time` from there until A is thawed; the plain pool is stopped just before")
 	fs.DurationVar(&o.runOn, "run-on", 2*time.Second, "`time` of load after that")
 	fs.BoolVar(&o.json, "json", false, "run hale's pool alone, and print one JSON object and nothing else")
+	fs.StringVar(&o.page, "page", "", "`address`, such as localhost:6060, at which to serve the live page of hale's pool;\nas root, or else it is in a network that no browser reaches")
 	err = fs.Parse(args, out, o.check)
 	return o, err
 }

@@ -12,11 +12,16 @@ import (
 )
 
 // halePool is hale's pool of hale's connections.
-type halePool struct{ *pool.Pool[net.Conn] }
+type halePool struct {
+	*pool.Pool[net.Conn]
+	page     string // where its page is
+	stopPage func() // nil without one
+}
 
 func (o options) newHalePool(t *failover.Trial) (failover.Pool, error) {
 	dialer := hale.Dialer{KeepAlive: sockopt.Within(o.within), Observer: t.Observer.Conns()}
 	p, err := pool.New(pool.Config[net.Conn]{
+		Name: "failover",
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return t.Dial(ctx, dialer.DialContext)
 		},
@@ -24,18 +29,29 @@ func (o options) newHalePool(t *failover.Trial) (failover.Pool, error) {
 		MinConns: failover.Conns,
 		Observer: t.Observer.Pool(),
 	})
-	return halePool{p}, err
+	if err != nil {
+		return nil, err
+	}
+	opened := &halePool{Pool: p}
+	if err := o.showPage(opened); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return opened, nil
 }
 
-func (p halePool) Use(ctx context.Context, fn func(net.Conn) error) error {
+func (p *halePool) Use(ctx context.Context, fn func(net.Conn) error) error {
 	return p.Do(ctx, func(_ context.Context, c net.Conn) error { return fn(c) })
 }
 
-func (p halePool) Retried() int64 { return p.Stats().Retries }
+func (p *halePool) Retried() int64 { return p.Stats().Retries }
 
-func (p halePool) Abort() { p.Pool.Close() }
+func (p *halePool) Abort() { p.Pool.Close() }
 
-func (p halePool) Close() {
+func (p *halePool) Close() {
+	if p.stopPage != nil {
+		p.stopPage()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_, _ = p.Shutdown(ctx) // nobody holds a connection any more

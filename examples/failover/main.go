@@ -8,6 +8,7 @@
 //	go run ./examples/failover -within 5s
 //	go run ./examples/failover -thaw-after 1s
 //	go run ./examples/failover -json
+//	go run ./examples/failover -thaw-after 1m -page localhost:6060
 //
 // Two servers stand behind one name, as in a name service that notices when
 // one does not answer: the name leads to A until a dial to A has failed (after
@@ -19,6 +20,8 @@
 // next: nobody can know whether A has run it, so it is not sent again. A
 // stall, for the exit status, is the longest time that any one worker had no
 // good reply.
+//
+// With -page a browser, or curl, sees hale's pool go through it, live.
 //
 // It needs Linux, and root or the right to make a user namespace.
 package main

@@ -188,5 +188,5 @@ func TestBadUsageIsOneClearLine(t *testing.T) {
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	programtest.Help(t, parse, "-within", "-freeze-after", "-thaw-after", "-run-on", "-json", "\n  1 ", "\n  3 ", "\n  130 ")
+	programtest.Help(t, parse, "-within", "-freeze-after", "-thaw-after", "-run-on", "-json", "-page", "\n  1 ", "\n  3 ", "\n  130 ")
 }
