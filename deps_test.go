@@ -20,7 +20,8 @@ var product = map[string][]string{
 	"health/healthtest": {},
 	"":                  {"sockopt", "health", "health/deathwatch"},
 	"pool":              {"health", "health/heartbeat"},
-	"otel":              {"", "sockopt", "health", "health/deathwatch", "health/heartbeat", "pool"},
+	"pool/cluster":      {"health", "health/heartbeat", "pool"},
+	"otel":              {"", "sockopt", "health", "health/deathwatch", "health/heartbeat", "pool", "pool/cluster"},
 }
 
 // Imports run one way: leaves, sockopt and health, hale and pool, otel; and

@@ -23,8 +23,9 @@ var namesMost = map[string]int{
 	"health/deathwatch": 9,
 	"health/heartbeat":  2,
 	"health/healthtest": 3,
-	"pool":              30,
-	"otel":              12,
+	"pool":              31,
+	"pool/cluster":      25,
+	"otel":              13,
 }
 
 func TestNoPackageExportsMoreThanItHasReasonsFor(t *testing.T) {
