@@ -21,7 +21,8 @@ var product = map[string][]string{
 	"":                  {"sockopt", "health", "health/deathwatch"},
 	"pool":              {"health", "health/heartbeat"},
 	"pool/debugpage":    {"sockopt", "health", "health/heartbeat", "pool"},
-	"otel":              {"", "sockopt", "health", "health/deathwatch", "health/heartbeat", "pool"},
+	"pool/cluster":      {"health", "health/heartbeat", "pool"},
+	"otel":              {"", "sockopt", "health", "health/deathwatch", "health/heartbeat", "pool", "pool/cluster"},
 }
 
 // Imports run one way: leaves, sockopt and health, hale and pool, otel; and

@@ -219,6 +219,10 @@ func defaultBackoff() backoff.BackOff {
 	)
 }
 
+// Validate returns the error that New would, if a field is wrong, and nil
+// otherwise. It calls no function of the Config.
+func (c Config[T]) Validate() error { return c.validate() }
+
 func (c Config[T]) validate() error {
 	for _, n := range []struct {
 		field string

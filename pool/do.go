@@ -16,6 +16,13 @@ func Idempotent(ctx context.Context) context.Context {
 	return context.WithValue(ctx, idempotentKey{}, true)
 }
 
+// IsIdempotent reports whether ctx has the word of [Idempotent], for who sends
+// requests again by other means than Do.
+func IsIdempotent(ctx context.Context) bool {
+	word, _ := ctx.Value(idempotentKey{}).(bool)
+	return word
+}
+
 // Do acquires a connection, runs fn on it, and releases it. If the connection
 // turns out to be dead before a byte of fn's request was given to the kernel,
 // fn is run again on another; under [Idempotent], also if bytes were. A
@@ -32,7 +39,7 @@ func Idempotent(ctx context.Context) context.Context {
 // The error is Acquire's or fn's, or wraps it; see [SafeToRetry]. fn must not keep the value
 // beyond its return.
 func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) error) error {
-	word, _ := ctx.Value(idempotentKey{}).(bool)
+	word := IsIdempotent(ctx)
 	untouched := true // no try has written a byte
 	for tries := 0; ; tries++ {
 		conn, err := p.Acquire(ctx)
@@ -40,8 +47,6 @@ func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) 
 			return mark(err, untouched && SafeToRetry(err))
 		}
 		end, err := doOn(ctx, conn, fn)
-		_, sent := sayings(err) // by a Do inside of fn
-		end.untouched = end.untouched && !sent
 		untouched = untouched && end.untouched
 		switch {
 		case err == nil:
@@ -76,10 +81,12 @@ func doOn[T any](ctx context.Context, conn Conn[T], fn func(context.Context, T) 
 		conn.Release()
 		return end, nil
 	}
-	end.untouched = conn.Untouched()
+	untouched := conn.Untouched()
+	_, sent := sayings(err) // by a Do inside of fn
+	end.untouched = untouched && !sent
 	// TLS makes an io.ErrUnexpectedEOF of a close in the middle of a record.
 	end.dead = (health.IsDead(err) || errors.Is(err, io.ErrUnexpectedEOF)) && conn.broken()
-	if !end.untouched && (ctx.Err() != nil || endedByContext(err)) {
+	if !untouched && (ctx.Err() != nil || endedByContext(err)) {
 		conn.abandon()
 		return end, err
 	}
@@ -90,4 +97,18 @@ func doOn[T any](ctx context.Context, conn Conn[T], fn func(context.Context, T) 
 // endedByContext reports whether err says that a context has ended.
 func endedByContext(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// Do runs fn on the connection, once, and ends its use, as [Pool.Do] does with
+// those that it acquires: for who acquires by other means, such as from one of
+// several pools. again reports whether Pool.Do would run fn again, on another
+// connection: this one turned out to be dead, and nothing was sent or ctx has the
+// word of [Idempotent]. The error is fn's or wraps it; for SafeToRetry see Pool.Do.
+// After the use has ended fn gets the zero T.
+func (c Conn[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) error) (again bool, err error) {
+	end, err := doOn(ctx, c, fn)
+	if err == nil {
+		return false, nil
+	}
+	return end.dead && (end.untouched || IsIdempotent(ctx)) && ctx.Err() == nil, mark(err, end.untouched)
 }

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"time"
+
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/sockopt"
+)
+
+type options struct {
+	within time.Duration
+	step   time.Duration
+}
+
+var exits = program.Exits{
+	program.Held: "nothing sent twice, no crossed reply, no dead connection handed out, no request\n" +
+		"failed but those under way to the frozen server, none sent to the drained one,\n" +
+		"a good share to the new one, and no stall longer than promised plus one second",
+	program.Missed: "one of these is not so, or the run failed",
+	program.Cannot: "this machine cannot freeze a server",
+}
+
+func parse(args []string, out io.Writer) (o options, err error) {
+	fs := program.NewFlags("cluster", exits)
+	fs.DurationVar(&o.within, "within", 3*time.Second, "`time` within which a connection notices that its server is gone, as sockopt.Within has it")
+	fs.DurationVar(&o.step, "step", 2*time.Second, "`time` of load before each thing that happens, and at the end")
+	err = fs.Parse(args, out, o.check)
+	return o, err
+}
+
+func (o *options) check() error {
+	if err := program.AtLeast(program.Least{Flag: "step", Value: o.step, Least: 100 * time.Millisecond}); err != nil {
+		return err
+	}
+	_, err := sockopt.Current().Plan(sockopt.Within(o.within))
+	return err
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/hale/internal/lab/loadtest"
+	"example.com/hale/internal/lab/program"
+	"example.com/hale/internal/lab/program/programtest"
+	"example.com/hale/internal/lab/testnet"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
+
+func TestAFreezeADrainAndANewServerCostWhatIsPromised(t *testing.T) {
+	t.Parallel()
+	testnet.NeedFreeze(t)
+	o, err := parse([]string{"-step", "1s"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := run(t.Context(), o, &out); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	story := regexp.MustCompile(`(?s)^\[00\.000\] the resolver says \[A B C\]
+.*\] all is well
+.*\] A is frozen
+.*\] A is down: outage\.id=1 .*
+.*\] the resolver says \[A C\]
+.*\] B is drained
+.*\] the resolver says \[A C D\]
+.*\] D is added
+.*\] D is warm
+
+ +replies of +A +B +C +D
+ +all is well +\d\d+ +\d\d+ +\d\d+ +0
+.* +B is drained +0 +0 +\d\d+ +0
+ +D is added +0 +0 +\d\d+ +\d+
+ +D is warm +0 +0 +\d\d+ +\d\d+
+
+requests \d+, failed \d+ `)
+	if !story.MatchString(out.String()) {
+		t.Errorf("another story:\n%s", &out)
+	}
+}
+
+func TestTheVerdictNamesEachThingThatWentWrong(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		want  string
+		spoil func(*report)
+	}{
+		{"", func(*report) {}},
+		{"2 requests were sent twice", func(r *report) { r.Duplicated = 2 }},
+		{"1 replies were another request's", func(r *report) { r.Crossed = 1 }},
+		{"3 connections were handed out dead", func(r *report) { r.DeadHandedOut = 3 }},
+		{"9 requests failed, more than were under way", func(r *report) { r.Failed = 9 }},
+		{"1 requests failed although A was known to be down", func(r *report) { r.lateFailures = 1 }},
+		{"1 requests went to B after it was drained", func(r *report) { r.afterDrain = 1 }},
+		{"a stall of 4.01 s, promised is at most 4s", func(r *report) { r.LongestStall += 10 * time.Millisecond }},
+		{"D has 10 of the last 100 requests, less than a quarter", func(r *report) { r.phases[0].by = map[string]int{"C": 90, "D": 10} }},
+	} {
+		r := report{
+			options: options{within: 3 * time.Second}, Result: loadtest.Result{Failed: 8, LongestStall: 4 * time.Second},
+			phases: []phase{{by: map[string]int{"C": 50, "D": 50}}},
+		}
+		test.spoil(&r)
+		err := r.verdict()
+		if test.want == "" {
+			if err != nil {
+				t.Errorf("all is well, and yet: %v", err)
+			}
+			continue
+		}
+		if err == nil || err.Error() != test.want || program.Status(err) != program.Missed {
+			t.Errorf("status %d, %v, want %s", program.Status(err), err, test.want)
+		}
+	}
+}
+
+func TestInterruptingEndsEverything(t *testing.T) {
+	t.Parallel()
+	testnet.NeedFreeze(t)
+	for _, at := range []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond} { // before the freeze, and after
+		o, err := parse([]string{"-step", "1s", "-within", "60s"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), at)
+		start := time.Now()
+		var out strings.Builder
+		err = run(ctx, o, &out)
+		cancel()
+		if program.Status(err) != program.Interrupted || strings.Contains(out.String(), "requests") {
+			t.Errorf("status %d, %v\n%s", program.Status(err), err, &out)
+		}
+		if took := time.Since(start); took > at+5*time.Second {
+			t.Errorf("ended after %v", took)
+		}
+	}
+}
+
+func TestBadUsageIsOneClearLine(t *testing.T) {
+	t.Parallel()
+	programtest.BadUsage(t, parse,
+		[2]string{"-within 1s", "1s"},
+		[2]string{"-step 1ms", "-step 1ms: below 100ms"},
+		[2]string{"-nonsense", "flag provided but not defined: -nonsense"},
+		[2]string{"extra", `unexpected argument "extra"`})
+}
+
+func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
+	t.Parallel()
+	programtest.Help(t, parse, "-within", "-step", "\n  1 ", "\n  3 ", "\n  130 ")
+}

@@ -1,0 +1,248 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/hale/pool"
+)
+
+const (
+	// nextAfter is how long an endpoint is tried before the next one is: as long as
+	// gRPC's pick_first and Happy Eyeballs (RFC 8305 section 5) wait. It doubles
+	// each time that all have been tried, up to nextMost.
+	nextAfter = 250 * time.Millisecond
+	nextMost  = 4 * time.Second
+	// roundPause is how long a round takes at the least, for endpoints whose dials
+	// fail at once.
+	roundPause = 20 * time.Millisecond
+)
+
+// An acquisition is one caller's way to a connection that is not to be had at once.
+type acquisition[T any] struct {
+	cluster *Cluster[T]
+	ctx     context.Context
+	wish    *wish
+	turn    uint64
+	began   time.Time
+	avoid   []*member[T] // from the beginning
+	tried   []*member[T] // in this round, and avoid
+	round   int
+	started time.Time // the round
+	hops    int
+	causes  []cause
+}
+
+// acquireInTurn is Acquire in turn; at m, if that is not nil, a place was taken.
+func (c *Cluster[T]) acquireInTurn(ctx context.Context, w *wish, m *member[T], avoid []*member[T]) (got Conn[T], err error) {
+	now := time.Now()
+	a := &acquisition[T]{cluster: c, ctx: ctx, wish: w, turn: c.queue.turn(), began: now, started: now, avoid: avoid}
+	a.tried = append(a.tried, avoid...)
+	c.stats.waiting.Add(1)
+	defer func() {
+		c.stats.waiting.Add(-1)
+		wait := time.Since(now)
+		c.stats.waitTime.Add(int64(wait))
+		if got.ticket != nil {
+			c.stats.waits.Add(1)
+		}
+	}()
+	got, err = a.run(m)
+	if hook := c.config.Observer.set().Waited; hook != nil {
+		returned := false
+		defer func() {
+			if !returned {
+				got.Release()
+			}
+		}()
+		info := WaitedInfo{Wait: time.Since(now), Hops: a.hops, Err: err}
+		if err == nil {
+			info.Endpoint = got.Endpoint()
+		}
+		hook(ctx, info)
+		returned = true
+	}
+	return got, err
+}
+
+// run goes from one endpoint to the next until it has a connection.
+func (a *acquisition[T]) run(m *member[T]) (Conn[T], error) {
+	c := a.cluster
+	if err := a.ctx.Err(); err != nil {
+		return Conn[T]{}, unsent(err)
+	}
+	for {
+		if m == nil {
+			var err error
+			if m, err = a.wait(); err != nil {
+				return Conn[T]{}, err
+			}
+		}
+		got, err := a.try(m)
+		if err == nil {
+			return got, nil
+		}
+		if c.life.Err() != nil {
+			return Conn[T]{}, pool.ErrClosed
+		}
+		if broken, ok := errors.AsType[*brokenError](err); ok {
+			return Conn[T]{}, unsent(broken.error)
+		}
+		again := a.note(m, err)
+		if a.ctx.Err() != nil {
+			return Conn[T]{}, a.failed(a.ctx.Err())
+		}
+		m = nil
+		if again || a.left() == 0 {
+			if err := a.nextRound(); err != nil {
+				return Conn[T]{}, err
+			}
+		}
+	}
+}
+
+// note takes note of an endpoint that gave nothing, and reports whether it had done
+// so before in this round: those that were not tried have no place then.
+func (a *acquisition[T]) note(m *member[T], err error) (again bool) {
+	a.hops++
+	a.cluster.stats.hops.Add(1)
+	if again = contains(a.tried, m); !again {
+		a.tried = append(a.tried, m)
+	}
+	if a.ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded) || len(a.causes) == 0 {
+		a.causes = addCause(a.causes, m.endpoint().Address, err)
+	}
+	return again
+}
+
+// left is how many endpoints fit that were not tried in this round.
+func (a *acquisition[T]) left() (n int) {
+	s := a.cluster.snapshot.Load()
+	choice := s.of(a.wish.role)
+	if wider := s.wider(a.wish.role); wider != nil {
+		choice = wider
+	}
+	for _, m := range choice.members {
+		if !contains(a.tried, m) {
+			n++
+		}
+	}
+	return n
+}
+
+// nextRound begins anew, with more patience.
+func (a *acquisition[T]) nextRound() error {
+	a.round++
+	a.tried = a.tried[:0]
+	pause := roundPause<<min(a.round-1, 4) - time.Since(a.started)
+	if pause > 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-a.ctx.Done():
+			return a.failed(a.ctx.Err())
+		case <-a.cluster.life.Done():
+			return pool.ErrClosed
+		}
+	}
+	a.started = time.Now()
+	return nil
+}
+
+// wait returns a member at which a place was taken.
+func (a *acquisition[T]) wait() (*member[T], error) {
+	c := a.cluster
+	w := &waiter[T]{wish: a.wish, avoid: a.tried, came: a.turn, told: make(chan *member[T], 1)}
+	most := c.config.MaxWaiters
+	if a.hops > 0 {
+		most = 0 // it has waited already
+	}
+	if err := c.queue.push(w, most); err != nil {
+		return nil, err
+	}
+	c.served() // it may be next
+	for {
+		news := c.nextNews()
+		if c.hopeless(a.wish) && c.queue.remove(w) {
+			return nil, a.failed(nil)
+		}
+		select {
+		case m := <-w.told:
+			if m == nil {
+				return nil, pool.ErrClosed
+			}
+			return m, nil
+		case <-a.ctx.Done():
+			if !c.queue.remove(w) {
+				if m := <-w.told; m != nil {
+					c.leave(m)
+				}
+			}
+			return nil, a.failed(a.ctx.Err())
+		case <-news:
+		}
+	}
+}
+
+// patience is for how long m is tried.
+func (a *acquisition[T]) patience() time.Duration {
+	d := min(nextAfter<<min(a.round, 8), nextMost)
+	if deadline, ok := a.ctx.Deadline(); ok {
+		d = min(d, time.Until(deadline)/time.Duration(max(1, a.left())))
+	}
+	return d
+}
+
+// try has a connection to m, at which a place was taken and is given back if there
+// is an error.
+func (a *acquisition[T]) try(m *member[T]) (got Conn[T], err error) {
+	c := a.cluster
+	returned := false
+	defer func() {
+		if !returned || err != nil {
+			c.leave(m)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(a.ctx, a.patience())
+	defer cancel()
+	conn, err := a.open(ctx, m)
+	returned = true
+	if err != nil {
+		return Conn[T]{}, err
+	}
+	return c.hand(a.wish, m, conn), nil
+}
+
+// open has a connection to m that is in the role that is wished. What the asking has
+// sent is no part of the caller's use, so another use begins after it.
+func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (pool.Conn[T], error) {
+	c := a.cluster
+	conn, plays, err := a.connect(ctx, m)
+	if err != nil || plays {
+		return conn, err
+	}
+	if a.wish.role == Primary && c.config.Role != nil && !c.fresh(m) {
+		if err = c.askHere(ctx, m, conn); err != nil {
+			return pool.Conn[T]{}, err
+		}
+		if conn, plays, err = a.connect(ctx, m); err != nil || plays {
+			return conn, err
+		}
+	}
+	conn.Release()
+	return pool.Conn[T]{}, errOtherRole
+}
+
+// connect has a connection to m, and whether that is known to be in the role that is
+// wished.
+func (a *acquisition[T]) connect(ctx context.Context, m *member[T]) (conn pool.Conn[T], plays bool, err error) {
+	if conn, err = m.pool.Acquire(ctx); err != nil || a.wish.role == Any {
+		return conn, err == nil, err
+	}
+	if plays, err = a.cluster.plays(a.wish, m, conn); err != nil {
+		err = &brokenError{err}
+	}
+	return conn, plays, err
+}

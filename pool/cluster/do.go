@@ -1,0 +1,107 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"example.com/hale/pool"
+)
+
+// Do acquires a connection by the wish of ctx, runs fn on it, and releases it. If the
+// connection turns out to be dead before a byte of fn's request was given to the
+// kernel, fn is run again, on another endpoint if there is one; under
+// [pool.Idempotent], also if bytes were, and if Config.Demoted says so of fn's error:
+// then on the new primary. fn runs at most MaxConns+1 times, and no more than
+// Config.Retry allows. In all else it is as [pool.Pool.Do].
+//
+// How it went counts for Config.Ejection. The error is Acquire's or fn's, or wraps it;
+// see [pool.SafeToRetry]. fn must not keep the value beyond its return.
+func (c *Cluster[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) error) error {
+	c.budget.call()
+	untouched := true // no try has written a byte
+	var avoid []*member[T]
+	for tries := 0; ; tries++ {
+		conn, err := c.acquire(ctx, avoid)
+		if err != nil {
+			return mark(err, untouched)
+		}
+		m := conn.ticket.member
+		again, err := c.doOn(ctx, conn, fn)
+		if err == nil {
+			return nil
+		}
+		untouched = untouched && pool.SafeToRetry(err)
+		if !again || tries >= c.config.MaxConns {
+			return mark(err, untouched)
+		}
+		if !c.budget.retry() {
+			c.stats.denied.Add(1)
+			return mark(err, untouched)
+		}
+		c.stats.retries.Add(1)
+		if !contains(avoid, m) {
+			avoid = append(avoid, m)
+		}
+	}
+}
+
+// mark makes SafeToRetry tell the truth of the tries before as well.
+func mark(err error, untouched bool) error {
+	if pool.SafeToRetry(err) == untouched {
+		return err
+	}
+	return &markedError{err, untouched}
+}
+
+// doOn runs fn on a connection and ends its use. again is whether it may be run
+// again.
+func (c *Cluster[T]) doOn(ctx context.Context, conn Conn[T], fn func(context.Context, T) error) (again bool, err error) {
+	t := conn.ticket
+	m := t.member
+	conn.end(func() {
+		began := time.Time{}
+		if c.config.Ejection.Slow > 0 {
+			began = time.Now()
+		}
+		if again, err = conn.conn.Do(ctx, c.watching(m, fn)); err != nil {
+			return
+		}
+		took := time.Duration(0)
+		if !began.IsZero() {
+			took = time.Since(began)
+		}
+		c.report(m, nil, false, took)
+		if t.wished == Primary && c.failing.Load() {
+			c.endFailover(m)
+		}
+	})
+	if err != nil {
+		again = c.failedOn(ctx, m, err, again) // without a place: it may tell the Observer
+	}
+	return again, err
+}
+
+// failedOn takes note of a request that failed.
+func (c *Cluster[T]) failedOn(ctx context.Context, m *member[T], err error, again bool) bool {
+	demoted := c.isDemoted(err)
+	if demoted {
+		c.demoted(m)
+	} else if ctx.Err() != context.Canceled { // the caller's own end shows nothing
+		c.report(m, err, died(err), 0)
+	}
+	return again || demoted && ctx.Err() == nil && pool.IsIdempotent(ctx)
+}
+
+// watching is fn, and what the connection knows of the role of m after it.
+func (c *Cluster[T]) watching(m *member[T], fn func(context.Context, T) error) func(context.Context, T) error {
+	if c.config.RoleOf == nil {
+		return fn
+	}
+	return func(ctx context.Context, value T) error {
+		err := fn(ctx, value)
+		if role, roleErr := c.callRoleOf(value); roleErr == nil && role != Any {
+			c.learn(m, role)
+		}
+		return err
+	}
+}

@@ -1,0 +1,41 @@
+// Package cluster keeps connections to a service that is more than one address:
+// replicas, pods behind a name, a primary that moves.
+//
+// A [Cluster] has one [pool.Pool] for each endpoint, and adds what is the affair
+// of several:
+//
+//   - which endpoints there are: a function that is asked for them ([Static],
+//     [DNS], [SRV], or the program's own), or one that tells. Those that have gone
+//     drain, those that are new warm up;
+//   - which one a caller gets: of two at random the one with less in use for its
+//     weight; or by a key, the nearest zone, the round trip;
+//   - which ones are well: what the pools know, which is told to the cluster as it
+//     happens, and what callers report. It asks nothing by itself;
+//   - which one is the primary: [Config].Role is asked of new connections, and of
+//     all endpoints when the primary is lost;
+//   - how many connections there are, and who is next: one queue for all.
+//
+// # How a caller is served
+//
+// Acquire looks at the endpoints that fit the caller's wish (see [Want] and
+// [WithKey]), takes a place at one of them, and then a connection out of that
+// endpoint's pool. With a place in hand nobody waits for another caller, only for
+// a dial; one that takes longer than 250 ms, or longer than its share of the time
+// that is left in ctx, goes on by itself, and the caller goes on to the next
+// endpoint. Where no endpoint that fits has a place, callers wait in turn, in one
+// queue; one that cannot be served yet does not hold up those behind it that have
+// another wish.
+//
+// # What is promised
+//
+//   - More than MaxConns connections are never in use, nor more than Pool.MaxConns
+//     at one endpoint. Idle ones are closed to make room for a dial; only dials
+//     that nobody waits for any more, as to an endpoint that froze, can go beyond,
+//     and what they bring is closed.
+//   - An endpoint that is known to be down is asked for nothing.
+//   - A caller who wishes the primary gets a connection to an endpoint that has
+//     said within RoleMaxAge that it is the primary. That an old primary still says
+//     so is not to be known by asking; a resolver that knows better (from a
+//     Sentinel, or an operator) tells by Endpoint.Role.
+//   - A request is sent again under the rules of [pool.Pool.Do] alone.
+package cluster

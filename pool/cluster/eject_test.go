@@ -1,0 +1,279 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/hale/health"
+	"example.com/hale/pool"
+)
+
+var errBad = errors.New("bad")
+
+// bad is a request that fails at some hosts.
+func bad(at ...string) func(context.Context, *fakeConn) error {
+	return func(_ context.Context, c *fakeConn) error {
+		if slices.Contains(at, c.host.name) {
+			return errBad
+		}
+		return nil
+	}
+}
+
+// newJudged is a cluster in which every error counts.
+func newJudged(t *testing.T, o *told, change func(*Config[*fakeConn]), hosts ...string) (*site, *Cluster[*fakeConn]) {
+	s := newSite(hosts...)
+	return s, newCluster(t, s, func(c *Config[*fakeConn]) {
+		c.Ejection.Failed = func(error) bool { return true }
+		c.Observer = o.observer()
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// states are those of the endpoints.
+func states(c *Cluster[*fakeConn]) (all []string) {
+	for _, e := range c.Stats().Endpoints {
+		all = append(all, e.State)
+	}
+	return all
+}
+
+func TestAnEndpointThatAnswersBadlyIsLeftAloneForTimesThatGrow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := new(told)
+		_, c := newJudged(t, o, nil, "a", "b", "c")
+		ready(t, c)
+		for range 100 {
+			_ = c.Do(t.Context(), bad("a"))
+		}
+		if got := states(c); !slices.Equal(got, []string{"ejected", "up", "up"}) {
+			t.Fatal(got)
+		}
+		for range 50 {
+			if err := c.Do(t.Context(), bad("a")); err != nil {
+				t.Fatal("it is ejected")
+			}
+		}
+		for i, want := range []time.Duration{30 * time.Second, time.Minute, 90 * time.Second} {
+			for states(c)[0] != "ejected" {
+				_ = c.Do(t.Context(), bad("a"))
+			}
+			if got := o.ejected[i]; got.For != want || got.Times != i+1 || got.Why != "failures" || !errors.Is(got.Err, errBad) || got.Endpoint.Address != "a" {
+				t.Errorf("%v, want for %v", got, want)
+			}
+			time.Sleep(want + 10*time.Millisecond)
+			if states(c)[0] != "up" {
+				t.Error("it is not over")
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		for states(c)[0] != "ejected" {
+			_ = c.Do(t.Context(), bad("a"))
+		}
+		if got := o.ejected[3]; got.Times != 1 {
+			t.Errorf("after a long time that was well: %v", got)
+		}
+		c.Invalidate("I know better")
+		if states(c)[0] != "up" {
+			t.Error("Invalidate does not end it")
+		}
+	})
+}
+
+func TestOneSuccessEndsARunOfFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, c := newJudged(t, new(told), nil, "a", "b")
+		for range 10 {
+			for range 4 {
+				conn := acquire(t, c, t.Context())
+				conn.Report(errBad)
+				conn.Release()
+			}
+			for range 20 {
+				_ = c.Do(t.Context(), bad())
+			}
+		}
+		if got := states(c); slices.Contains(got, "ejected") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestAtMostHalfAreEjected(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, c := newJudged(t, new(told), nil, "a", "b", "c", "d")
+		for range 1000 {
+			_ = c.Do(t.Context(), bad("a", "b", "c", "d"))
+		}
+		n := 0
+		for _, state := range states(c) {
+			if state == "ejected" {
+				n++
+			}
+		}
+		if n != 2 || c.Stats().Ejections != 2 {
+			t.Errorf("%d of 4 are ejected", n)
+		}
+	})
+}
+
+func TestInPanicTheEjectedAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := new(told)
+		s, c := newJudged(t, o, nil, "a", "b", "c", "d")
+		for range 200 {
+			_ = c.Do(t.Context(), bad("a", "b"))
+		}
+		s.host("c").down(health.KeepAliveTimeout)
+		for c.Stats().Endpoints[2].State != "down" {
+			acquire(t, c, t.Context()).Close()
+			time.Sleep(time.Millisecond)
+		}
+		got := map[string]bool{}
+		for range 50 {
+			got[where(t, c, Any)] = true
+		}
+		if len(got) != 3 || !c.Stats().Panic || c.Stats().Panics != 1 {
+			t.Errorf("%v, %+v", got, c.Stats())
+		}
+		s.host("c").up()
+		time.Sleep(20 * time.Second)
+		if c.Stats().Panic || !slices.Equal(o.panics, []bool{true, false}) {
+			t.Error("it goes on", o.panics)
+		}
+	})
+}
+
+func TestDeathsUnderARequestCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b")
+		c := newCluster(t, s, nil)
+		for range 100 {
+			_ = c.Do(t.Context(), func(_ context.Context, c *fakeConn) error {
+				if c.host.name == "a" {
+					c.wrote()
+					return c.die(health.Reset)
+				}
+				return errBad // the request's own affair
+			})
+		}
+		if got := states(c); !slices.Equal(got, []string{"ejected", "up"}) {
+			t.Error(got)
+		}
+	})
+}
+
+func TestTheSlowOneIsEjected(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := new(told)
+		_, c := newJudged(t, o, func(c *Config[*fakeConn]) { c.Ejection.Slow = 3 }, "a", "b", "c")
+		for range 1000 {
+			_ = c.Do(t.Context(), func(_ context.Context, c *fakeConn) error {
+				if c.host.name == "b" {
+					time.Sleep(80 * time.Millisecond)
+				}
+				time.Sleep(20 * time.Millisecond)
+				return nil
+			})
+		}
+		if len(o.ejected) == 0 || o.ejected[0].Why != "slow" || o.ejected[0].Endpoint.Address != "b" {
+			t.Error(o.ejected)
+		}
+	})
+}
+
+func TestRetriesGoToAnotherEndpoint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b")
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.Ejection.Failures = -1 })
+		ready(t, c)
+		for range 20 {
+			var at []string
+			err := c.Do(t.Context(), func(_ context.Context, c *fakeConn) error {
+				at = append(at, c.host.name)
+				if len(at) == 1 {
+					return c.die(health.Reset) // not a byte was written
+				}
+				return nil
+			})
+			if err != nil || len(at) != 2 || at[0] == at[1] {
+				t.Fatalf("at %v: %v", at, err)
+			}
+		}
+	})
+}
+
+func TestWhatWasSentIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b"), nil)
+		runs := 0
+		fn := func(_ context.Context, c *fakeConn) error {
+			runs++
+			c.wrote()
+			return c.die(health.Reset)
+		}
+		if err := c.Do(t.Context(), fn); err == nil || pool.SafeToRetry(err) || runs != 1 {
+			t.Errorf("%v after %d", err, runs)
+		}
+		runs = 0
+		if err := c.Do(pool.Idempotent(t.Context()), fn); err == nil || pool.SafeToRetry(err) || runs < 2 {
+			t.Errorf("%v after %d", err, runs)
+		}
+	})
+}
+
+func TestTheBudgetOfRetriesIsKept(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		retry    Budget
+		want     float64 // sent again, of calls
+		atLeast  int64
+		perCalls int
+	}{
+		{Budget{PerSecond: -1}, 0.2, 0, 600},
+		{Budget{Ratio: 0.5, PerSecond: -1}, 0.5, 0, 600},
+		{Budget{Ratio: -1}, 0, 100, 600},
+		{Budget{Ratio: -1, PerSecond: -1}, 0, 0, 600},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) { c.Retry, c.Ejection.Failures = test.retry, -1 })
+			for range test.perCalls { // all fail, 100 a second
+				_ = c.Do(pool.Idempotent(t.Context()), func(_ context.Context, c *fakeConn) error { return c.die(health.Reset) })
+				time.Sleep(10 * time.Millisecond)
+			}
+			st := c.Stats()
+			most := int64(test.want*float64(test.perCalls)) + 2*test.atLeast
+			if st.Retries > most || st.Retries < most*4/10 || st.Denied == 0 {
+				t.Errorf("%+v: %d of %d were sent again, %d denied", test.retry, st.Retries, test.perCalls, st.Denied)
+			}
+		})
+	}
+}
+
+func TestAPanicOfARequestLosesNoPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) { c.MaxConns = 1 })
+		for range 3 {
+			func() {
+				defer func() { _ = recover() }()
+				_ = c.Do(t.Context(), func(context.Context, *fakeConn) error { panic("oops") })
+			}()
+		}
+		acquire(t, c, t.Context()).Release()
+	})
+}

@@ -1,0 +1,73 @@
+package cluster
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"example.com/hale/pool"
+)
+
+// A member is an endpoint that the cluster has a pool for.
+type member[T any] struct {
+	key  string
+	hash uint64
+	pool *pool.Pool[T]
+	most int64 // connections in use at a time
+
+	about     atomic.Pointer[Endpoint] // as it was resolved last
+	inUse     atomic.Int64             // places taken
+	fails     atomic.Int64             // uses that failed, in a row
+	roleUntil atomic.Int64             // when the role is to be asked for again, by the cluster's clock; 0 is now
+	rtt       atomic.Int64             // of the path, in nanoseconds; 0 is not known
+	path      path                     // where rtt is read from
+	speed     speed                    // what Do took of late
+
+	// Guarded by the mutex of the cluster.
+	since    time.Time // new, or well again, from then on; the zero time is for ever
+	down     bool      // an outage runs
+	outage   pool.Outage
+	draining bool
+	ejection ejection
+	role     Role
+	became   uint64 // when it became the primary, by the count of such events; 0 is never
+	asked    uint64 // how often its role was learned since nothing was known
+}
+
+func (m *member[T]) endpoint() Endpoint { return *m.about.Load() }
+
+// enter takes a place, if there is one.
+func (m *member[T]) enter() bool { return take(&m.inUse, m.most) }
+
+// take adds one to n, unless that is more than most.
+func take(n *atomic.Int64, most int64) bool {
+	for {
+		now := n.Load()
+		if now >= most {
+			return false
+		}
+		if n.CompareAndSwap(now, now+1) {
+			return true
+		}
+	}
+}
+
+// usable reports whether it may be chosen, ejected or not. The caller holds the
+// mutex of the cluster.
+func (m *member[T]) usable() bool { return !m.draining && !m.down }
+
+// warmest is the part of its weight that a member has when it is new.
+const coldest = 0.1
+
+// warmth is the part of its weight that m has by now. The caller holds the mutex of
+// the cluster.
+func (m *member[T]) warmth(now time.Time, slowStart time.Duration) float64 {
+	if slowStart == 0 || m.since.IsZero() {
+		return 1
+	}
+	age := now.Sub(m.since)
+	if age >= slowStart {
+		return 1
+	}
+	return math.Max(coldest, age.Seconds()/slowStart.Seconds())
+}

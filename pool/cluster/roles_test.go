@@ -1,0 +1,388 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/hale/health"
+	"example.com/hale/pool"
+)
+
+// told is what an Observer was told.
+type told struct {
+	mu        sync.Mutex
+	begun     []FailoverInfo
+	ended     []FailoverInfo
+	fallbacks []bool
+	ejected   []EjectedInfo
+	panics    []bool
+	resolved  []ResolvedInfo
+	closed    int
+}
+
+func (o *told) observer() *Observer {
+	return &Observer{
+		FailoverBegin: func(i FailoverInfo) { o.note(func() { o.begun = append(o.begun, i) }) },
+		FailoverEnd:   func(i FailoverInfo) { o.note(func() { o.ended = append(o.ended, i) }) },
+		Fallback:      func(i FallbackInfo) { o.note(func() { o.fallbacks = append(o.fallbacks, i.Active) }) },
+		Ejected:       func(i EjectedInfo) { o.note(func() { o.ejected = append(o.ejected, i) }) },
+		Panic:         func(i PanicInfo) { o.note(func() { o.panics = append(o.panics, i.Active) }) },
+		Resolved:      func(i ResolvedInfo) { o.note(func() { o.resolved = append(o.resolved, i) }) },
+		Closed:        func() { o.note(func() { o.closed++ }) },
+	}
+}
+
+func (o *told) note(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f()
+}
+
+func (o *told) failovers() (begun, ended []FailoverInfo) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.begun), slices.Clone(o.ended)
+}
+
+// newRoles is a cluster of a primary, a, and replicas.
+func newRoles(t *testing.T, o *told, change func(*Config[*fakeConn]), replicas ...string) (*site, *Cluster[*fakeConn]) {
+	s := newSite(append([]string{"a"}, replicas...)...)
+	for name, h := range s.hosts {
+		h.role.Store(int64(Replica))
+		if name == "a" {
+			h.role.Store(int64(Primary))
+		}
+	}
+	return s, newCluster(t, s, func(c *Config[*fakeConn]) {
+		c.Role, c.Observer = askRole, o.observer()
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// where acquires under a wish, and says where that leads.
+func where(t *testing.T, c *Cluster[*fakeConn], role Role) string {
+	t.Helper()
+	conn := acquire(t, c, Want(t.Context(), role))
+	defer conn.Release()
+	return conn.Endpoint().Address
+}
+
+func TestAWishIsFulfilled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, c := newRoles(t, new(told), nil, "b", "c")
+		got := map[string]bool{}
+		for range 40 {
+			if at := where(t, c, Primary); at != "a" {
+				t.Fatalf("%s is no primary", at)
+			}
+			for _, role := range []Role{Replica, PreferReplica} {
+				if at := where(t, c, role); at == "a" {
+					t.Fatalf("%s is no replica", at)
+				}
+			}
+			got[where(t, c, Any)] = true
+		}
+		if len(got) != 3 {
+			t.Errorf("any is %v", got)
+		}
+	})
+}
+
+func TestAWishThatThereIsNotIsAnError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, c := newRoles(t, new(told), nil)
+		ctx := Want(t.Context(), Role(9))
+		if _, err := c.Acquire(ctx); err == nil || err.Error() != "cluster: Want role 9: there is no such role" || !pool.SafeToRetry(err) {
+			t.Error(err)
+		}
+		if err := c.WaitReady(ctx); err == nil {
+			t.Error("ready for what there is not")
+		}
+		if _, ok := c.TryAcquire(ctx); ok {
+			t.Error("got what there is not")
+		}
+	})
+}
+
+func TestAFailoverIsFoundWithinOneAsking(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"frozen", "killed"} {
+		synctest.Test(t, func(t *testing.T) {
+			o := new(told)
+			s, c := newRoles(t, o, nil, "b", "c")
+			where(t, c, Primary)
+			began := time.Now()
+			detected := 3 * time.Second
+			if how == "frozen" {
+				s.host("a").freeze(detected)
+			} else {
+				detected = 0
+				s.host("a").down(health.Reset)
+			}
+			const promoted = 5 * time.Second
+			time.AfterFunc(promoted, func() { s.host("b").role.Store(int64(Primary)) })
+			time.Sleep(detected)
+			synctest.Wait()
+			if at := where(t, c, Primary); at != "b" {
+				t.Errorf("%s: %s is no primary", how, at)
+			}
+			if took := time.Since(began) - promoted; took < 0 || took > defaultRoleEvery+100*time.Millisecond {
+				t.Errorf("%s: it was found %v after it was promoted", how, took)
+			}
+			begun, ended := o.failovers()
+			if len(begun) != 1 || len(ended) != 1 {
+				t.Fatalf("%s: %d failovers have begun, %d ended", how, len(begun), len(ended))
+			}
+			f := ended[0]
+			if f.From.Address != "a" || f.To.Address != "b" || f.Cause != "outage" || !f.Healed || f.Err == nil || !f.Ended.After(f.Detected) {
+				t.Errorf("%s: %v", how, f)
+			}
+			if how == "frozen" && f.Began.After(began) {
+				t.Errorf("it began %v after the silence", f.Began.Sub(began))
+			}
+			if st := c.Stats(); st.Failovers != 1 || st.FailingOver || st.FailoverTime != f.Ended.Sub(f.Began) {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+func TestAnOldPrimaryThatComesBackIsNotTheOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), nil, "b")
+		where(t, c, Primary)
+		s.host("a").freeze(time.Second)
+		s.host("b").role.Store(int64(Primary))
+		time.Sleep(2 * time.Second)
+		if at := where(t, c, Primary); at != "b" {
+			t.Fatal(at)
+		}
+		s.host("a").up() // and does not know better
+		time.Sleep(time.Minute)
+		for range 30 {
+			if at := where(t, c, Primary); at != "b" {
+				t.Fatalf("%s was replaced", at)
+			}
+			where(t, c, Any) // asks a again
+		}
+	})
+}
+
+func TestDemotionEndsTheRoleAndKeepsTheConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		errReadOnly := errors.New("read-only")
+		o := new(told)
+		s, c := newRoles(t, o, func(c *Config[*fakeConn]) {
+			c.Demoted = func(err error) bool { return errors.Is(err, errReadOnly) }
+		}, "b")
+		where(t, c, Primary)
+		synctest.Wait()
+		s.host("a").role.Store(int64(Replica))
+		s.host("b").role.Store(int64(Primary))
+		write := func(_ context.Context, conn *fakeConn) error {
+			conn.wrote()
+			if conn.host.role.Load() != int64(Primary) {
+				return errReadOnly
+			}
+			return nil
+		}
+		before := s.host("a").dialled()
+		err := c.Do(Want(t.Context(), Primary), write)
+		if !errors.Is(err, errReadOnly) || pool.SafeToRetry(err) {
+			t.Errorf("not idempotent: %v", err)
+		}
+		if err := c.Do(Want(t.Context(), Primary), write); err != nil {
+			t.Errorf("after it: %v", err)
+		}
+		s.host("b").role.Store(int64(Replica))
+		s.host("a").role.Store(int64(Primary))
+		if err := c.Do(pool.Idempotent(Want(t.Context(), Primary)), write); err != nil {
+			t.Errorf("idempotent: %v", err)
+		}
+		if at := where(t, c, Replica); at != "b" {
+			t.Errorf("%s for reads", at)
+		}
+		if n := s.host("a").dialled(); n != before {
+			t.Errorf("%d connections were lost", n-before)
+		}
+		begun, ended := o.failovers()
+		if len(begun) != 2 || len(ended) != 2 || begun[0].Cause != "demoted" {
+			t.Errorf("begun %v, ended %v", begun, ended)
+		}
+	})
+}
+
+func TestARoleThatMayBeStaleIsAskedBeforeAWrite(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge = 2 * time.Second }, "b")
+		where(t, c, Primary)
+		asked := s.host("a").asked.Load()
+		for range 10 {
+			where(t, c, Primary)
+		}
+		if n := s.host("a").asked.Load(); n != asked {
+			t.Errorf("asked %d times although it is fresh", n-asked)
+		}
+		time.Sleep(3 * time.Second)
+		conn := acquire(t, c, Want(t.Context(), Primary))
+		if n := s.host("a").asked.Load(); n != asked+1 {
+			t.Errorf("asked %d times, want 1", n-asked)
+		}
+		if !conn.Untouched() {
+			t.Error("the asking counts as the caller's")
+		}
+		conn.Release()
+		s.host("a").role.Store(int64(Replica)) // a switchover, of which nobody tells
+		s.host("b").role.Store(int64(Primary))
+		time.Sleep(3 * time.Second)
+		if at := where(t, c, Primary); at != "b" {
+			t.Errorf("%s was given out for a write", at)
+		}
+	})
+}
+
+func TestASessionThatKnowsItsRoleIsNotAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) {
+			c.RoleOf = func(conn *fakeConn) Role { return Role(conn.host.role.Load()) }
+			c.RoleMaxAge = time.Second
+		}, "b")
+		where(t, c, Primary)
+		where(t, c, Any)
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		asked := s.host("a").asked.Load()
+		where(t, c, Primary)
+		if n := s.host("a").asked.Load(); n != asked {
+			t.Error("it was asked")
+		}
+		s.host("a").role.Store(int64(Replica))
+		s.host("b").role.Store(int64(Primary))
+		if at := where(t, c, Primary); at != "b" {
+			t.Error(at)
+		}
+	})
+}
+
+func TestTheResolverMayKnowTheRoles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var update func([]Endpoint) error
+		known := make(chan struct{})
+		s := newSite("a", "b")
+		o := new(told)
+		c := newCluster(t, s, func(c *Config[*fakeConn]) {
+			c.Observer = o.observer()
+			c.Resolve = nil
+			c.Watch = func(ctx context.Context, u func([]Endpoint) error) error {
+				update = u
+				close(known)
+				<-ctx.Done()
+				return nil
+			}
+		})
+		<-known
+		tell := func(a, b Role) {
+			if err := update([]Endpoint{{Address: "a", Role: a}, {Address: "b", Role: b}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tell(Primary, Replica)
+		if at := where(t, c, Primary); at != "a" {
+			t.Error(at)
+		}
+		tell(Replica, Primary)
+		if at := where(t, c, Primary); at != "b" {
+			t.Error(at)
+		}
+		tell(Primary, Primary)
+		if at := where(t, c, Primary); at != "a" {
+			t.Errorf("%s is not the newest", at)
+		}
+		if begun, _ := o.failovers(); len(begun) != 2 || begun[1].Cause != "replaced" {
+			t.Errorf("%v", begun)
+		}
+		if err := update(nil); err == nil {
+			t.Error("an empty update")
+		}
+		if err := update([]Endpoint{{}}); err == nil {
+			t.Error("a wrong update")
+		}
+	})
+}
+
+func TestWhoPrefersAReplicaIsToldThatThereIsNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := new(told)
+		s, c := newRoles(t, o, nil, "b")
+		where(t, c, PreferReplica)
+		s.host("b").down(health.KeepAliveTimeout)
+		for range 3 {
+			if at := where(t, c, PreferReplica); at != "a" {
+				t.Error(at)
+			}
+		}
+		s.host("b").up()
+		time.Sleep(time.Minute)
+		for range 3 {
+			if at := where(t, c, PreferReplica); at != "b" {
+				t.Error(at)
+			}
+		}
+		synctest.Wait()
+		if o.mu.Lock(); !slices.Equal(o.fallbacks, []bool{true, false}) {
+			t.Error(o.fallbacks)
+		}
+		o.mu.Unlock()
+		if n := c.Stats().Fallbacks; n != 1 {
+			t.Error(n)
+		}
+	})
+}
+
+func TestManyPrimariesAreAllUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.ManyPrimaries = true }, "b")
+		s.host("b").role.Store(int64(Primary))
+		where(t, c, Primary)
+		synctest.Wait()
+		got := map[string]bool{}
+		for range 30 {
+			got[where(t, c, Primary)] = true
+		}
+		if len(got) != 2 {
+			t.Error(got)
+		}
+	})
+}
+
+func TestTheAccountOfAFailoverIsClosedWithTheCluster(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := new(told)
+		s, c := newRoles(t, o, nil)
+		where(t, c, Primary)
+		s.host("a").down(health.KeepAliveTimeout)
+		synctest.Wait()
+		c.Close()
+		begun, ended := o.failovers()
+		if len(begun) != 1 || len(ended) != 1 || ended[0].Healed || ended[0].Ended.IsZero() || o.closed != 1 {
+			t.Errorf("begun %v, ended %v, closed %d", begun, ended, o.closed)
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"example.com/hale/pool"
+)
+
+// Stats is what a cluster has done and what it holds. Counts are since New, and
+// include those of endpoints that are gone.
+type Stats struct {
+	Endpoints []EndpointStats // in the order of the resolver; those that drain come last
+
+	MaxConns int
+	InUse    int // places taken: connections with callers, and callers that dial
+	Waiting  int // callers in Acquire that were not served at once
+
+	Waits    int64         // callers that got a connection, but not at once
+	WaitTime time.Duration // of all that were not served at once, those that got none included
+	Hops     int64         // endpoints that a caller has tried in vain, or for too long
+
+	Retries    int64 // of Do
+	Denied     int64 // of Do that Config.Retry did not allow
+	Ejections  int64
+	Panics     int64 // how often ejected endpoints were used again
+	Fallbacks  int64 // how often those who prefer a replica began to get something else
+	Unresolved int64 // answers of Resolve or Watch that failed, or were empty or wrong
+
+	Failovers    int64         // that have ended well
+	FailoverTime time.Duration // of those, from the silence of the old primary on
+	FailingOver  bool          // one runs
+	Panic        bool          // ejected endpoints are used
+
+	// Total is the sum of the pools, those included that are gone. Of its flags Down
+	// says that all are, and the others that one is.
+	Total pool.Stats
+}
+
+// EndpointStats is one endpoint, and its pool.
+type EndpointStats struct {
+	Endpoint Endpoint      // its Role is what is known of it
+	State    string        // "up", "down", "ejected" or "draining"
+	Share    float64       // of the callers without a wish, by weight and slow start: 0 to 1
+	InUse    int           // places taken
+	RTT      time.Duration // with Config.ByLatency; 0 if it is not known
+	Pool     pool.Stats
+}
+
+// counts is what is counted.
+type counts struct {
+	waiting, waits, waitTime, hops     atomic.Int64
+	retries, denied, ejections, panics atomic.Int64
+	fallbacks, unresolved              atomic.Int64
+	failovers, failoverTime            atomic.Int64
+}
+
+// gone is what the pools of endpoints have counted that are gone.
+type gone struct{ total pool.Stats }
+
+func (g *gone) add(st pool.Stats) { addStats(&g.total, st) }
+
+// Stats returns a snapshot.
+func (c *Cluster[T]) Stats() Stats {
+	st := c.stats.snapshot()
+	st.MaxConns, st.InUse = c.config.MaxConns, int(c.inUse.Load())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st.FailingOver, st.Panic = c.failover != nil, c.panicking
+	addStats(&st.Total, c.gone.total)
+	now, down := time.Now(), len(c.members) > 0
+	for _, m := range c.members {
+		st.Endpoints = append(st.Endpoints, c.row(m, now))
+		down = down && m.down
+	}
+	for m := range c.draining {
+		st.Endpoints = append(st.Endpoints, c.row(m, now))
+	}
+	for _, e := range st.Endpoints {
+		addStats(&st.Total, e.Pool)
+	}
+	st.Total.MaxConns, st.Total.Down = c.config.MaxConns, down
+	return st
+}
+
+// row is that of a member. The caller holds mu.
+func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
+	row := EndpointStats{Endpoint: m.endpoint(), State: "up", InUse: int(m.inUse.Load()), RTT: time.Duration(m.rtt.Load()), Pool: m.pool.Stats()}
+	row.Endpoint.Role = m.role
+	switch {
+	case m.draining:
+		row.State = "draining"
+	case m.down:
+		row.State = "down"
+	case m.ejection.lasts(now):
+		row.State = "ejected"
+	}
+	all := c.snapshot.Load().of(Any)
+	for i, other := range all.members {
+		if other == m {
+			row.Share = all.weights[i] / all.sums[len(all.sums)-1]
+		}
+	}
+	return row
+}
+
+func (n *counts) snapshot() Stats {
+	return Stats{
+		Waiting: int(n.waiting.Load()), Waits: n.waits.Load(), WaitTime: time.Duration(n.waitTime.Load()), Hops: n.hops.Load(),
+		Retries: n.retries.Load(), Denied: n.denied.Load(), Ejections: n.ejections.Load(), Panics: n.panics.Load(),
+		Fallbacks: n.fallbacks.Load(), Unresolved: n.unresolved.Load(),
+		Failovers: n.failovers.Load(), FailoverTime: time.Duration(n.failoverTime.Load()),
+	}
+}
+
+// addStats adds one pool's to those of others.
+func addStats(to *pool.Stats, st pool.Stats) {
+	to.Conns += st.Conns
+	to.Idle += st.Idle
+	to.InUse += st.InUse
+	to.Dialing += st.Dialing
+	to.Quarantined += st.Quarantined
+	to.Unwatched += st.Unwatched
+	to.Waiting += st.Waiting
+	to.Acquires += st.Acquires
+	to.Waits += st.Waits
+	to.WaitTime += st.WaitTime
+	to.Dials += st.Dials
+	to.DialErrors += st.DialErrors
+	to.DialTime += st.DialTime
+	to.Retries += st.Retries
+	to.Deaths = summed(to.Deaths, st.Deaths)
+	to.Recycled = summed(to.Recycled, st.Recycled)
+	to.Outages += st.Outages
+	to.OutageTime += st.OutageTime
+	to.Silence += st.Silence
+	to.Invalidations += st.Invalidations
+	to.Full = to.Full || st.Full
+	to.Unmonitored = to.Unmonitored || st.Unmonitored
+}
+
+func summed[K comparable](a, b map[K]int64) map[K]int64 {
+	if len(b) == 0 {
+		return a
+	}
+	sum := maps.Clone(a)
+	if sum == nil {
+		sum = make(map[K]int64, len(b))
+	}
+	for k, n := range b {
+		sum[k] += n
+	}
+	return sum
+}
