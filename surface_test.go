@@ -23,7 +23,7 @@ var namesMost = map[string]int{
 	"health/deathwatch": 9,
 	"health/heartbeat":  2,
 	"health/healthtest": 3,
-	"pool":              31,
+	"pool":              32,
 	"pool/debugpage":    4,
 	"pool/cluster":      25,
 	"otel":              13,
