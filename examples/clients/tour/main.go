@@ -73,7 +73,7 @@ func run(r *road, provider *sdktrace.TracerProvider) error {
 	if err := orders.Register(p); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := p.WaitReady(ctx); err != nil {
 		return err

@@ -30,6 +30,8 @@ func TestTheTourLeavesATrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.listener.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, end := range r.ends {
 		end.Close()
 	}
