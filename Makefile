@@ -10,12 +10,12 @@ MODULES      = $(shell git ls-files '*go.mod' | xargs -n1 dirname | sort)
 NESTED       = $(filter-out .,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help all format tidy lint platforms fuzz unprivileged nested suites wine machines machines-all sweep race test
+.PHONY: help all format tidy lint documents platforms fuzz unprivileged nested suites wine machines machines-all sweep race test
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-all: format tidy lint race ## what to run before a commit; a minute or two
+all: format tidy lint documents race ## what to run before a commit; a minute or two
 
 format: ## gofmt changes nothing
 	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
@@ -25,6 +25,9 @@ tidy: ## go mod tidy changes nothing, in any module
 
 lint: ## vet and staticcheck, in every module
 	@for dir in $(MODULES); do (set -x; cd $$dir && go vet ./... && go run $(STATICCHECK) ./...) || exit; done
+
+documents: ## what documents show and packages export: tests that race and sweep leave out
+	go test -run "^($$(sed -n 's/^func \(Test[A-Za-z]*\)(.*/\1/p' $$(grep -l '^//go:build !race' *_test.go) | paste -sd'|' -))$$" .
 
 platforms: ## vet for every operating system, link for the common ones
 	.ci/platforms

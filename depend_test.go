@@ -16,8 +16,8 @@ import (
 	"example.com/hale/internal/lab/testnet"
 )
 
-// What README tells others to do to use this module is done here in a fresh
-// folder, with the commands as README has them and nothing from the network.
+// What the documents tell others to do to use this module is done here in a fresh
+// folder, with the commands as they have them and nothing from the network.
 
 func TestAnotherModuleDependsAsREADMESays(t *testing.T) {
 	t.Parallel()
@@ -27,23 +27,23 @@ func TestAnotherModuleDependsAsREADMESays(t *testing.T) {
 	if err := os.Mkdir(app, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	program := block(t, "go", "package main")
+	program := block(t, "README.md", "go", "package main")
 	if err := os.WriteFile(filepath.Join(app, "main.go"), []byte(program), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run(t, app, "go mod init app")
-	run(t, app, block(t, "sh", "go mod edit -require="))
+	run(t, app, block(t, "README.md", "sh", "go mod edit -require="))
 	run(t, app, "go vet . && go build .")
 }
 
-func TestTheModuleCanBeRenamedAsREADMESays(t *testing.T) {
+func TestTheModuleCanBeRenamedAsDocumented(t *testing.T) {
 	t.Parallel()
 	tree := filepath.Join(t.TempDir(), "tree")
 	copyTree(t, tree)
 	old, fresh := strings.TrimSpace(run(t, tree, "go list -m")), "your.host/hale"
-	recipe := block(t, "sh", "git grep")
+	recipe := block(t, "docs/stability.md", "sh", "git grep")
 	if !strings.Contains(recipe, fresh) {
-		t.Fatalf("README's recipe is not for %s:\n%s", fresh, recipe)
+		t.Fatalf("the recipe is not for %s:\n%s", fresh, recipe)
 	}
 	run(t, tree, "git init -q && git add -A")
 	run(t, tree, recipe)
@@ -51,8 +51,8 @@ func TestTheModuleCanBeRenamedAsREADMESays(t *testing.T) {
 	if left := run(t, tree, "git grep -nF "+old+" || true"); left != "" {
 		t.Errorf("%s is still there:\n%s", old, left)
 	}
-	if text := read(t, filepath.Join(tree, "README.md")); !strings.Contains(text, recipe) {
-		t.Error("README's recipe has rewritten itself")
+	if text := read(t, filepath.Join(tree, "docs", "stability.md")); !strings.Contains(text, recipe) {
+		t.Error("the recipe has rewritten itself")
 	}
 	if bad := run(t, tree, "gofmt -l ."); bad != "" {
 		t.Errorf("not formatted: %s", bad)
@@ -67,15 +67,15 @@ func TestTheModuleCanBeRenamedAsREADMESays(t *testing.T) {
 	}
 }
 
-// block returns the code block of README in a language that has a text in it.
-func block(t *testing.T, language, with string) string {
+// block returns the code block of a document in a language that has a text in it.
+func block(t *testing.T, file, language, with string) string {
 	t.Helper()
-	for _, m := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(read(t, "README.md"), -1) {
+	for _, m := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(read(t, file), -1) {
 		if m[1] == language && strings.Contains(m[2], with) {
 			return m[2]
 		}
 	}
-	t.Fatalf("README has no block of %s with %q", language, with)
+	t.Fatalf("%s has no block of %s with %q", file, language, with)
 	return ""
 }
 

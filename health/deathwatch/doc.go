@@ -15,12 +15,13 @@
 // watch looks at that count, seldom while all is well.
 //
 // From the first unanswered probe of an idle connection on, if that was given a
-// promise and no numbers of its own ([Limits.Ask]), it has the kernel ask again, about twice a second and no faster than the path answers; every tenth
-// of a second where the budget is short. (A Linux peer answers one probe in half a
-// second, but the probe may be what was lost.) For that it sets TCP_KEEPIDLE to a second, which makes Linux probe at
-// once (tcp_sock_set_keepidle), and TCP_KEEPCNT to 64 so that the probes do not
-// end the connection early. Both are put back when the peer is heard. So one
-// lost packet, or several, is no death.
+// promise and no numbers of its own ([Limits.Ask]), it has the kernel ask again,
+// about twice a second and no faster than the path answers; every tenth of a second
+// where the budget is short. (A Linux peer answers one probe in half a second, but
+// the probe may be what was lost.) For that it sets TCP_KEEPIDLE to a second, which
+// makes Linux probe at once (tcp_sock_set_keepidle), and TCP_KEEPCNT to 64 so that
+// the probes do not end the connection early. Both are put back when the peer is
+// heard. So one lost packet, or several, is no death.
 //
 // A silence is a death when it has lasted for Limits.Silence, with several
 // probes or retransmissions that had the time to be answered, while this

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"example.com/hale/internal/lab/service"
+	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/lab/trial/trialtest"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
+
+// The program of docs/tour.md, which says what is to be seen.
+func TestTheTourLeavesATrace(t *testing.T) {
+	s := trialtest.Serve(t, service.Postgres)
+	r, err := newRoad(unixSocket(t, s.Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(printer{}), sdktrace.WithSyncer(spans))
+	if err := run(r, provider); err != nil {
+		t.Fatal(err)
+	}
+	r.listener.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, end := range r.ends {
+		end.Close()
+	}
+	names := map[string]bool{}
+	for _, span := range spans.GetSpans() {
+		names[span.Name] = true
+		for _, a := range span.Attributes {
+			names[string(a.Key)+"="+a.Value.String()] = true
+		}
+	}
+	// Of which connection the outage is told first is open: of an idle one, or of the busy one.
+	if !names["hale.cause=send_timeout"] && !names["hale.cause=keepalive_timeout"] {
+		t.Errorf("no silence among %v", names)
+	}
+	for _, want := range []string{"outage orders", "reconnect orders", "hale.outage.healed=true"} {
+		if !names[want] {
+			t.Errorf("no %s among %v", want, names)
+		}
+	}
+}
+
+// unixSocket leads from a Unix socket, such as PostgreSQL has in a folder, to an address.
+func unixSocket(t *testing.T, address string) (folder string) {
+	folder, err := os.MkdirTemp("", "tour") // short, as the names of sockets have to be
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", filepath.Join(folder, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close(); os.RemoveAll(folder) })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go pass(near, address)
+		}
+	}()
+	return folder
+}
+
+func pass(near net.Conn, address string) {
+	defer near.Close()
+	far, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	go func() { _, _ = io.Copy(far, near); far.Close() }()
+	_, _ = io.Copy(near, far)
+}
