@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/hale/internal/lab/testnet"
 )
 
 // gvisorVersion is one whose program is in the module: not every one is.
@@ -100,7 +102,7 @@ func sandboxed(t *testing.T, address string) *process {
 			t.Fatal(err)
 		}
 	}
-	options := []string{"--root", filepath.Join(bundle, "state"), "--platform", "ptrace", "--network", "sandbox", "--ignore-cgroups"}
+	options := []string{"--root", filepath.Join(bundle, "state"), "--platform", "systrap", "--network", "sandbox", "--ignore-cgroups"}
 	command := func(args ...string) *exec.Cmd { return exec.Command(runsc, slices.Concat(options, args)...) }
 	const name = "client"
 	t.Cleanup(func() { // its processes are not ours
@@ -147,7 +149,7 @@ func TestAServerWhoseMachineIsPausedIsNoticedInsideGVisor(t *testing.T) {
 		return p.ended() || strings.Contains(p.said(), " ready")
 	})
 	if p.ended() {
-		t.Fatalf("the client has ended; it said:\n%s", tail(p.said()))
+		testnet.Missing(t, fmt.Sprintf("what gVisor needs: its sandbox ended by itself, %v, and said %q", p.cmd.ProcessState, p.said()))
 	}
 	time.Sleep(clientPromise)
 	if before := s.status(); before.Deaths+before.Failed > 0 || before.Replied == 0 {

@@ -148,14 +148,21 @@ func (i *image) modules(t *testing.T, k kernel) {
 	}
 }
 
-// path is the file of the kernel itself.
-func (k kernel) path(t *testing.T) string {
+// path is the file of the kernel itself, which is in /boot, or from 7 on beside its
+// modules.
+func (k kernel) path(t *testing.T) (path string) {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(k.folder(t), "boot", "vmlinuz*"))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("%q %v", found, err)
+	err := filepath.WalkDir(k.folder(t), func(at string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && strings.HasPrefix(d.Name(), "vmlinuz") {
+			path = at
+			return fs.SkipAll
+		}
+		return err
+	})
+	if err != nil || path == "" {
+		t.Fatalf("no kernel in %s: %v", k.folder(t), err)
 	}
-	return found[0]
+	return path
 }
 
 // goarch is the architecture as Go calls it: all that there are here have the same

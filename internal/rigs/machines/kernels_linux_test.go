@@ -1,6 +1,7 @@
 package machines
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -39,8 +40,12 @@ var cannot = []string{
 	"TestTestsAndFunctionsThatDocumentsNameExist",
 }
 
-// testParallel is all that a machine of two emulated processors can do at a time.
-const testParallel = 8
+// testParallel is how many tests an emulated machine of two processors can run at a
+// time, and waitParallel if most of them wait for seconds.
+const (
+	testParallel = 8
+	waitParallel = 16
+)
 
 // testTimeout bounds the tests of one package.
 const testTimeout = 8 * time.Minute
@@ -68,7 +73,7 @@ func testImage(t *testing.T, k kernel, packages []string) string {
 		path := workFile("test-" + k.goarch() + "-" + name)
 		build(t, haleFolder, k.goarch(), "test", "-c", "-ldflags=-s -w", "-o", path, "./"+folder)
 		i.file(t, "tests/"+name, path, 0o755)
-		line, err := json.Marshal(append([]string{name, folder}, testArguments(t, folder)...))
+		line, err := json.Marshal(append([]string{name, folder}, testArguments(t, folder, "")...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,18 +91,22 @@ func testImage(t *testing.T, k kernel, packages []string) string {
 	return path
 }
 
-// testArguments are those of a package's test binary.
-func testArguments(t *testing.T, folder string) []string {
+// testArguments are those of a package's test binary. Run is which of its tests, "" is
+// all that belong there.
+func testArguments(t *testing.T, folder, run string) []string {
 	t.Helper()
-	run, skip := *testsFlag, cannot
+	run, skip, parallel := cmp.Or(*testsFlag, run), cannot, testParallel
 	if run == "" && slices.Contains(linuxOnly, folder) {
 		run = oneOf(testsOfLinux(t, folder))
+	}
+	if folder == "." {
+		parallel = waitParallel
 	}
 	if *setFlag == quick {
 		skip = slices.Concat(skip, long)
 	}
 	return []string{
-		"-test.v", "-test.parallel=" + strconv.Itoa(testParallel), "-test.timeout=" + testTimeout.String(),
+		"-test.v", "-test.parallel=" + strconv.Itoa(parallel), "-test.timeout=" + testTimeout.String(),
 		"-test.run=" + run, "-test.skip=" + oneOf(skip),
 	}
 }
@@ -109,11 +118,26 @@ var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
 // testsOfLinux are the tests of a package that are in files for Linux alone.
 func testsOfLinux(t *testing.T, folder string) (names []string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(haleFolder, folder, "*_linux_test.go"))
+	return testsIn(t, folder, func(file string) bool { return strings.HasSuffix(file, "_linux_test.go") })
+}
+
+// testsOfAll are those in files for every system.
+func testsOfAll(t *testing.T, folder string) (names []string) {
+	t.Helper()
+	system := regexp.MustCompile(`_(linux|unix|windows|darwin|freebsd|other)_test\.go$`)
+	return testsIn(t, folder, func(file string) bool { return !system.MatchString(file) })
+}
+
+func testsIn(t *testing.T, folder string, are func(file string) bool) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(haleFolder, folder, "*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
+		if !are(file) {
+			continue
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +147,7 @@ func testsOfLinux(t *testing.T, folder string) (names []string) {
 		}
 	}
 	if len(names) == 0 {
-		t.Fatalf("%s has no tests of Linux", folder)
+		t.Fatalf("%s has no such tests", folder)
 	}
 	return names
 }
@@ -136,9 +160,9 @@ func binary(folder string) string {
 	return strings.ReplaceAll(folder, "/", "_")
 }
 
-// testsIn runs the tests of packages in a machine, and fails for each that failed
+// runTests runs the tests of packages in a machine, and fails for each that failed
 // there.
-func testsIn(t *testing.T, k kernel, packages []string, timeout time.Duration) {
+func runTests(t *testing.T, k kernel, packages []string, timeout time.Duration) {
 	t.Helper()
 	m := start(t, spec{kernel: k, image: testImage(t, k, packages), role: []string{"tests"}, memory: 1536, cpus: 2})
 	end := time.Now().Add(timeout)
@@ -270,13 +294,13 @@ func TestTheOldestKernelRunsTheTests(t *testing.T) {
 	if *setFlag == all {
 		packages = everyPackage
 	}
-	testsIn(t, oldest, chosen(packages), 15*time.Minute)
+	runTests(t, oldest, chosen(packages), 15*time.Minute)
 }
 
 func TestOtherKernelsRunTheTests(t *testing.T) {
 	need(t, all)
 	for _, k := range []kernel{usual, newer, newest} {
-		t.Run(k.release, func(t *testing.T) { testsIn(t, k, chosen(everyPackage), 15*time.Minute) })
+		t.Run(k.release, func(t *testing.T) { runTests(t, k, chosen(everyPackage), 15*time.Minute) })
 	}
 }
 

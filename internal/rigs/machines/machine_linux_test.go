@@ -261,6 +261,8 @@ func ip(t *testing.T, args string) {
 	}
 }
 
+var processes atomic.Int32
+
 // A process is a program beside us. It ends with its test, and with this process.
 type process struct {
 	cmd  *exec.Cmd
@@ -270,7 +272,8 @@ type process struct {
 
 func startProcess(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	out, err := os.CreateTemp(os.Getenv(workEnv), "out-")
+	name := workFile(fmt.Sprintf("out-%d", processes.Add(1)))
+	out, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

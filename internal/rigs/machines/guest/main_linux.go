@@ -18,7 +18,7 @@ var roles = map[string]func(args []string) error{
 }
 
 func main() {
-	if os.Getpid() == 1 {
+	if os.Getpid() == 1 && os.Args[0] == "/init" { // and not in a sandbox
 		machine(os.Args[1], os.Args[2:])
 		return
 	}
