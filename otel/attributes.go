@@ -48,6 +48,15 @@ const (
 	keyProbes            = attribute.Key("hale.probes")
 	keyRetransmits       = attribute.Key("hale.retransmits")
 	keyLink              = attribute.Key("hale.link")
+	keyEndpoint          = attribute.Key("hale.endpoint")
+	keyEndpointState     = attribute.Key("hale.endpoint.state")
+	keyEjectionReason    = attribute.Key("hale.ejection.reason")
+	keyRetryOutcome      = attribute.Key("hale.retry.outcome")
+	keyFailoverFrom      = attribute.Key("hale.failover.from")
+	keyFailoverTo        = attribute.Key("hale.failover.to")
+	keyFailoverCause     = attribute.Key("hale.failover.cause")
+	keyFailoverHealed    = attribute.Key("hale.failover.healed")
+	keyFailoverDuration  = attribute.Key("hale.failover.duration")
 )
 
 // set is a set of attributes in the shapes that instruments take, so that

@@ -41,6 +41,11 @@
 // during which it did. One that is served at once makes no span, and calls
 // nothing at all, but with [WithEveryAcquire].
 //
+// "failover {cluster}" is a trace of its own, as an outage is: from the last sign of
+// life of the primary that was lost, or from when it was noticed that it is the primary
+// no more, to the first use of the next. It has a link to the outage. Its status is
+// Error.
+//
 // Nothing is made for a probe, for a read or write, or for a call of a pool's
 // Resolve: the connections that it closes have ended as moved.
 //
@@ -89,6 +94,15 @@
 //	hale.probes                   event: keepalive probes that are unanswered
 //	hale.retransmits              event: retransmissions that are unanswered
 //	hale.link                     link: "victim", "outage"
+//	hale.endpoint                 metrics of a cluster's pools: the address, or "other"
+//	hale.endpoint.state           metrics of a cluster: up, down, ejected, draining
+//	hale.ejection.reason          failures, slow
+//	hale.retry.outcome            sent, denied
+//	hale.failover.from            failover: the address of the primary that was lost
+//	hale.failover.to              failover: that of the next
+//	hale.failover.cause           failover: outage, demoted, replaced, removed
+//	hale.failover.healed          failover: false if the cluster was closed before
+//	hale.failover.duration        failover: seconds
 //
 // hale.cause is from the closed list of [health.Causes]: unknown,
 // keepalive_timeout, send_timeout, peer_stalled, reset, peer_closed,
@@ -123,6 +137,16 @@
 //	hale.reconnect.duration            histogram  from the first attempt to success; error.type if there was none
 //	hale.reconnect.attempts            counter    error.type if it failed
 //	hale.heartbeats                    counter    hale.heartbeat.outcome: passed, failed
+//	hale.endpoint.count                gauge      hale.endpoint.state
+//	hale.ejections                     counter    hale.endpoint, hale.ejection.reason
+//	hale.retries                       counter    hale.retry.outcome
+//	hale.resolve.failures              counter    of what says which endpoints there are
+//	hale.failover.duration             histogram  hale.failover.cause
+//
+// [Telemetry.Cluster] is for a cluster: hale.pool.name is its name then, and what its
+// pools record has hale.endpoint as well, of the first 32 endpoints that there are; all
+// that come later are "other". hale.connection.limit and hale.connection.pending_acquires
+// are the cluster's, and so are the last five of the list.
 //
 // The gauges are UpDownCounters, so that pools add up. What belongs to an
 // outage is recorded in its trace, and exemplars lead there.

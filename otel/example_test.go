@@ -12,6 +12,7 @@ import (
 	"example.com/hale"
 	otelhale "example.com/hale/otel"
 	"example.com/hale/pool"
+	"example.com/hale/pool/cluster"
 )
 
 // A pool whose dials, outages and reconnects are traced. The providers are
@@ -102,4 +103,36 @@ func ExamplePoolTelemetry() {
 	})
 	observer.OutageEnd(pool.Outage{ID: 1, Healed: true}) // as the pool does
 	// Output: orders healed: true
+}
+
+// A cluster: the pool of each endpoint, and its dialer, have an observer of their own.
+func ExampleClusterTelemetry() {
+	telemetry, err := otelhale.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	orders, err := telemetry.Cluster("orders")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, err := cluster.New(cluster.Config[net.Conn]{
+		Name:    orders.Name(),
+		Resolve: cluster.Static("10.0.0.1:5432", "10.0.0.2:5432"),
+		Dial: func(ctx context.Context, e cluster.Endpoint) (net.Conn, error) {
+			dialer := &hale.Dialer{Observer: orders.Dialer(e)}
+			return dialer.DialContext(ctx, "tcp", e.Address)
+		},
+		MaxConns:     16,
+		PoolObserver: orders.PoolObserver,
+		Observer:     orders.Observer(),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	fmt.Println(orders.Register(c))
+	// Output: <nil>
 }

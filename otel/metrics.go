@@ -24,12 +24,15 @@ type instruments struct {
 	acquireDuration    metric.Float64Histogram
 	outageDuration     metric.Float64Histogram
 	reconnectDuration  metric.Float64Histogram
+	failoverDuration   metric.Float64Histogram
 
 	deaths            metric.Int64Counter
 	suspects          metric.Int64Counter
 	recoveries        metric.Int64Counter
 	reconnectAttempts metric.Int64Counter
 	heartbeats        metric.Int64Counter
+	ejections         metric.Int64Counter
+	unresolved        metric.Int64Counter
 
 	// Read at each collection.
 	connections     metric.Int64ObservableUpDownCounter
@@ -37,6 +40,8 @@ type instruments struct {
 	pendingAcquires metric.Int64ObservableUpDownCounter
 	outageActive    metric.Int64ObservableUpDownCounter
 	acquires        metric.Int64ObservableCounter
+	endpoints       metric.Int64ObservableUpDownCounter
+	retries         metric.Int64ObservableCounter
 
 	db dbInstruments
 }
@@ -63,6 +68,10 @@ func newInstruments(meter metric.Meter, db bool) (*instruments, error) {
 		acquireDuration:    m.histogram("hale.acquire.duration", "Time that an acquire waited.", boundsQuick),
 		outageDuration:     m.histogram("hale.outage.duration", "Time from the silence of an endpoint until its pool was whole again.", boundsOutage),
 		reconnectDuration:  m.histogram("hale.reconnect.duration", "Time from the first attempt to reconnect to the first that succeeded.", boundsOutage),
+		failoverDuration:   m.histogram("hale.failover.duration", "Time from the silence of a primary until the first use of the next.", boundsOutage),
+		ejections:          m.counter("hale.ejections", "{ejection}", "Times that an endpoint was left alone for its answers."),
+		unresolved:         m.counter("hale.resolve.failures", "{failure}", "Answers about the endpoints that failed, or were empty or wrong."),
+		endpoints:          m.gauge("hale.endpoint.count", "{endpoint}", "Endpoints of the cluster by their state."),
 		deaths:             m.counter("hale.deaths", "{death}", "Connections that died."),
 		suspects:           m.counter("hale.suspects", "{suspicion}", "Times that a peer left something unanswered."),
 		recoveries:         m.counter("hale.recoveries", "{recovery}", "Times that a suspect peer answered after all."),
@@ -75,6 +84,8 @@ func newInstruments(meter metric.Meter, db bool) (*instruments, error) {
 	}
 	var err error
 	i.acquires, err = meter.Int64ObservableCounter("hale.acquires", metric.WithUnit("{acquire}"), metric.WithDescription("Acquires that got a connection."))
+	m.note(err)
+	i.retries, err = meter.Int64ObservableCounter("hale.retries", metric.WithUnit("{retry}"), metric.WithDescription("Requests that were sent again, or were not for the budget."))
 	m.note(err)
 	if db {
 		i.db = m.dbInstruments()

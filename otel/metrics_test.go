@@ -15,6 +15,7 @@ import (
 	"example.com/hale"
 	"example.com/hale/health"
 	"example.com/hale/pool"
+	"example.com/hale/pool/cluster"
 )
 
 // everything records each metric at least once.
@@ -28,6 +29,16 @@ func everything(t *testing.T, r *recorder) {
 	other.Observer().Heartbeat(pool.HeartbeatInfo{})
 	other.Observer().Heartbeat(pool.HeartbeatInfo{Err: context.DeadlineExceeded})
 	other.Observer().AcquireDone(t.Context(), pool.AcquireDoneInfo{Wait: time.Second, Err: context.DeadlineExceeded})
+	many, err := r.telemetry.Cluster("many")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := many.Register(new(fixedStats)); err != nil {
+		t.Fatal(err)
+	}
+	many.Observer().Ejected(cluster.EjectedInfo{Why: "slow"})
+	many.Observer().FailoverBegin(cluster.FailoverInfo{Cause: "outage"})
+	many.Observer().FailoverEnd(cluster.FailoverInfo{Cause: "outage"})
 	alone := r.telemetry.Dialer()
 	alone.Suspect(hale.SuspectInfo{})
 	alone.Recovered(hale.RecoveredInfo{})
@@ -64,6 +75,11 @@ func TestMetricsHaveTheirNamesUnitsAndKinds(t *testing.T) {
 		"hale.connection.limit":            "{connection} gauge",
 		"hale.connection.pending_acquires": "{acquire} gauge",
 		"hale.outage.active":               "{outage} gauge",
+		"hale.endpoint.count":              "{endpoint} gauge",
+		"hale.ejections":                   "{ejection} counter",
+		"hale.retries":                     "{retry} counter",
+		"hale.resolve.failures":            "{failure} counter",
+		"hale.failover.duration":           "s histogram",
 	}
 	both := map[string]string{
 		dbconv.ClientConnectionCount{}.Name():           dbconv.ClientConnectionCount{}.Unit() + " gauge",

@@ -34,9 +34,10 @@ const (
 	spanOutage
 	spanReconnect
 	spanAcquire
+	spanFailover
 )
 
-var spanNames = [...]string{spanConnect: "connect", spanOutage: "outage", spanReconnect: "reconnect", spanAcquire: "acquire"}
+var spanNames = [...]string{spanConnect: "connect", spanOutage: "outage", spanReconnect: "reconnect", spanAcquire: "acquire", spanFailover: "failover"}
 
 // WithTracerProvider sets the provider of spans; nil is the global one.
 func WithTracerProvider(p trace.TracerProvider) Option { return func(c *config) { c.tracers = p } }
@@ -70,7 +71,7 @@ func WithDBClientMetrics() Option { return func(c *config) { c.db = true } }
 func WithEveryAcquire() Option { return func(c *config) { c.everyAcquire = true } }
 
 // WithoutSpans leaves spans out. Names are the first words of their names,
-// "connect", "outage", "reconnect" and "acquire"; any other is an error of [New].
+// "connect", "outage", "reconnect", "acquire" and "failover"; any other is an error of [New].
 // The children of a span that is left out become those of its parent, or roots
 // if it has none. Metrics stay.
 func WithoutSpans(names ...string) Option {

@@ -21,6 +21,8 @@ type PoolTelemetry struct {
 	db     dbLabels
 	dialer *dials
 
+	unnamed bool // it is one of a cluster's, which has the name
+
 	// mu guards what follows. No span begins or ends under it.
 	mu           sync.Mutex
 	server       string             // where the pool's dialer dials to, once known
@@ -98,7 +100,9 @@ func (p *PoolTelemetry) Close() error {
 	if registration != nil {
 		err = registration.Unregister()
 	}
-	p.t.release(p.name)
+	if !p.unnamed {
+		p.t.release(p.name)
+	}
 	if err != nil {
 		return errors.Join(errors.New("otelhale: the gauges of "+p.name), err)
 	}
