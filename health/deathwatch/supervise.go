@@ -40,6 +40,10 @@ type Subject interface {
 	Suspect(health.Info)
 	// Recovered: the peer has answered after all.
 	Recovered(health.Info)
+	// Sampled: what a look has shown of a living connection, if Limits.Samples asks for
+	// it. Unacked is worked out from the counts of bytes, and UserTimeout is not read:
+	// a sample costs no system call beside the look's own.
+	Sampled(health.Info)
 }
 
 // A Ref leads to a Subject without keeping it alive. It must be comparable, and
@@ -76,6 +80,8 @@ type Limits struct {
 	// of the path or more, as that changes, and while the peer's window is shut
 	// short enough for several window probes within Silence.
 	Pace time.Duration
+	// Samples has the Subject told of what each look shows.
+	Samples bool
 }
 
 // Supervise watches the connection that ref leads to, with early warnings. The
