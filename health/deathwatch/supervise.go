@@ -74,14 +74,14 @@ type Limits struct {
 	// give it up when the silence is over. Without it that is left to the kernel
 	// and the options of the socket.
 	Ask bool
+	// Samples has the Subject told of what each look shows.
+	Samples bool
 	// Pace is the longest pause between two retransmissions that the promise
 	// needs, and that the socket holds (TCP_RTO_MAX_MS, Linux 6.15 and newer);
 	// 0 leaves it alone. The watch keeps it at twice the retransmission timeout
 	// of the path or more, as that changes, and while the peer's window is shut
 	// short enough for several window probes within Silence.
 	Pace time.Duration
-	// Samples has the Subject told of what each look shows.
-	Samples bool
 }
 
 // Supervise watches the connection that ref leads to, with early warnings. The
