@@ -121,6 +121,21 @@ func ExampleSuspectInfo() {
 	// Output: 1 probes unanswered, silent for 14s
 }
 
+// What was lost on the way to each peer, so far.
+func ExampleSampledInfo() {
+	var sent, again uint64 // use sync/atomic if there are several connections
+	conn := dial(greeter(), &hale.Observer{
+		Sampled: func(info hale.SampledInfo) {
+			sent += info.Sent
+			again += info.Retransmitted
+			if info.Acked > 0 {
+				fmt.Println("round trip:", info.Info.RTT)
+			}
+		},
+	})
+	defer conn.Close()
+}
+
 // The death watch calls the hook when a suspect peer has answered; here the
 // example does.
 func ExampleRecoveredInfo() {

@@ -64,6 +64,14 @@ func (i RecoveredInfo) line() logline.Line { return withPeer(nil, i.Conn).Known(
 func (i RecoveredInfo) String() string       { return i.line().String() }
 func (i RecoveredInfo) LogValue() slog.Value { return i.line().Value() }
 
+func (i SampledInfo) line() logline.Line {
+	return withPeer(nil, i.Conn).Known("rtt", i.Info.RTT).Int("hale.probes", i.Info.Probes).
+		Int("sent", int(i.Sent)).Int("retransmitted", int(i.Retransmitted)).Int("acked", int(i.Acked)).Int("in_flight", i.Info.Unacked)
+}
+
+func (i SampledInfo) String() string       { return i.line().String() }
+func (i SampledInfo) LogValue() slog.Value { return i.line().Value() }
+
 func (i DeadInfo) line() logline.Line {
 	return withPeer(logline.Line{}.Group(i.Err.LogValue()), i.Conn)
 }

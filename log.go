@@ -14,7 +14,7 @@ import (
 //	Warn   a dial that failed, a connection that a Strict listener refused or that is not
 //	       watched, a suspect peer, a death, a connection that was never closed
 //
-// Their attributes have the names and units (seconds) of package otel's. A nil
+// Samples are not logged. The attributes have the names and units (seconds) of package otel's. A nil
 // logger is [slog.Default] as it is now.
 func LogObserver(logger *slog.Logger) *Observer {
 	to := logline.New(logger)

@@ -18,7 +18,7 @@ import (
 // higher number here.
 var namesMost = map[string]int{
 	"":                  10,
-	"sockopt":           22,
+	"sockopt":           27, // five are how long the boxes of clouds remember a flow
 	"health":            27,
 	"health/deathwatch": 9,
 	"health/heartbeat":  2,

@@ -15,6 +15,7 @@ func join(a, b *Observer) *Observer {
 		Accepted:  hooks.WithInfo(a.Accepted, b.Accepted),
 		Suspect:   hooks.WithInfo(a.Suspect, b.Suspect),
 		Recovered: hooks.WithInfo(a.Recovered, b.Recovered),
+		Sampled:   hooks.WithInfo(a.Sampled, b.Sampled),
 		Dead:      hooks.WithInfo(a.Dead, b.Dead),
 		Closed:    hooks.WithInfo(a.Closed, b.Closed),
 		Dropped:   hooks.WithInfo(a.Dropped, b.Dropped),

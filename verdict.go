@@ -250,7 +250,9 @@ func (c *Conn) look() error {
 // others may have dead already.
 func (c *Conn) described(dead health.DeadError) *health.DeadError {
 	dead.Peer = c.RemoteAddr()
-	dead.WindowEarliest, dead.WindowLatest = c.Report().Window()
+	report := c.Report()
+	dead.WindowEarliest, dead.WindowLatest = report.Window()
+	dead.Promised = promisedTo(report)
 	return &dead
 }
 

@@ -157,6 +157,31 @@ func limitsOf(r sockopt.Report) deathwatch.Limits {
 	return l
 }
 
+// promisedTo is within what time a peer that is gone is noticed, at the latest: numbers
+// are a kernel's, whose timers are up to an eighth late.
+func promisedTo(r sockopt.Report) time.Duration {
+	if r.Asked.Within > 0 {
+		return r.Asked.Within
+	}
+	silence := limitsOf(r).Silence
+	return silence + min(silence/8, sockopt.Never-silence)
+}
+
+// counts are the bytes of a connection so far.
+type counts struct{ sent, retransmitted, acked uint64 }
+
+// tellSample runs in the line of the connection, which has its turn for before.
+func (c *Conn) tellSample(info health.Info) {
+	now := counts{info.BytesSent, info.BytesRetransmitted, info.BytesAcked}
+	if c.before == nil {
+		c.before = new(counts)
+	}
+	was := *c.before
+	*c.before = now
+	c.observer.sampled(SampledInfo{c, info, now.sent - was.sent, now.retransmitted - was.retransmitted, now.acked - was.acked})
+	c.sampling.Store(false)
+}
+
 // paceOf is the pace that was planned, or else the one that the kernel holds; 0
 // where it has none to be set.
 func paceOf(r sockopt.Report) time.Duration {
@@ -190,6 +215,7 @@ func (s *subject) Socket() syscall.RawConn { return s.socket }
 func (s *subject) Limits() deathwatch.Limits {
 	r := s.conn().Report()
 	l := limitsOf(r)
+	l.Samples = s.observer.set().Sampled != nil
 	if !s.conn().isWatched() {
 		return l // nobody can have set anything yet
 	}
@@ -236,6 +262,13 @@ func (s *subject) SentFIN() (sent, known bool) {
 // Telling: no call blocks on a socket that is over, so one that is under way may have
 // been given its error; and a copy may.
 func (s *subject) Telling() bool { return s.calls.Load() > 0 || s.copies.Load() > 0 }
+
+// Sampled tells of a look, unless the one before is still being told.
+func (s *subject) Sampled(info health.Info) {
+	if !s.sampling.Swap(true) {
+		news.Go(s.conn(), func() { s.conn().tellSample(info) })
+	}
+}
 
 func (s *subject) Suspect(info health.Info) {
 	s.suspect.Store(true)

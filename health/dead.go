@@ -37,6 +37,13 @@ type DeadError struct {
 	// they ask for none. A hale.Conn knows them.
 	WindowEarliest, WindowLatest time.Duration
 
+	// Promised is within what time of its vanishing the peer was to be noticed, at the
+	// latest: the Within of the connection's options, or what their numbers come to
+	// by a kernel whose timers are an eighth late. 0 where that is not known, or
+	// nothing was promised. A hale.Conn knows it. Silence may be longer for a peer
+	// that had nothing to say, or while this process stood still.
+	Promised time.Duration
+
 	Info Info  // what the kernel knew at that moment; zero where it does not tell
 	Err  error // the error underneath
 }

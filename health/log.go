@@ -11,7 +11,7 @@ func (e *DeadError) String() string { return e.Error() }
 
 // LogValue returns a group: hale.cause, operation, hale.silence, unanswered,
 // network.peer.address, network.peer.port, hale.window.earliest,
-// hale.window.latest (seconds) and error.message, as far as they are known. For
+// hale.window.latest, hale.promised (seconds) and error.message, as far as they are known. For
 // a nil *DeadError it is a text.
 func (e *DeadError) LogValue() slog.Value {
 	if e == nil {
@@ -25,6 +25,7 @@ func (e *DeadError) LogValue() slog.Value {
 		Peer(e.Peer).
 		Known("hale.window.earliest", e.WindowEarliest).
 		Known("hale.window.latest", e.WindowLatest).
+		Known("hale.promised", e.Promised).
 		Error("error.message", e.Err).
 		Value()
 }

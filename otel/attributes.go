@@ -29,6 +29,7 @@ const (
 	keyGot               = "hale.keepalive.got."
 	keyWindowEarliest    = attribute.Key("hale.window.earliest")
 	keyWindowLatest      = attribute.Key("hale.window.latest")
+	keyPromised          = attribute.Key("hale.promised")
 	keyDetection         = attribute.Key("hale.detection.duration")
 	keyOutageID          = attribute.Key("hale.outage.id")
 	keyOutageLost        = attribute.Key("hale.outage.lost")

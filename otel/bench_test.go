@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"example.com/hale"
+	"example.com/hale/health"
 	"example.com/hale/pool"
 )
 
@@ -79,6 +81,20 @@ func BenchmarkAcquireRelease(b *testing.B) {
 				use()
 			}
 		})
+	}
+}
+
+// BenchmarkSampled is the recording of what one look of the watch has shown.
+func BenchmarkSampled(b *testing.B) {
+	telemetry, err := New(costs[2].opts...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := telemetry.Dialer()
+	info := hale.SampledInfo{Info: health.Info{RTT: 1, Unacked: 1}, Sent: 1, Acked: 1}
+	b.ReportAllocs()
+	for b.Loop() {
+		o.Sampled(info)
 	}
 }
 

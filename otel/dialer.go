@@ -25,7 +25,7 @@ type dials struct {
 }
 
 func (d *dials) observer() *hale.Observer {
-	o := &hale.Observer{DialStart: d.start, DialDone: d.done, Suspect: d.suspect, Recovered: d.recovered, Dead: d.dead, Closed: d.closed, Dropped: d.dropped}
+	o := &hale.Observer{DialStart: d.start, DialDone: d.done, Suspect: d.suspect, Recovered: d.recovered, Sampled: d.sampled, Dead: d.dead, Closed: d.closed, Dropped: d.dropped}
 	if d.pool != nil {
 		o.Dead = nil // the pool tells
 		o.Closed = func(info hale.ClosedInfo) { d.pool.settled(info.Conn) }
@@ -44,7 +44,11 @@ func (d *dials) start(ctx context.Context, info hale.DialStartInfo) context.Cont
 	if transport, ok := transportOf(info.Network); ok {
 		attrs = append(attrs, transport)
 	}
-	ctx, span := d.t.tracers[spanConnect].Start(ctx, "connect "+info.Address,
+	tracer := d.t.tracers[spanConnect]
+	if ctx.Value(attemptKey{}) != nil {
+		tracer = d.t.attempts
+	}
+	ctx, span := tracer.Start(ctx, "connect "+info.Address,
 		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
 	if span.IsRecording() {
 		if plan, err := sockopt.Current().Plan(info.KeepAlive); err == nil {
@@ -161,7 +165,17 @@ func (t *Telemetry) died(ctx context.Context, labels set, dead *health.DeadError
 	if wentSilent(dead.Cause) {
 		t.instruments.detectionDuration.Record(ctx, dead.Silence.Seconds(), labels.record...)
 	}
+	if dead.Promised > 0 && wasPromised(dead.Cause) {
+		share := dead.Silence.Seconds() / dead.Promised.Seconds()
+		t.instruments.detectionShare.Record(ctx, share, labels.record...)
+		if share > 1 {
+			t.instruments.detectionsLate.Add(ctx, 1, labels.add...)
+		}
+	}
 }
+
+// wasPromised reports whether a connection's options say when such a death is noticed.
+func wasPromised(c health.Cause) bool { return c.Silent() && c != health.HeartbeatFailed }
 
 // dropped is for connections in no pool: a pool keeps its own.
 func (d *dials) dropped(info hale.DroppedInfo) {

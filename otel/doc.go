@@ -24,18 +24,28 @@
 // or the reconnect that caused it, or of the span in the dial's context; a
 // root for a connection that the pool opens unasked.
 //
-// "outage {pool}" is a trace of its own: the time from the peer's last sign of
+// An outage is a trace of its own. Its root is "detection {pool}": the time from the
+// peer's last sign of life until the outage was noticed. It ends when the outage is
+// told of, so a backend shows it while the outage lasts, with the attempts to connect
+// that are its children; a process that is killed meanwhile loses the end alone.
+//
+// "outage {pool}" in it is the whole, from the peer's last sign of
 // life (not from its detection) until the pool was whole again. It has links to
 // the spans that were using the connections which died. It is exported when it
-// ends; until then the metrics tell. Its status is Error, healed or not:
+// ends. Its status is Error, healed or not:
 // hale.outage.healed tells which. Its start is fixed at detection and not
 // revised. hale.window.earliest counts from the last sign of life of the
 // connection that died, and the start may be later than that, if another
 // connection was heard last; hale.detection.duration is then shorter than that.
 //
 // "reconnect {pool}" inside it goes from the first attempt to the first that
-// succeeds, with one connect per attempt and a hale.reconnect.attempt event
-// for each, which has the pause before it.
+// succeeds, with a hale.reconnect.attempt event for each, which has the pause before
+// it. The connects of the attempts are beside it, in the detection: in a backend
+// nothing may stand below what has not ended. They are inside the reconnect if the
+// detection is left out ([WithoutSpans]).
+//
+// A head sampler (TraceIDRatioBased, say) knows no outage from a request, and drops
+// nearly all of them: [WithOutageTracerProvider] keeps them.
 //
 // "acquire {pool}" is an Acquire that had to wait, with a link to the outage
 // during which it did. One that is served at once makes no span, and calls
@@ -74,10 +84,11 @@
 //	hale.keepalive.got.*          connect: the same, as the kernel holds it
 //	hale.refused                  connect: the options that the kernel does not hold as asked
 //	hale.unwatched                connect: why the death watch cannot watch the connection
-//	hale.window.earliest          connect, outage: earliest possible detection after the death, predicted, seconds
-//	hale.window.latest            connect, outage: latest possible detection after the death, predicted, seconds
-//	hale.detection.duration       outage: from its start to its detection, seconds
-//	hale.outage.id                outage, acquire: counts the outages of the pool
+//	hale.window.earliest          connect, detection, outage: earliest possible detection after the death, predicted, seconds
+//	hale.window.latest            connect, detection, outage: latest possible detection after the death, predicted, seconds
+//	hale.promised                 detection, outage: within what time of the death it was to be noticed, seconds
+//	hale.detection.duration       detection, outage: from its start to its detection, seconds
+//	hale.outage.id                detection, outage, acquire: counts the outages of the pool
 //	hale.outage.lost              outage: connections lost to it
 //	hale.outage.waiters           outage: most callers that waited at a time
 //	hale.outage.attempts          outage: dials
@@ -125,14 +136,22 @@
 //	hale.connect.duration              histogram  error.type if it failed
 //	hale.connection.duration           histogram  hale.close.reason, with hale.cause for a dead one
 //	hale.detection.duration            histogram  hale.cause; of silent deaths: from the last sign of life to its detection
+//	hale.detection.share               histogram  hale.cause; the same, of what was promised (health.DeadError.Promised); more than 1 is late
+//	hale.detections.late               counter    hale.cause; those above 1
 //	hale.deaths                        counter    hale.cause
 //	hale.suspects, hale.recoveries     counters
+//	hale.connection.rtt                histogram  smoothed round-trip time, at looks of the watch that find something acknowledged
+//	hale.connection.unanswered_probes  histogram  at each look: keepalive and window probes since the peer was last heard
+//	hale.connection.in_flight          histogram  at each look: bytes sent and not acknowledged
+//	hale.connection.sent               counter    bytes, retransmissions included
+//	hale.connection.retransmitted      counter    bytes; of those sent, the share that was lost or late
 //	hale.acquire.duration              histogram  error.type if it failed; only of those that waited, but with [WithEveryAcquire]
 //	hale.acquires                      counter    hale.acquire.waited: all that got a connection
 //	hale.connection.count              gauge      hale.connection.state: idle, used, quarantined
 //	hale.connection.limit              gauge
 //	hale.connection.pending_acquires   gauge
 //	hale.outage.active                 gauge      1 while the endpoint cannot be reached
+//	hale.pool.unmonitored              gauge      1 while Config.Monitor of the pool has no connection to judge by
 //	hale.outage.duration               histogram  error.type
 //	hale.reconnect.duration            histogram  from the first attempt to success; error.type if there was none
 //	hale.reconnect.attempts            counter    error.type if it failed
@@ -148,8 +167,16 @@
 // that come later are "other". hale.connection.limit and hale.connection.pending_acquires
 // are the cluster's, and so are the last five of the list.
 //
+// What the kernel knows of a living connection (RTT, probes, bytes) is what the watch
+// of a hale.Conn sees when it looks, about as often as keepalive asks, and costs no
+// system call; Linux alone tells it.
+//
 // The gauges are UpDownCounters, so that pools add up. What belongs to an
 // outage is recorded in its trace, and exemplars lead there.
+//
+// All names that begin with hale are its own: the semantic conventions, as of version
+// 1.43.0, have none for connections, keepalive, pools other than those of database
+// clients, or reconnects. The attributes that do not are those of the conventions.
 //
 // [WithDBClientMetrics] adds db.client.connection.count, idle.max, max,
 // pending_requests, timeouts, create_time and wait_time of the semantic

@@ -85,6 +85,31 @@ func ExampleOption() {
 	// Output: connect [::1]:not-a-port
 }
 
+// A head sampler that keeps one trace in a hundred, of requests; and all outages, which
+// are traces of their own and would be dropped with the rest.
+func ExampleWithOutageTracerProvider() {
+	spans := tracetest.NewInMemoryExporter()
+	processor := sdktrace.NewSimpleSpanProcessor(spans) // a batcher, as a rule
+	requests := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(processor),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.01))))
+	outages := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(processor),
+		sdktrace.WithSampler(sdktrace.AlwaysSample()))
+	telemetry, err := otelhale.New(otelhale.WithTracerProvider(requests), otelhale.WithOutageTracerProvider(outages))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	orders, err := telemetry.Pool("orders")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer orders.Close()
+	orders.Observer().OutageBegin(pool.Outage{ID: 1}) // as the pool does
+	fmt.Println(spans.GetSpans()[0].Name)             // while the outage lasts
+	// Output: detection orders
+}
+
 // Observers of one's own are called beside those that record.
 func ExamplePoolTelemetry() {
 	telemetry, err := otelhale.New()

@@ -99,6 +99,20 @@ func TestAFrozenPeerIsAnOutage(t *testing.T) {
 	if n := len(r.all("reconnect orders")); n != 1 {
 		t.Errorf("%d reconnects", n)
 	}
+	if d := r.one("detection orders"); !d.SpanContext.IsSampled() || !outage.Parent.Equal(d.SpanContext) {
+		t.Errorf("detection %+v", d)
+	}
+	// What the watch saw: probes that nothing answered, and no byte of the program's.
+	if probes := r.series("hale.connection.unanswered_probes", "hale.pool.name=orders"); probes.count < 2 || probes.value < 1 {
+		t.Errorf("unanswered probes: %+v", probes)
+	}
+	if flight := r.series("hale.connection.in_flight", "hale.pool.name=orders"); flight.count < 2 || flight.value != 0 {
+		t.Errorf("in flight: %+v", flight)
+	}
+	share := r.series("hale.detection.share", "hale.cause=keepalive_timeout hale.pool.name=orders")
+	if share.count != 1 || share.value < 0.5 || share.value > 1.3 {
+		t.Errorf("share of what was promised: %+v", share)
+	}
 	if n := r.series("hale.suspects", "hale.pool.name=orders").value; n < 1 {
 		t.Errorf("%v suspects", n)
 	}

@@ -53,11 +53,16 @@ func (p *PoolTelemetry) startCounters() {
 	if p.t.peerAddress {
 		return // the rest has a series for each peer
 	}
+	i.sent.Add(ctx, 0, l.plain.add...)
+	i.retransmitted.Add(ctx, 0, l.plain.add...)
 	i.suspects.Add(ctx, 0, l.plain.add...)
 	i.recoveries.Add(ctx, 0, l.plain.add...)
 	for c := range health.Causes() {
 		if isDeath(c) && c != health.Unknown {
 			i.deaths.Add(ctx, 0, l.cause(c).add...)
+		}
+		if wasPromised(c) {
+			i.detectionsLate.Add(ctx, 0, l.cause(c).add...)
 		}
 	}
 }
@@ -76,6 +81,7 @@ func (p *PoolTelemetry) gauges(from interface{ Stats() pool.Stats }) (metric.Cal
 		o.ObserveInt64(i.limit, int64(st.MaxConns), plain.observe...)
 		o.ObserveInt64(i.pendingAcquires, int64(st.Waiting), plain.observe...)
 		o.ObserveInt64(i.outageActive, oneIf(st.Down), plain.observe...)
+		o.ObserveInt64(i.unmonitored, oneIf(st.Unmonitored), plain.observe...)
 		o.ObserveInt64(i.acquires, max(0, st.Acquires-st.Waits), hits.observe...)
 		o.ObserveInt64(i.acquires, st.Waits, waits.observe...)
 		if p.t.db {
@@ -83,7 +89,7 @@ func (p *PoolTelemetry) gauges(from interface{ Stats() pool.Stats }) (metric.Cal
 		}
 		return nil
 	}
-	all := []metric.Observable{i.connections, i.limit, i.pendingAcquires, i.outageActive, i.acquires}
+	all := []metric.Observable{i.connections, i.limit, i.pendingAcquires, i.outageActive, i.unmonitored, i.acquires}
 	if p.t.db {
 		all = append(all, i.db.connections, i.db.idleMax, i.db.max, i.db.pending)
 	}

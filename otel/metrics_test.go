@@ -42,6 +42,12 @@ func everything(t *testing.T, r *recorder) {
 	alone := r.telemetry.Dialer()
 	alone.Suspect(hale.SuspectInfo{})
 	alone.Recovered(hale.RecoveredInfo{})
+	sample := hale.SampledInfo{Info: health.Info{RTT: 20 * time.Millisecond, Unacked: 3000}, Sent: 1500, Retransmitted: 500, Acked: 7}
+	alone.Sampled(sample)
+	sample.Acked, sample.Info.Probes = 0, 2 // the round trip is that of before
+	alone.Sampled(sample)
+	promised := &health.DeadError{Cause: health.SendTimeout, Silence: 6 * time.Second, Promised: 5 * time.Second}
+	alone.Dead(hale.DeadInfo{Err: promised})
 }
 
 // kinds lists units and kinds of metrics by name.
@@ -59,27 +65,35 @@ func kinds(all map[string]metricdata.Metrics) map[string]string {
 
 func TestMetricsHaveTheirNamesUnitsAndKinds(t *testing.T) {
 	own := map[string]string{
-		"hale.connect.duration":            "s histogram",
-		"hale.connection.duration":         "s histogram",
-		"hale.detection.duration":          "s histogram",
-		"hale.acquire.duration":            "s histogram",
-		"hale.outage.duration":             "s histogram",
-		"hale.reconnect.duration":          "s histogram",
-		"hale.deaths":                      "{death} counter",
-		"hale.suspects":                    "{suspicion} counter",
-		"hale.recoveries":                  "{recovery} counter",
-		"hale.reconnect.attempts":          "{attempt} counter",
-		"hale.heartbeats":                  "{heartbeat} counter",
-		"hale.acquires":                    "{acquire} counter",
-		"hale.connection.count":            "{connection} gauge",
-		"hale.connection.limit":            "{connection} gauge",
-		"hale.connection.pending_acquires": "{acquire} gauge",
-		"hale.outage.active":               "{outage} gauge",
-		"hale.endpoint.count":              "{endpoint} gauge",
-		"hale.ejections":                   "{ejection} counter",
-		"hale.retries":                     "{retry} counter",
-		"hale.resolve.failures":            "{failure} counter",
-		"hale.failover.duration":           "s histogram",
+		"hale.connect.duration":             "s histogram",
+		"hale.connection.duration":          "s histogram",
+		"hale.detection.duration":           "s histogram",
+		"hale.acquire.duration":             "s histogram",
+		"hale.outage.duration":              "s histogram",
+		"hale.reconnect.duration":           "s histogram",
+		"hale.deaths":                       "{death} counter",
+		"hale.suspects":                     "{suspicion} counter",
+		"hale.recoveries":                   "{recovery} counter",
+		"hale.reconnect.attempts":           "{attempt} counter",
+		"hale.heartbeats":                   "{heartbeat} counter",
+		"hale.acquires":                     "{acquire} counter",
+		"hale.connection.count":             "{connection} gauge",
+		"hale.connection.limit":             "{connection} gauge",
+		"hale.connection.pending_acquires":  "{acquire} gauge",
+		"hale.outage.active":                "{outage} gauge",
+		"hale.endpoint.count":               "{endpoint} gauge",
+		"hale.ejections":                    "{ejection} counter",
+		"hale.retries":                      "{retry} counter",
+		"hale.resolve.failures":             "{failure} counter",
+		"hale.failover.duration":            "s histogram",
+		"hale.detection.share":              "1 histogram",
+		"hale.detections.late":              "{death} counter",
+		"hale.connection.rtt":               "s histogram",
+		"hale.connection.unanswered_probes": "{probe} histogram",
+		"hale.connection.in_flight":         "By histogram",
+		"hale.connection.sent":              "By counter",
+		"hale.connection.retransmitted":     "By counter",
+		"hale.pool.unmonitored":             "{pool} gauge",
 	}
 	both := map[string]string{
 		dbconv.ClientConnectionCount{}.Name():           dbconv.ClientConnectionCount{}.Unit() + " gauge",
@@ -159,6 +173,33 @@ func TestCountersBeginAtZeroWithThePool(t *testing.T) {
 	}
 }
 
+func TestADetectionIsAShareOfWhatWasPromised(t *testing.T) {
+	for _, test := range []struct {
+		cause             health.Cause
+		silence, promised time.Duration
+		share             float64 // 0 is none
+		late              float64
+	}{
+		{health.KeepAliveTimeout, 3 * time.Second, 5 * time.Second, 0.6, 0},
+		{health.SendTimeout, 5 * time.Second, 5 * time.Second, 1, 0},
+		{health.Unreachable, 10 * time.Second, 5 * time.Second, 2, 1},
+		{health.KeepAliveTimeout, 3 * time.Second, 0, 0, 0},
+		{health.HeartbeatFailed, 10 * time.Second, 5 * time.Second, 0, 0},
+		{health.PeerStalled, 10 * time.Second, 5 * time.Second, 0, 0},
+		{health.Reset, 10 * time.Second, 5 * time.Second, 0, 0},
+	} {
+		r := record(t)
+		r.telemetry.Dialer().Dead(hale.DeadInfo{Err: &health.DeadError{Cause: test.cause, Silence: test.silence, Promised: test.promised}})
+		shares, late := points(r.metrics()["hale.detection.share"]), points(r.metrics()["hale.detections.late"])
+		if (len(shares) == 1) != (test.share > 0) || len(shares) == 1 && shares[0].value != test.share {
+			t.Errorf("%+v: %+v", test, shares)
+		}
+		if (len(late) == 1) != (test.late > 0) || len(late) == 1 && late[0].value != test.late {
+			t.Errorf("%+v: late %+v", test, late)
+		}
+	}
+}
+
 // deathsKnown is how many causes a death may have, unknown left out.
 func deathsKnown() (n int) {
 	for cause, fate := range fates {
@@ -206,6 +247,17 @@ func TestTheNumbersOfAnOutage(t *testing.T) {
 			{"hale.connection.limit", "hale.pool.name=orders", 2, 0},
 			{"hale.connection.pending_acquires", "hale.pool.name=orders", 0, 0},
 			{"hale.outage.active", "hale.pool.name=orders", 0, 0},
+			{"hale.pool.unmonitored", "hale.pool.name=orders", 0, 0},
+			{"hale.connection.rtt", "", 0.02, 1},
+			{"hale.connection.unanswered_probes", "", 2, 2},
+			{"hale.connection.in_flight", "", 6000, 2},
+			{"hale.connection.sent", "", 3000, 0},
+			{"hale.connection.retransmitted", "", 1000, 0},
+			{"hale.connection.sent", "hale.pool.name=orders", 0, 0},
+			{"hale.connection.retransmitted", "hale.pool.name=orders", 0, 0},
+			{"hale.detection.share", "hale.cause=send_timeout", 1.2, 1},
+			{"hale.detections.late", "hale.cause=send_timeout", 1, 0},
+			{"hale.detections.late", "hale.cause=keepalive_timeout hale.pool.name=orders", 0, 0},
 
 			{"db.client.connection.count", "db.client.connection.pool.name=orders db.client.connection.state=idle", 2, 0},
 			{"db.client.connection.count", "db.client.connection.pool.name=orders db.client.connection.state=used", 0, 0},
@@ -283,6 +335,28 @@ func TestTheGaugesGoWithThePool(t *testing.T) {
 		}
 	})
 }
+
+func TestAPoolWhoseMonitorIsBlindSaysSo(t *testing.T) {
+	r := record(t)
+	for name, blind := range map[string]bool{"orders": true, "users": false} {
+		p, err := r.telemetry.Pool(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if err := p.Register(monitored{!blind}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if one, none := r.series("hale.pool.unmonitored", "hale.pool.name=orders").value, r.series("hale.pool.unmonitored", "hale.pool.name=users").value; one != 1 || none != 0 {
+		t.Errorf("%v, %v", one, none)
+	}
+}
+
+// monitored has nothing else to read.
+type monitored struct{ is bool }
+
+func (m monitored) Stats() pool.Stats { return pool.Stats{Unmonitored: !m.is} }
 
 func TestEveryReasonHasItsSeries(t *testing.T) {
 	r := record(t)

@@ -16,6 +16,7 @@ type Option func(*config)
 
 type config struct {
 	tracers     trace.TracerProvider
+	outages     trace.TracerProvider
 	meters      metric.MeterProvider
 	loggers     log.LoggerProvider
 	attributes  []attribute.KeyValue
@@ -34,20 +35,36 @@ const (
 	spanOutage
 	spanReconnect
 	spanAcquire
+	spanDetection
 	spanFailover
 )
 
-var spanNames = [...]string{spanConnect: "connect", spanOutage: "outage", spanReconnect: "reconnect", spanAcquire: "acquire", spanFailover: "failover"}
+var spanNames = [...]string{
+	spanConnect: "connect", spanOutage: "outage", spanReconnect: "reconnect", spanAcquire: "acquire",
+	spanDetection: "detection", spanFailover: "failover",
+}
 
 // WithTracerProvider sets the provider of spans; nil is the global one.
 func WithTracerProvider(p trace.TracerProvider) Option { return func(c *config) { c.tracers = p } }
+
+// WithOutageTracerProvider sets the provider of the spans of outages: detection,
+// outage and reconnect, and the dials within; nil is that of the others. It is for
+// programs with a head sampler: that decides by the root of a trace, knows no outage
+// from a request, and drops nearly all of them at the ratios that are usual. A
+// provider of the SDK with the sampler AlwaysSample, and the resource and the span
+// processors of the other one, keeps them; it has to be shut down, too.
+func WithOutageTracerProvider(p trace.TracerProvider) Option {
+	return func(c *config) { c.outages = p }
+}
 
 // WithMeterProvider sets the provider of metrics; nil is the global one.
 func WithMeterProvider(p metric.MeterProvider) Option { return func(c *config) { c.meters = p } }
 
 // WithLoggerProvider has timed details recorded as log events instead of span
 // events, under the same names; nil is span events. Logs do not depend on
-// whether a span is sampled.
+// whether a span is sampled. They leave the process while the outage lasts:
+// hale.detected then has what the span of the detection has, which
+// WithoutSpans("detection") may leave out.
 func WithLoggerProvider(p log.LoggerProvider) Option { return func(c *config) { c.loggers = p } }
 
 // WithAttributes adds attributes to every span and every metric.
@@ -71,7 +88,8 @@ func WithDBClientMetrics() Option { return func(c *config) { c.db = true } }
 func WithEveryAcquire() Option { return func(c *config) { c.everyAcquire = true } }
 
 // WithoutSpans leaves spans out. Names are the first words of their names,
-// "connect", "outage", "reconnect", "acquire" and "failover"; any other is an error of [New].
+// "connect", "detection", "outage", "reconnect", "acquire" and "failover"; any other is
+// an error of [New].
 // The children of a span that is left out become those of its parent, or roots
 // if it has none. Metrics stay.
 func WithoutSpans(names ...string) Option {

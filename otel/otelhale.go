@@ -26,7 +26,8 @@ const (
 // use.
 type Telemetry struct {
 	tracers     [len(spanNames)]trace.Tracer
-	logger      log.Logger // nil for span events
+	attempts    trace.Tracer // of the dials within an outage
+	logger      log.Logger   // nil for span events
 	instruments *instruments
 	base        []attribute.KeyValue
 	peerAddress bool
@@ -56,14 +57,7 @@ func New(opts ...Option) (*Telemetry, error) {
 		c.meters = otel.GetMeterProvider()
 	}
 	t := &Telemetry{base: c.attributes, peerAddress: c.peerAddress, db: c.db, everyAcquire: c.everyAcquire, pools: make(map[string]struct{})}
-	tracer := c.tracers.Tracer(scopeName, trace.WithInstrumentationVersion(version), trace.WithSchemaURL(semconv.SchemaURL))
-	for kind := range t.tracers {
-		t.tracers[kind] = tracer
-		if c.off[kind] {
-			// Passes the parent on, so that children have somewhere to hang.
-			t.tracers[kind] = noop.NewTracerProvider().Tracer(scopeName)
-		}
-	}
+	t.setTracers(c)
 	if c.loggers != nil {
 		t.logger = c.loggers.Logger(scopeName, log.WithInstrumentationVersion(version), log.WithSchemaURL(semconv.SchemaURL))
 	}
@@ -74,6 +68,32 @@ func New(opts ...Option) (*Telemetry, error) {
 		return nil, fmt.Errorf("otelhale: %w", err)
 	}
 	return t, nil
+}
+
+// setTracers gets the tracer of each kind of span.
+func (t *Telemetry) setTracers(c config) {
+	tracerOf := func(p trace.TracerProvider) trace.Tracer {
+		return p.Tracer(scopeName, trace.WithInstrumentationVersion(version), trace.WithSchemaURL(semconv.SchemaURL))
+	}
+	usual, outages := tracerOf(c.tracers), tracerOf(c.tracers)
+	if c.outages != nil {
+		outages = tracerOf(c.outages)
+	}
+	// A no-op passes the parent on, so that children have somewhere to hang.
+	left := noop.NewTracerProvider().Tracer(scopeName)
+	t.tracers = [...]trace.Tracer{
+		spanConnect: usual, spanOutage: outages, spanReconnect: outages, spanAcquire: usual,
+		spanDetection: outages, spanFailover: outages,
+	}
+	t.attempts = outages
+	for kind, off := range c.off {
+		if off {
+			t.tracers[kind] = left
+		}
+	}
+	if c.off[spanConnect] {
+		t.attempts = left
+	}
 }
 
 // Dialer returns an observer for any number of dialers whose connections are

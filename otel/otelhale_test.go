@@ -169,6 +169,11 @@ func TestEventsCanGoToTheLog(t *testing.T) {
 			if attrs["team"] != "blue" {
 				t.Errorf("%v", attrs)
 			}
+			// It may be all that is left of the outage.
+			if name == "outage" && rec.EventName() == "hale.detected" &&
+				(attrs["hale.pool.name"] != "orders" || attrs["hale.outage.id"] != "1" || attrs["server.address"] != "orders.example" || attrs["hale.cause"] != "keepalive_timeout") {
+				t.Errorf("detected: %v", attrs)
+			}
 		}
 		slices.Sort(got)
 		want := []string{

@@ -26,6 +26,7 @@ const (
 // mutex.
 type outage struct {
 	id       uint64
+	detected trace.Span      // has ended when the outage was told of; without a valid context if it is not wanted
 	ctx      context.Context // has span
 	span     trace.Span
 	began    time.Time
@@ -59,7 +60,7 @@ func (p *PoolTelemetry) outageBegin(info pool.Outage) {
 	for _, s := range doubts {
 		p.tell(o, eventSuspect, s.at, s.attributes()...)
 	}
-	p.t.event(o.ctx, eventDetected, info.Detected, o.detection(info)...)
+	p.t.event(o.ctx, eventDetected, info.Detected, p.detectedNow(o, info)...)
 	for _, l := range explained {
 		p.lose(o, l)
 	}
@@ -68,15 +69,42 @@ func (p *PoolTelemetry) outageBegin(info pool.Outage) {
 	}
 }
 
-// startOutage begins the span, at the time of the silence.
+// startOutage begins the span, at the time of the silence. That of the detection is
+// over, and so leaves the process although the outage goes on; it is the root of all,
+// or else a backend would know nobody's parent until the end.
 func (p *PoolTelemetry) startOutage(info pool.Outage) *outage {
 	o := &outage{id: info.ID, began: info.Began, why: whyOutage(info), waiters: info.Waiters, linked: make(map[spanID]struct{})}
 	attrs := append(p.serverAttributes(), keyOutageID.Int64(int64(info.ID)))
 	attrs = append(attrs, o.detection(info)...)
 	attrs = append(attrs, deathAttributes(info.Death)...)
-	o.ctx, o.span = p.t.tracers[spanOutage].Start(context.Background(), "outage "+p.name, trace.WithNewRoot(),
-		trace.WithTimestamp(info.Began), trace.WithAttributes(p.labels.base...), trace.WithAttributes(attrs...))
+	begin := []trace.SpanStartOption{trace.WithTimestamp(info.Began), trace.WithAttributes(p.labels.base...), trace.WithAttributes(attrs...)}
+	root, detected := p.t.tracers[spanDetection].Start(context.Background(), "detection "+p.name, begin...)
+	detected.SetStatus(codes.Error, o.why)
+	detected.End(trace.WithTimestamp(info.Detected))
+	o.detected = detected
+	o.ctx, o.span = p.t.tracers[spanOutage].Start(root, "outage "+p.name, begin...)
 	return o
+}
+
+// detectedNow says what an event of the detection has to say: in a log, which may be all
+// that is left of the outage, everything.
+func (p *PoolTelemetry) detectedNow(o *outage, info pool.Outage) []attribute.KeyValue {
+	attrs := o.detection(info)
+	if p.t.logger == nil {
+		return attrs
+	}
+	attrs = append(attrs, keyPoolName.String(p.name), keyOutageID.Int64(int64(info.ID)))
+	attrs = append(attrs, p.serverAttributes()...)
+	return append(attrs, deathAttributes(info.Death)...)
+}
+
+// parent is the span for what is tried during the outage: one that the backend knows
+// by then, or else within.
+func (o *outage) parent(within trace.Span) trace.Span {
+	if o.detected.SpanContext().IsValid() {
+		return o.detected
+	}
+	return within
 }
 
 // tell records a timed detail of o, as long as there is room.
@@ -112,7 +140,11 @@ func deathAttributes(death *health.DeadError) []attribute.KeyValue {
 	if death == nil {
 		return nil
 	}
-	return append(peerAttributes(death.Peer), windowAttributes(death.WindowEarliest, death.WindowLatest)...)
+	attrs := append(peerAttributes(death.Peer), windowAttributes(death.WindowEarliest, death.WindowLatest)...)
+	if death.Promised > 0 {
+		attrs = append(attrs, seconds(keyPromised, death.Promised))
+	}
+	return attrs
 }
 
 func (p *PoolTelemetry) outageEnd(info pool.Outage) {

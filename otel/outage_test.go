@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
@@ -55,10 +56,20 @@ func TestAnOutageTellsEverything(t *testing.T) {
 		death := outageThatHeals(t, r, health.KeepAliveTimeout)
 		t.Logf("\n%s", r.waterfall())
 
-		outage, request := r.one("outage orders"), r.one("request")
-		if outage.Parent.IsValid() || outage.SpanContext.TraceID() == request.SpanContext.TraceID() {
-			t.Error("the outage is not a root of its own")
+		outage, request, detection := r.one("outage orders"), r.one("request"), r.one("detection orders")
+		if detection.Parent.IsValid() || detection.SpanContext.TraceID() == request.SpanContext.TraceID() {
+			t.Error("the detection is not a root of its own")
 		}
+		if !outage.Parent.Equal(detection.SpanContext) {
+			t.Error("the outage is not inside its detection's trace")
+		}
+		if !detection.StartTime.Equal(death.Since()) || !detection.EndTime.Equal(death.Detected) || detection.Status.Code != codes.Error {
+			t.Errorf("the detection goes from %v to %v, %v", detection.StartTime, detection.EndTime, detection.Status)
+		}
+		has(t, "detection", detection.Attributes, map[string]any{
+			"hale.pool.name": "orders", "error.type": "keepalive_timeout", "hale.cause": "keepalive_timeout", "hale.outage.id": 1,
+			"hale.detection.duration": 3.0, "server.address": "orders.example", "server.port": 5432,
+		})
 		if !outage.StartTime.Equal(death.Since()) {
 			t.Errorf("began at %v, the silence at %v", outage.StartTime, death.Since())
 		}
@@ -112,11 +123,73 @@ func TestARequestIsToldThatItsConnectionDied(t *testing.T) {
 	})
 }
 
-func TestTheAttemptsAreInTheReconnect(t *testing.T) {
+// What the backend has been sent is well formed at any time: a span's parent, if it
+// has one, is there before it.
+func TestAnOutageIsVisibleWhileItLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := record(t)
+		e := new(endpoint)
+		p, _ := newPool(t, r.telemetry, e, func(c *pool.Config[*fakeConn]) { c.MinConns = 1 })
+		synctest.Wait()
+		e.set(errDialRefused, 10*time.Millisecond)
+		e.conns[0].kill(health.KeepAliveTimeout)
+		time.Sleep(3500 * time.Millisecond) // and here the process is killed
+		synctest.Wait()
+		sent := r.spans.GetSpans()
+		known := map[trace.SpanID]string{}
+		attempts := 0
+		for _, s := range sent { // in the order of their ends
+			if parent, ok := known[s.Parent.SpanID()]; s.Parent.IsValid() && !ok {
+				t.Errorf("%s has a parent that nobody knows", s.Name)
+			} else if parent == "detection orders" && s.Name == "connect "+address {
+				attempts++
+			}
+			known[s.SpanContext.SpanID()] = s.Name
+		}
+		detection := r.one("detection orders")
+		has(t, "detection", detection.Attributes, map[string]any{"hale.cause": "keepalive_timeout", "hale.outage.id": 1})
+		if attempts != 3 || len(r.all("outage orders")) != 0 {
+			t.Errorf("%d attempts in the detection, of\n%s", attempts, r.waterfall())
+		}
+		p.Close()
+		if outage := r.one("outage orders"); !outage.Parent.Equal(detection.SpanContext) {
+			t.Error("the outage is in another trace")
+		}
+	})
+}
+
+// A head sampler decides by the root.
+func TestOutagesHaveAProviderOfTheirOwn(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			head := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+			opts := []Option{WithTracerProvider(head)}
+			all := tracetest.NewInMemoryExporter()
+			if kept {
+				opts = append(opts, WithOutageTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(all))))
+			}
+			r := record(t, opts...)
+			outageThatHeals(t, r, health.KeepAliveTimeout)
+			got := make(map[string]int)
+			for _, s := range all.GetSpans() {
+				got[s.Name]++
+			}
+			want := map[string]int{}
+			if kept {
+				want = map[string]int{"detection orders": 1, "outage orders": 1, "reconnect orders": 1, "connect " + address: 4}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("kept %t (-want +got):\n%s", kept, diff)
+			}
+		})
+	}
+}
+
+func TestTheAttemptsAreBesideTheReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := record(t)
 		outageThatHeals(t, r, health.KeepAliveTimeout)
-		outage, reconnect := r.one("outage orders"), r.one("reconnect orders")
+		detection, outage, reconnect := r.one("detection orders"), r.one("outage orders"), r.one("reconnect orders")
 		if !reconnect.Parent.Equal(outage.SpanContext) {
 			t.Error("not inside the outage")
 		}
@@ -126,7 +199,7 @@ func TestTheAttemptsAreInTheReconnect(t *testing.T) {
 		has(t, "reconnect", reconnect.Attributes, map[string]any{"hale.reconnect.attempts": 4, "hale.reconnect.backoff": 3.0, "hale.pool.name": "orders"})
 		var attempts []tracetest.SpanStub
 		for _, c := range r.all("connect " + address) {
-			if c.Parent.Equal(reconnect.SpanContext) {
+			if c.Parent.Equal(detection.SpanContext) {
 				attempts = append(attempts, c)
 			}
 		}
@@ -401,18 +474,19 @@ func TestASpanThatDoesNotExistCannotBeLeftOut(t *testing.T) {
 }
 
 func TestSpansCanBeLeftOut(t *testing.T) {
-	all := []string{"outage orders", "reconnect orders", "acquire orders", "connect " + address}
+	all := []string{"detection orders", "outage orders", "reconnect orders", "acquire orders", "connect " + address}
 	for _, c := range []struct {
 		off  []string
 		want []string
 	}{
 		{nil, all},
-		{[]string{"outage"}, all[1:]},
-		{[]string{"reconnect"}, []string{all[0], all[2], all[3]}},
-		{[]string{"acquire"}, []string{all[0], all[1], all[3]}},
-		{[]string{"connect"}, all[:3]},
+		{[]string{"detection"}, all[1:]},
+		{[]string{"outage"}, []string{all[0], all[2], all[3], all[4]}},
+		{[]string{"detection", "reconnect"}, []string{all[1], all[3], all[4]}},
+		{[]string{"acquire"}, []string{all[0], all[1], all[2], all[4]}},
+		{[]string{"connect"}, all[:4]},
 		{spanNames[:], nil},
-		{[]string{"outage", "reconnect"}, all[2:]},
+		{[]string{"detection", "outage", "reconnect"}, all[3:]},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := record(t, WithoutSpans(c.off...))
@@ -429,10 +503,11 @@ func TestSpansCanBeLeftOut(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("without %v (-want +got):\n%s", c.off, diff)
 			}
-			if slices.Equal(c.off, []string{"reconnect"}) {
-				found := slices.ContainsFunc(r.all("connect "+address), func(s tracetest.SpanStub) bool { return parents[s.Parent.SpanID()] == "outage orders" })
+			if len(c.off) > 0 && c.off[0] == "detection" && len(c.off) < 3 {
+				parent := map[bool]string{true: "outage orders", false: "reconnect orders"}[slices.Contains(c.off, "reconnect")]
+				found := slices.ContainsFunc(r.all("connect "+address), func(s tracetest.SpanStub) bool { return parents[s.Parent.SpanID()] == parent })
 				if !found {
-					t.Error("the attempts do not hang on the outage")
+					t.Errorf("without %v the attempts do not hang on %s", c.off, parent)
 				}
 			}
 			if n := r.series("hale.deaths", "hale.cause=keepalive_timeout hale.pool.name=orders").value; n != 2 {

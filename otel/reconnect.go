@@ -54,11 +54,15 @@ func (p *PoolTelemetry) reconnectStart(ctx context.Context, info pool.ReconnectS
 		p.endReconnect(r, errAbandoned)
 		return ctx
 	}
-	if !r.span.SpanContext().IsValid() {
-		return ctx // neither of the two is wanted: the dial stays with its caller
+	parent := o.parent(r.span)
+	if !parent.SpanContext().IsValid() {
+		return ctx // none of them is wanted: the dial stays with its caller
 	}
-	return trace.ContextWithSpan(ctx, r.span)
+	return context.WithValue(trace.ContextWithSpan(ctx, parent), attemptKey{}, true)
 }
+
+// attemptKey marks the dials of an outage.
+type attemptKey struct{}
 
 func (p *PoolTelemetry) reconnectDone(ctx context.Context, info pool.ReconnectDoneInfo) {
 	p.t.instruments.reconnectAttempts.Add(ctx, 1, p.labels.result(info.Err).add...)

@@ -158,6 +158,10 @@ func points(m metricdata.Metrics) (ps []point) {
 			}
 			ps = append(ps, one)
 		}
+	case metricdata.Histogram[int64]:
+		for _, p := range data.DataPoints {
+			ps = append(ps, point{attrs: text(p.Attributes.ToSlice()), value: float64(p.Sum), count: p.Count, bounds: p.Bounds})
+		}
 	case metricdata.Histogram[float64]:
 		for _, p := range data.DataPoints {
 			one := point{attrs: text(p.Attributes.ToSlice()), value: p.Sum, count: p.Count, bounds: p.Bounds}

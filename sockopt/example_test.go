@@ -45,6 +45,44 @@ func ExampleKeepAlive_stallTimeout() {
 	// user_timeout: no option of its own, because TCP_USER_TIMEOUT ends a live peer that does not read, too; the pace and the watch of a hale.Conn keep to it
 }
 
+// A load balancer in between forgets what has been quiet for ten seconds, and a peer
+// that is gone has to be noticed within half a minute: the shorter Idle wins.
+func ExampleKeepAlive_pathIdleTimeout() {
+	k := sockopt.Within(30 * time.Second)
+	k.PathIdleTimeout = 10 * time.Second // sockopt.PathIdleAWS and others have names
+	plan, err := sockopt.Platform{GOOS: "linux"}.Plan(k)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(plan.Asked)
+
+	k.Idle = 20 * time.Second
+	_, err = sockopt.Platform{GOOS: "linux"}.Plan(k)
+	fmt.Println(err)
+	// Output:
+	// within 30s: idle 7s, interval 1s, count 19, user timeout 26s, pace 2.5s, path idle timeout 10s
+	// sockopt: Idle 20s: too long for PathIdleTimeout 10s: if a probe is lost, the next has to follow within 8.888888888s, and comes after 21s
+}
+
+// A mobile network loses everything for twenty seconds now and then.
+func ExampleKeepAlive_tolerateGap() {
+	k := sockopt.KeepAlive{TolerateGap: 20 * time.Second}
+	plan, err := sockopt.Platform{GOOS: "linux"}.Plan(k)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(plan.Asked)
+
+	k.Within = 20 * time.Second
+	_, err = sockopt.Platform{GOOS: "linux"}.Plan(k)
+	fmt.Println(err)
+	// Output:
+	// within 50s: idle 20s, interval 1s, count 24, user timeout 44s, pace 4.4s, tolerates a gap of 20s
+	// sockopt: TolerateGap 20s: above 14s, the longest that Within 20s leaves time for
+}
+
 func ExamplePlatform_Plan() {
 	server2016 := sockopt.Platform{GOOS: "windows", Major: 10, Build: 14393}
 	plan, err := server2016.Plan(sockopt.KeepAlive{Idle: time.Second, Interval: 3 * time.Second, Count: 2, UserTimeout: -1})

@@ -19,7 +19,7 @@ const leaveAlone = -1
 // the operating system goes about it. [Within] makes one from that time alone,
 // and is what most programs want.
 //
-// In every numeric field but Within zero means the default, and -1 leaves the
+// In every numeric field but Within, PathIdleTimeout and TolerateGap zero means the default, and -1 leaves the
 // operating system's value alone. Any other negative number is an error of
 // [Platform.Plan], and so is one that the platform does not accept; nothing is
 // clamped. (One exception: a default, which the KeepAlive does not name, is
@@ -32,8 +32,8 @@ const leaveAlone = -1
 //
 // A KeepAlive that was read from a socket ([Get], [Report.Got]) is an
 // observation, not a wish: there -1 means that the value could not be read,
-// a zero UserTimeout or StallTimeout that there is none, and Within is zero,
-// since no system holds it.
+// a zero UserTimeout or StallTimeout that there is none, and Within,
+// PathIdleTimeout and TolerateGap are zero, since no system holds them.
 type KeepAlive struct {
 	// Within is the promise: a peer that is gone is noticed at most that long
 	// after it vanished, in every state of a connection that hale watches. On
@@ -106,6 +106,40 @@ type KeepAlive struct {
 	// at what the path needs, and at less, if need be, while the peer's window is
 	// shut; also where Pace is negative, which leaves it alone until then.
 	Pace time.Duration
+
+	// PathIdleTimeout says that something on the path (a NAT, a firewall, a load
+	// balancer) forgets a flow after so long without a packet: [PathIdleAWS] and
+	// others, or any time of 2.25 s or more. The flow stays known to it, even
+	// if a probe is lost and the kernel's timers are late:
+	//
+	//	max(Idle, Interval) + Interval <= PathIdleTimeout * 8/9
+	//
+	// An Idle and an Interval that are zero, or as [Within] has filled them in, become
+	// as short as that takes, and Count as large as Within allows. One that was
+	// set by hand and is too long, or -1, is an error, and so is a Pace above half of
+	// it. Within is kept as without.
+	//
+	// Zero is for none; negative is an error. Where a system takes no Idle, or probes
+	// a shut window too rarely, the plan says so ([Plan.Unsupported]).
+	PathIdleTimeout time.Duration
+
+	// TolerateGap says that nothing may pass for so long, on a mobile or crowded
+	// network for instance, and that this is no reason to give the peer up: neither
+	// the watch nor the kernel does so before a gap of that length is over and they
+	// have asked once more. It may begin when the connection has been idle for
+	// Idle; the round trip may then take a quarter of a second.
+	//
+	// As with PathIdleTimeout, Idle, Interval and Count that are zero, or as Within
+	// has filled them in, become what it takes: Idle the shorter, the closer
+	// TolerateGap is to Within. One that is too long for Within, or for
+	// values that were set by hand, is an error; half of Within fits as a rule. A
+	// zero Within without numbers becomes two and a half times TolerateGap, if that
+	// is longer than [DefaultWithin]. A heartbeat has a time of its own.
+	//
+	// Zero is for none; negative is an error. What is in flight is sent again at the
+	// Pace. Where there is none the kernel may take as long again as the gap; the
+	// plan says where that is too long ([Plan.Unsupported]).
+	TolerateGap time.Duration
 }
 
 // Window returns within what time of the peer's vanishing the kernel gives
@@ -134,7 +168,7 @@ func (k KeepAlive) Window() (earliest, latest time.Duration) {
 }
 
 // String returns the values on one line; "system" stands for -1. Within,
-// StallTimeout and Pace are left out if there is none.
+// StallTimeout, Pace, PathIdleTimeout and TolerateGap are left out if there is none.
 func (k KeepAlive) String() string {
 	if k.refused() {
 		return "refused Within(" + k.promised() + ")"
@@ -153,6 +187,12 @@ func (k KeepAlive) String() string {
 	}
 	if k.Pace > 0 {
 		s += ", pace " + seconds(k.Pace)
+	}
+	if k.PathIdleTimeout > 0 {
+		s += ", path idle timeout " + seconds(k.PathIdleTimeout)
+	}
+	if k.TolerateGap > 0 {
+		s += ", tolerates a gap of " + seconds(k.TolerateGap)
 	}
 	return s
 }
@@ -203,19 +243,35 @@ func (k KeepAlive) total() time.Duration {
 // withDefaults fills the zero fields but the user timeout and the pace, which
 // depend on what becomes of the others.
 func (k KeepAlive) withDefaults() KeepAlive {
+	k = k.freed()
 	if k.Disabled {
 		k.Idle, k.Interval, k.Count = leaveAlone, leaveAlone, leaveAlone
 	}
 	if k.unnumbered() {
-		k.Within = cmp.Or(k.Within, DefaultWithin)
+		k.Within = cmp.Or(k.Within, k.defaultWithin())
 	}
 	if k.StallTimeout == 0 {
 		k.StallTimeout = leaveAlone
 	}
-	d := Within(cmp.Or(k.Within, DefaultWithin))
+	d, _ := derive(cmp.Or(k.Within, k.defaultWithin()), k.PathIdleTimeout, k.TolerateGap)
 	k.Idle = cmp.Or(k.Idle, d.Idle)
 	k.Interval = cmp.Or(k.Interval, d.Interval)
 	k.Count = cmp.Or(k.Count, d.Count)
+	return k
+}
+
+// freed leaves to the defaults what Within has filled in, if PathIdleTimeout or
+// TolerateGap may want it otherwise.
+func (k KeepAlive) freed() KeepAlive {
+	if k.PathIdleTimeout <= 0 && k.TolerateGap <= 0 || k.Within < MinWithin {
+		return k
+	}
+	filled := Within(k.Within)
+	for _, f := range [...]Field{FieldIdle, FieldInterval, FieldCount, FieldUserTimeout} {
+		if k.value(f) == filled.value(f) {
+			k.set(f, 0)
+		}
+	}
 	return k
 }
 
@@ -243,5 +299,8 @@ func (k KeepAlive) check() error {
 			return &RangeError{Field: goNames[f], Value: f.format(v), Limit: "set, although Disabled is true"}
 		}
 	}
-	return nil
+	if err := k.checkPath(); err != nil {
+		return err
+	}
+	return k.checkGap()
 }

@@ -40,7 +40,7 @@ type Plan struct {
 	// on older Windows it is 10. On Linux and FreeBSD, where one option bounds
 	// unacknowledged data and a stall, UserTimeout and StallTimeout are equal.
 	// Where nothing can be set at all (Path is "none") it is Disabled, since hale
-	// then turns nothing on. Its Within is zero.
+	// then turns nothing on. Its Within, PathIdleTimeout and TolerateGap are zero.
 	Effective KeepAlive
 
 	// Unsupported has one sentence, beginning with the field, for everything
@@ -78,6 +78,7 @@ func (p Platform) Plan(k KeepAlive) (Plan, error) { return p.plan(k, true) }
 func (p Platform) PlanUnwatched(k KeepAlive) (Plan, error) { return p.plan(k, false) }
 
 func (p Platform) plan(k KeepAlive, watched bool) (Plan, error) {
+	k = k.freed()
 	if err := k.check(); err != nil {
 		return Plan{}, err
 	}
@@ -94,6 +95,15 @@ func (p Platform) plan(k KeepAlive, watched bool) (Plan, error) {
 	b.mirror()
 	b.forgetMissing()
 	b.Effective = sys.verdict(b.Effective)
+	if err := b.checkPath(); err != nil {
+		return Plan{}, err
+	}
+	if err := b.checkWithin(); err != nil {
+		return Plan{}, err
+	}
+	if err := b.checkGap(); err != nil {
+		return Plan{}, err
+	}
 	b.remark()
 	return b.Plan, nil
 }
@@ -138,7 +148,7 @@ func (b *builder) resolveDefaults() {
 	}
 	b.Asked.Pace = b.pace()
 	b.Effective = b.Asked
-	b.Effective.Within = 0
+	b.Effective.Within, b.Effective.PathIdleTimeout, b.Effective.TolerateGap = 0, 0, 0
 	b.Effective.Pace = roundPace(b.Asked.Pace)
 	b.raiseCount()
 	if b.sys.shares() {
@@ -180,6 +190,9 @@ func (b *builder) budget() time.Duration {
 func (b *builder) raiseCount() {
 	if e := &b.Effective; b.promise().watches() && e.Count > 0 {
 		e.Count = max(e.Count, watchedCount)
+		if gap := b.given.TolerateGap; gap > 0 && e.Interval > 0 {
+			e.Count = max(e.Count, int(min(enough(gap, e.Interval)+watchAskings, maxProbes)))
+		}
 	}
 }
 
@@ -324,12 +337,17 @@ func (b *builder) forgetMissing() {
 	}
 }
 
-// remark fills Unsupported, in the order of the fields.
+// remark fills Unsupported, in the order of the fields, and of the promises after them.
 func (b *builder) remark() {
 	for _, f := range fields {
 		text := strings.Join(b.remarksOn(f), "; ")
 		if text != "" {
 			b.Unsupported = append(b.Unsupported, string(f)+": "+text)
+		}
+	}
+	for _, of := range [...]struct{ name, text string }{{"path_idle_timeout", b.remarkOnPath()}, {"tolerate_gap", b.remarkOnGap()}} {
+		if of.text != "" {
+			b.Unsupported = append(b.Unsupported, of.name+": "+of.text)
 		}
 	}
 }

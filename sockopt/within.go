@@ -1,6 +1,10 @@
 package sockopt
 
-import "time"
+import (
+	"time"
+
+	"example.com/hale/internal/tcpretries"
+)
 
 const (
 	// DefaultWithin is the detection time that the zero KeepAlive stands for.
@@ -84,13 +88,56 @@ func Within(d time.Duration) KeepAlive {
 	if d < MinWithin {
 		return KeepAlive{Within: d}
 	}
-	budget := max(2*time.Second, ((d-rtoReserve)/9*8)/time.Second*time.Second)
-	idle := min(maxIdle, (budget/2)/time.Second*time.Second)
+	idle, interval, count := numbers(d)
+	return KeepAlive{Within: d, Idle: idle, Interval: interval, Count: int(count), UserTimeout: idle + interval*count}
+}
+
+// numbers are those of Within.
+func numbers(d time.Duration) (idle, interval, count time.Duration) {
+	budget := budgetOf(d)
+	idle = min(maxIdle, (budget/2)/time.Second*time.Second)
 	rest := budget - idle
-	count := min(fewProbes, rest/time.Second)
-	interval := min(maxInterval, (rest/count)/time.Second*time.Second)
+	count = min(fewProbes, rest/time.Second)
+	interval = min(maxInterval, (rest/count)/time.Second*time.Second)
 	if interval == maxInterval {
 		count = min(maxProbes, rest/interval)
 	}
-	return KeepAlive{Within: d, Idle: idle, Interval: interval, Count: int(count), UserTimeout: idle + interval*count}
+	return idle, interval, count
+}
+
+// budgetOf is what a kernel alone has to keep to for d.
+func budgetOf(d time.Duration) time.Duration {
+	return max(2*time.Second, ((d-rtoReserve)/9*8)/time.Second*time.Second)
+}
+
+// derive is Within with a path that forgets a flow, and a gap that is to be outlasted;
+// zero is none. Idle stays as long as may be, for the sake of packets, and Interval
+// after it. If there is nothing that keeps to all, it is Within alone, and not ok.
+func derive(d, pathIdle, gap time.Duration) (k KeepAlive, ok bool) {
+	alone := Within(d)
+	pace := max(0, paceFor(d, tcpretries.Default)) // or else the pauses double, which is remarked upon
+	if pathIdle <= 0 && gap <= 0 || alone.fits(pathIdle, gap, pace) {
+		return alone, true
+	}
+	budget := budgetOf(d)
+	for idle := alone.Idle; idle > 0; idle -= time.Second {
+		rest := budget - idle
+		for interval := min(maxInterval, rest/2).Truncate(time.Second); interval > 0; interval -= time.Second {
+			count := min(maxProbes, rest/interval)
+			k = KeepAlive{Within: d, Idle: idle, Interval: interval, Count: int(count), UserTimeout: idle + interval*count}
+			if k.fits(pathIdle, gap, pace) {
+				return k, true
+			}
+		}
+	}
+	return alone, false
+}
+
+// fits reports whether k keeps to both, by the watch and by the kernel alone.
+func (k KeepAlive) fits(pathIdle, gap, pace time.Duration) bool {
+	if pathIdle > 0 && k.packetsApart() > quiet(pathIdle) {
+		return false
+	}
+	return gap <= 0 || k.probesAfter(gap, true) && k.asksAfter(gap) && k.resendsAfter(gap, pace, k.silence()) &&
+		enough(gap, k.Interval)+watchAskings <= maxProbes
 }

@@ -48,6 +48,8 @@ func parse(args []string, out io.Writer) (o options, err error) {
 			return err
 		})
 	}
+	fs.DurationVar(&k.PathIdleTimeout, "path-idle-timeout", 0, "`time` without a packet after which something on the path forgets the flow")
+	fs.DurationVar(&k.TolerateGap, "tolerate-gap", 0, "`time` for which nothing may pass without the peer being given up")
 	fs.IntVar(&k.Count, "count", 0, "unanswered `probes` before the kernel gives up; -1 leaves the system's")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object")
 
@@ -55,12 +57,13 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		given := make(map[string]bool)
 		fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 		if given["within"] {
-			beside := sockopt.KeepAlive{StallTimeout: k.StallTimeout, Pace: k.Pace}
+			beside := sockopt.KeepAlive{StallTimeout: k.StallTimeout, Pace: k.Pace, PathIdleTimeout: k.PathIdleTimeout, TolerateGap: k.TolerateGap}
 			if *k != beside {
 				return errors.New("-within gives all values: leave out -idle, -interval, -count and -user-timeout")
 			}
 			*k = sockopt.Within(*within)
 			k.StallTimeout, k.Pace = beside.StallTimeout, beside.Pace
+			k.PathIdleTimeout, k.TolerateGap = beside.PathIdleTimeout, beside.TolerateGap
 		}
 		o.here = !given["goos"] && !given["build"]
 		o.platform, err = parsePlatform(*goos, *build)

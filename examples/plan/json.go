@@ -32,6 +32,8 @@ type values struct {
 	UserTimeout  *float64 `json:"user_timeout_s"`
 	StallTimeout *float64 `json:"stall_timeout_s"`
 	Pace         *float64 `json:"pace_s"`
+	PathIdle     *float64 `json:"path_idle_timeout_s,omitempty"` // as within_s
+	Gap          *float64 `json:"tolerate_gap_s,omitempty"`      // as within_s
 }
 
 // interval has null for what never happens or is not known.
@@ -85,6 +87,12 @@ func newValues(k sockopt.KeepAlive) values {
 		StallTimeout: program.Seconds(k.StallTimeout), Pace: program.Seconds(k.Pace)}
 	if k.Within > 0 {
 		v.Within = program.Seconds(k.Within)
+	}
+	if k.PathIdleTimeout > 0 {
+		v.PathIdle = program.Seconds(k.PathIdleTimeout)
+	}
+	if k.TolerateGap > 0 {
+		v.Gap = program.Seconds(k.TolerateGap)
 	}
 	return v
 }

@@ -6,6 +6,7 @@
 //	go run ./examples/plan
 //	go run ./examples/plan -goos windows -build 14393 -within 10s
 //	go run ./examples/plan -idle 1s -interval 3s -count 10 -json
+//	go run ./examples/plan -within 1m -tolerate-gap 30s -path-idle-timeout 350s
 package main
 
 import (

@@ -105,6 +105,28 @@ func TestAStallTimeoutAndAPaceGoBesideAnythingElse(t *testing.T) {
 	}
 }
 
+func TestAPathAndAGapAreShown(t *testing.T) {
+	args := []string{"-goos", "linux", "-within", "1m", "-path-idle-timeout", "20s", "-tolerate-gap", "30s"}
+	for _, line := range []string{
+		"asked       within 60s: idle 16s, interval 1s, count 36, user timeout 52s, pace 5.4s, path idle timeout 20s, tolerates a gap of 30s",
+		"  setsockopt(IPPROTO_TCP 6, TCP_KEEPCNT 6, 47)",
+	} {
+		if out := output(t, args...); !strings.Contains(out, line) {
+			t.Errorf("no line %q in\n%s", line, out)
+		}
+	}
+	var d document
+	if err := json.Unmarshal([]byte(output(t, append(args, "-json")...)), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Asked.PathIdle == nil || *d.Asked.PathIdle != 20 || d.Asked.Gap == nil || *d.Asked.Gap != 30 || d.Effective.PathIdle != nil || d.Effective.Gap != nil {
+		t.Errorf("%+v, %+v", d.Asked, d.Effective)
+	}
+	if out := output(t, "-goos", "openbsd", "-path-idle-timeout", "350s"); !strings.Contains(out, "path_idle_timeout: not kept") {
+		t.Error(out)
+	}
+}
+
 func TestVersionsOfOtherSystemsSelectTheirPlan(t *testing.T) {
 	for _, test := range [][3]string{
 		{"linux", "6.15", "TCP_RTO_MAX_MS 44, 2500 ms"},

@@ -70,22 +70,26 @@ func TestTheOutageCanBeReadFromItsSpans(t *testing.T) {
 	}
 	outage := outages[0]
 	detected := slices.IndexFunc(outage.Events, func(e spans.Event) bool { return e.Name == "hale.detected" })
-	if outage.Parent != "" || outage.Attributes["hale.outage.healed"] != true || outage.Attributes["hale.outage.lost"] != 6.0 {
+	detections := r.named("detection ")
+	if len(detections) != 1 || detections[0].Parent != "" || outage.Parent != detections[0].Span {
+		t.Fatalf("outage %+v, detections %+v", outage, detections)
+	}
+	if outage.Attributes["hale.outage.healed"] != true || outage.Attributes["hale.outage.lost"] != 6.0 {
 		t.Errorf("outage: %+v", outage)
 	}
 	if detected < 0 || outage.Events[detected].Offset < 1 || outage.Events[detected].Offset > outage.Duration {
 		t.Errorf("the detection is not between the silence and the end: %+v", outage)
 	}
-	t.Run("reconnect", func(t *testing.T) { reconnected(t, r, outage) })
+	t.Run("reconnect", func(t *testing.T) { reconnected(t, r, detections[0], outage) })
 	t.Run("requests", func(t *testing.T) { requestsTell(t, r, outage) })
 }
 
-func reconnected(t *testing.T, r recording, outage spans.Document) {
+func reconnected(t *testing.T, r recording, detection, outage spans.Document) {
 	found := r.in(outage).named("reconnect ")
 	if len(found) != 1 {
 		t.Fatalf("%d reconnects in the outage", len(found))
 	}
-	attempts := r.in(found[0]).named("connect ")
+	attempts := r.in(detection).named("connect ")
 	if len(attempts) < 2 {
 		t.Fatalf("%d attempts", len(attempts))
 	}
@@ -130,16 +134,19 @@ func TestTheWaterfallTellsTheStory(t *testing.T) {
 	out := show(t)
 	story := regexp.MustCompile(`(?s)
 The outage, from the silence .*
-outage orders +0\.000s +\d\.\d{3}s  =+
+detection orders +0\.000s +\d\.\d{3}s  =+
   Error: (keepalive|send)_timeout
 .*
-  \* hale\.detected +[12]\.\d{3}s +\*
+  outage orders +0\.000s +\d\.\d{3}s  =+
+    Error: (keepalive|send)_timeout
 .*
-  reconnect orders .*
-    connect 127\.0\.0\.1:\d+ .*
-      Error: dial tcp .* i/o timeout
+    \* hale\.detected +[12]\.\d{3}s +\*
 .*
-    \* hale\.reconnect\.attempt .*
+    reconnect orders .*
+  connect 127\.0\.0\.1:\d+ .*
+    Error: dial tcp .* i/o timeout
+.*
+      \* hale\.reconnect\.attempt .*
 
 A request that was under way, and failed
 .*

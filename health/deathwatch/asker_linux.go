@@ -19,6 +19,10 @@ const canAsk = true
 // stand still for good.
 const askingCount = 64
 
+// watchAskings is how many of them there may be in one silence: a count that holds out
+// for long is to do so beside them.
+const watchAskings = 16
+
 // options are those that the watch changes for a while.
 type options struct {
 	idle, count, userTimeout int32
@@ -55,7 +59,7 @@ func (c *Supervision) countWhileAsking() int32 {
 	if !c.limits.Ask {
 		return min(c.held.count+1, 127)
 	}
-	return max(c.held.count, askingCount)
+	return max(min(c.held.count+watchAskings, 127), askingCount)
 }
 
 // probeNow asks on a connection that is not under watch. undo puts the idle time

@@ -32,6 +32,7 @@ func (c *conn) Dead(find func() *health.DeadError) *health.DeadError {
 }
 func (c *conn) Suspect(health.Info)   { c.told <- "suspect" }
 func (c *conn) Recovered(health.Info) { c.told <- "recovered" }
+func (c *conn) Sampled(health.Info)   {} // as Limits says
 func (c *conn) watch() (*deathwatch.Supervision, error) {
 	return deathwatch.Supervise(ref{weak.Make(c)})
 }

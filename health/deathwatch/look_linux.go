@@ -228,6 +228,9 @@ func (w *watcher) examine(c *Supervision, woke bool) (next time.Duration) {
 	case peerClosed(state) && !c.finSeen:
 		w.look(c)
 	}
+	if c.limits.Samples {
+		s.Sampled(w.sampler.info())
+	}
 	if woke {
 		c.detector.question(now, true)
 	}

@@ -49,6 +49,34 @@ func (p *sampler) sample(socket syscall.RawConn) (sample, health.TCPState, error
 	}, state, nil
 }
 
+// info is the last look, for who wants to know. How many bytes are in flight follows
+// from what was sent and acknowledged, where a SYN counts as one.
+func (p *sampler) info() health.Info {
+	t := &p.tcp
+	info := health.Info{
+		State:              health.TCPState(t.State),
+		RTT:                time.Duration(t.Rtt) * time.Microsecond,
+		RTTVar:             time.Duration(t.Rttvar) * time.Microsecond,
+		RTO:                time.Duration(t.Rto) * time.Microsecond,
+		Probes:             int(t.Probes),
+		Retransmits:        int(t.Retransmits),
+		Backoff:            int(t.Backoff),
+		Unsent:             int(t.Notsent_bytes),
+		SendWindow:         int(t.Snd_wnd),
+		SinceAck:           time.Duration(t.Last_ack_recv) * time.Millisecond,
+		SinceReceived:      time.Duration(t.Last_data_recv) * time.Millisecond,
+		SinceSent:          time.Duration(t.Last_data_sent) * time.Millisecond,
+		BytesSent:          t.Bytes_sent,
+		BytesRetransmitted: t.Bytes_retrans,
+		BytesAcked:         t.Bytes_acked,
+		BytesReceived:      t.Bytes_received,
+	}
+	if t.Unacked > 0 {
+		info.Unacked = int(max(0, int64(t.Bytes_sent-t.Bytes_retrans-t.Bytes_acked)+1))
+	}
+	return info
+}
+
 // finSent: our FIN was sent and is not acknowledged (FIN_WAIT1, LAST_ACK,
 // CLOSING), unless data before it is not either.
 func finSent(s health.TCPState) bool { return s == 4 || s == 9 || s == 11 }

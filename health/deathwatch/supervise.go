@@ -42,6 +42,10 @@ type Subject interface {
 	Suspect(health.Info)
 	// Recovered: the peer has answered after all.
 	Recovered(health.Info)
+	// Sampled: what a look has shown of a living connection, if Limits.Samples asks for
+	// it. Unacked is worked out from the counts of bytes, and UserTimeout is not read:
+	// a sample costs no system call beside the look's own.
+	Sampled(health.Info)
 }
 
 // isTelling reports whether a call on s is under way, which may have been given the
@@ -80,6 +84,8 @@ type Limits struct {
 	// give it up when the silence is over. Without it that is left to the kernel
 	// and the options of the socket.
 	Ask bool
+	// Samples has the Subject told of what each look shows.
+	Samples bool
 	// Pace is the longest pause between two retransmissions that the promise
 	// needs, and that the socket holds (TCP_RTO_MAX_MS, Linux 6.15 and newer);
 	// 0 leaves it alone. The watch keeps it at twice the retransmission timeout

@@ -67,6 +67,7 @@ func (n *notebook) Dead(find func() *health.DeadError) *health.DeadError {
 }
 func (n *notebook) Suspect(i health.Info)   { n.notes <- note{"suspect", time.Now(), i, nil} }
 func (n *notebook) Recovered(i health.Info) { n.notes <- note{"recovered", time.Now(), i, nil} }
+func (n *notebook) Sampled(i health.Info)   { n.notes <- note{"sampled", time.Now(), i, nil} }
 
 // next waits for the next call, which must be this one.
 func (n *notebook) next(t *testing.T, what string) note {

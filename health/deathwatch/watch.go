@@ -98,6 +98,7 @@ func (s *plainSubject) Dead(find func() *health.DeadError) *health.DeadError {
 func (s *plainSubject) tell(e *health.DeadError) { news.Go(s.call, func() { s.call.Fire(e) }) }
 func (s *plainSubject) Suspect(health.Info)      {}
 func (s *plainSubject) Recovered(health.Info)    {}
+func (s *plainSubject) Sampled(health.Info)      {}
 
 // news is what the functions of Watch are told in, so that one that blocks does not
 // hold up the watch.

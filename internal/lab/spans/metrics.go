@@ -54,7 +54,16 @@ func series(m metricdata.Metrics) (list []point) {
 	case metricdata.Histogram[float64]:
 		for _, p := range data.DataPoints {
 			longest, _ := p.Max.Value()
-			list = append(list, point{labels(p.Attributes), fmt.Sprintf("%d in %.3fs, max %.3fs", p.Count, p.Sum, longest)})
+			text := "%d in %.3fs, max %.3fs"
+			if m.Unit != "s" {
+				text = "%d, sum %.2f, max %.2f"
+			}
+			list = append(list, point{labels(p.Attributes), fmt.Sprintf(text, p.Count, p.Sum, longest)})
+		}
+	case metricdata.Histogram[int64]:
+		for _, p := range data.DataPoints {
+			most, _ := p.Max.Value()
+			list = append(list, point{labels(p.Attributes), fmt.Sprintf("%d, sum %d, max %d", p.Count, p.Sum, most)})
 		}
 	}
 	slices.SortFunc(list, func(a, b point) int { return strings.Compare(a.labels, b.labels) })

@@ -54,7 +54,7 @@ func PrintTraces(out io.Writer, spans []sdktrace.ReadOnlySpan) error {
 		return errNoOutage
 	}
 	w := waterfall{forest: all}
-	w.trace("The outage, from the silence until the pool was whole again", outage)
+	w.trace("The outage, from the silence until the pool was whole again", all.root(outage))
 	w.more(len(outages), "outages")
 	w.trace("A request that was under way, and failed", hit.longest())
 	w.more(len(hit), "requests like it")

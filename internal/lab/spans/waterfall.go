@@ -29,7 +29,7 @@ type waterfall struct {
 }
 
 func (w *waterfall) trace(title string, root span) {
-	w.start, w.scale = root.StartTime(), max(duration(root), 1)
+	w.start, w.scale = root.StartTime(), max(w.end(root).Sub(root.StartTime()), 1)
 	fmt.Fprintf(w, "\n%s\n(trace %s, at %s)\n\n", title, root.SpanContext().TraceID(), w.start.Format("15:04:05.000"))
 	fmt.Fprintf(w, "%-*s %8s %8s\n", nameColumn, "", "from", "for")
 	lines := w.moments(root, "")
@@ -37,6 +37,17 @@ func (w *waterfall) trace(title string, root span) {
 	for len(lines) > 0 {
 		lines = lines[w.next(lines):]
 	}
+}
+
+// end is that of s and of all that is in it, which may go on for longer.
+func (w *waterfall) end(s span) time.Time {
+	end := s.EndTime()
+	for _, c := range w.children(s) {
+		if of := w.end(c); of.After(end) {
+			end = of
+		}
+	}
+	return end
 }
 
 // moment is the beginning of a span, or an event.

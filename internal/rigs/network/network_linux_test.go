@@ -15,6 +15,8 @@ func TestNetwork(t *testing.T) {
 		}
 		t.Run(keptAlive, tryNAT)
 		t.Run(dualStack, tryDualStack)
+		t.Run("a NAT that forgets, and one packet of two is lost", tryPathIdle)
+		t.Run("gaps that are tolerated, and one that is not", tryGaps)
 	})
 	sameDescriptors(t, before)
 	if *tableFlag {

@@ -63,19 +63,23 @@ func swallowSixth(s *scene) {
 func translate(verdict string) func(s *scene) {
 	return func(s *scene) {
 		s.hosts[1].Sysctl("net/netfilter/nf_conntrack_tcp_loose", "0")
-		s.hosts[1].Firewall(`table ip nat {
-			chain pass {
-				type filter hook forward priority filter
-				ct state established accept
-				tcp flags & (syn | ack) == syn accept
-				` + verdict + `
-			}
-			chain out {
-				type nat hook postrouting priority srcnat
-				oifname "right" masquerade
-			}
-		}`)
+		s.hosts[1].Firewall(natRules(verdict))
 	}
+}
+
+func natRules(verdict string) string {
+	return `table ip nat {
+		chain pass {
+			type filter hook forward priority filter
+			ct state established accept
+			tcp flags & (syn | ack) == syn accept
+			` + verdict + `
+		}
+		chain out {
+			type nat hook postrouting priority srcnat
+			oifname "right" masquerade
+		}
+	}`
 }
 
 // heartbeat has the pool ask the server's program.

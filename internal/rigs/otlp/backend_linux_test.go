@@ -23,7 +23,8 @@ type story struct {
 	report     string    // what the program printed
 	frozen     time.Time // when the server had just been frozen
 	trace      []backend.Span
-	outage     backend.Span // the root of trace
+	detection  backend.Span // the root of trace
+	outage     backend.Span
 }
 
 // The jobs of Prometheus.
@@ -41,7 +42,10 @@ func TestRealBackendsTellOfTheOutage(t *testing.T) {
 		Targets: map[string]string{scraped: p.prometheus, pushed: s.jaeger.Metrics},
 		Rules:   composeFolder + "alerts.yaml",
 	})
-	p.frozen = func() { s.frozen = time.Now() }
+	p.frozen = func() {
+		s.frozen = time.Now()
+		t.Run("Jaeger shows it while it lasts", s.testWhileItLasts)
+	}
 	p.healthy = func() {
 		for _, job := range []string{scraped, pushed} {
 			t.Run("Prometheus has the numbers "+job, func(t *testing.T) { s.testNumbers(t, job) })
@@ -77,6 +81,46 @@ func eventually(t *testing.T, f func(ctx context.Context) error) {
 	t.Fatal(err)
 }
 
+// testWhileItLasts: the server is frozen, and stays so until this returns.
+func (s *story) testWhileItLasts(t *testing.T) {
+	eventually(t, func(ctx context.Context) error {
+		ids, err := s.jaeger.Find(ctx, backend.Search{Service: service, Name: "detection orders"})
+		if err != nil || len(ids) != 1 {
+			return fmt.Errorf("found %q, %w", ids, err)
+		}
+		if s.trace, err = s.jaeger.Trace(ctx, ids[0]); err != nil {
+			return err
+		}
+		roots := s.children("")
+		if len(roots) != 1 {
+			return fmt.Errorf("the roots are %v", roots)
+		}
+		if attempts := s.children(roots[0].ID); len(attempts) < 2 {
+			return fmt.Errorf("the attempts are %v", attempts)
+		}
+		return nil
+	})
+	if t.Failed() {
+		return
+	}
+	known := make(map[string]bool)
+	for _, span := range s.trace {
+		known[span.ID] = true
+	}
+	for _, span := range s.trace {
+		if span.Parent != "" && !known[span.Parent] {
+			t.Errorf("%q has a parent that Jaeger does not know", span.Name)
+		}
+		if strings.HasPrefix(span.Name, "outage ") {
+			t.Error("the outage is over already")
+		}
+	}
+	a := s.children("")[0].Attributes
+	if cause, _ := a["hale.cause"].(string); !slices.Contains(silent, cause) || a["hale.outage.id"] != int64(1) || a["hale.pool.name"] != "orders" {
+		t.Errorf("the detection has %v", a)
+	}
+}
+
 // value is that of an expression that has one.
 func (s *story) value(ctx context.Context, expr string) (float64, error) {
 	samples, err := s.prometheus.Query(ctx, expr)
@@ -110,6 +154,14 @@ func (s *story) testNumbers(t *testing.T, job string) {
 		{`sum(hale_detection_duration_seconds_bucket` + job + `,le=~"1(.0)?"})`, 0}, // none before its time
 		{`sum(hale_detection_duration_seconds_bucket` + job + `,le=~"10(.0)?"})`, 6},
 		{`hale_reconnect_duration_seconds_count` + job + `}`, 1},
+		{`sum(hale_detection_share_count` + job + `})`, 6},
+		{`sum(hale_detection_share_bucket` + job + `,le=~"0.5"})`, 0},
+		{`sum(hale_detections_late_total` + job + `})`, 0},
+		{`hale_connection_sent_bytes_total` + job + `} > bool hale_connection_retransmitted_bytes_total` + job + `}`, 1},
+		{`hale_connection_rtt_seconds_count` + job + `} > bool 0`, 1},
+		{`hale_connection_unanswered_probes_sum` + job + `} > bool 0`, 1},
+		{`hale_connection_in_flight_bytes_count` + job + `} > bool 0`, 1},
+		{`hale_pool_unmonitored` + job + `}`, 0},
 		{`hale_reconnect_attempts_total` + job + `,error_type=""}`, 1},
 	} {
 		eventually(t, func(ctx context.Context) error {
@@ -204,10 +256,15 @@ func (s *story) testSearch(t *testing.T) {
 	}
 	s.trace = spans
 	roots := s.children("")
-	if len(roots) != 1 || roots[0].Name != "outage orders" {
+	if len(roots) != 1 || roots[0].Name != "detection orders" {
 		t.Fatalf("the roots are %v", roots)
 	}
-	s.outage = roots[0]
+	s.detection = roots[0]
+	outages := slices.DeleteFunc(s.children(s.detection.ID), func(span backend.Span) bool { return span.Name != "outage orders" })
+	if len(outages) != 1 {
+		t.Fatalf("the outages are %v", outages)
+	}
+	s.outage = outages[0]
 }
 
 func outageBy(cause string) backend.Search {
@@ -271,7 +328,7 @@ func (s *story) testAttempts(t *testing.T) {
 		t.Fatalf("in the outage is %v", inside)
 	}
 	reconnect := inside[0]
-	attempts := s.children(reconnect.ID)
+	attempts := slices.DeleteFunc(s.children(s.detection.ID), func(span backend.Span) bool { return span.ID == s.outage.ID })
 	slices.SortFunc(attempts, func(a, b backend.Span) int { return int(a.Start - b.Start) })
 	if want := reconnect.Attributes["hale.reconnect.attempts"]; int64(len(attempts)) != want || len(attempts) < 2 {
 		t.Fatalf("%d attempts, want %v", len(attempts), want)

@@ -116,7 +116,7 @@ func haleNames(t *testing.T) map[string]bool {
 	return names
 }
 
-var suffix = regexp.MustCompile(`(_seconds)?_(bucket|count|sum|total)$`)
+var suffix = regexp.MustCompile(`(_seconds|_bytes)?_(bucket|count|sum|total)$`)
 
 func TestDashboardAndAlertsNameWhatHaleRecords(t *testing.T) {
 	t.Parallel()

@@ -18,8 +18,8 @@ import (
 	"example.com/hale/internal/lab/program"
 )
 
-// exportEvery is short for the sake of an outage of seconds. The SDK's default
-// is a minute.
+// exportEvery is short for the sake of an outage of seconds. The SDK's defaults are a
+// minute for metrics, and five seconds for spans.
 const exportEvery = time.Second
 
 // A rig is one run.
@@ -101,7 +101,7 @@ func newTracers(ctx context.Context, c collector, from *resource.Resource) (*sen
 		return nil, nil, err
 	}
 	s := &sender{SpanExporter: exporter}
-	return s, sdktrace.NewTracerProvider(sdktrace.WithBatcher(s), sdktrace.WithResource(from)), nil
+	return s, sdktrace.NewTracerProvider(sdktrace.WithBatcher(s, sdktrace.WithBatchTimeout(exportEvery)), sdktrace.WithResource(from)), nil
 }
 
 // newMeters is a provider for the collector, if it takes metrics, and for
