@@ -11,6 +11,7 @@ import (
 )
 
 // The other blocks of the documents are checked by the test of that name in package hale.
+// The go command does not see that documents of another module change: -count=1.
 func TestGoInDocumentsCompiles(t *testing.T) {
 	t.Parallel()
 	blocks, err := mdcode.Documents("../..")
