@@ -60,6 +60,7 @@ type ConnInfo struct {
 	Unwatched bool // its death is not told, see Stats
 	Opened    time.Time
 	Uses      uint64 // how often a caller has had it, now included
+	Leaves    Reason // why it leaves the pool, of one that a caller may still have; empty if it stays
 
 	// Who has it, and for how long: of one in use, with Config.LeakAfter.
 	Held  time.Duration
@@ -129,6 +130,7 @@ func (p *Pool[T]) describe(s *Snapshot) (slots []described[T]) {
 // complete adds what needs no lock of the pool.
 func (d described[T]) complete() ConnInfo {
 	d.info.Conn, d.info.Opened = d.slot.conn, d.slot.opened
+	d.info.Leaves, _ = d.slot.why()
 	if d.info.State == "in_use" {
 		d.info.Held, d.info.Stack = d.slot.holder.who()
 	}

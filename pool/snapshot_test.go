@@ -43,15 +43,23 @@ func TestASnapshotSaysWhatThePoolIsDoing(t *testing.T) {
 			s.others(2)
 			time.Sleep(4 * time.Second)
 		}, 4 * time.Second},
-		"full": {func(c *Config[*fakeConn]) { c.MinIdleConns = 1 }, func(s waitScene) {
-			s.e.setRefuse(errFull)
-			acquire(s.T, s.p).Release() // another is dialled, in vain
+		"full": {func(c *Config[*fakeConn]) { c.MinConns, c.MaxConns = 2, 3 }, func(s waitScene) {
 			synctest.Wait()
-			c := acquire(s.T, s.p)
-			if err := ask(c.Value()); err != nil {
+			s.e.setRefuse(errFull)
+			first, second := acquire(s.T, s.p), acquire(s.T, s.p)
+			s.Cleanup(first.Release)
+			got := make(chan Conn[*fakeConn], 1)
+			go func() {
+				c, _ := s.p.Acquire(s.Context())
+				got <- c
+			}()
+			synctest.Wait() // what was dialled for it has failed
+			second.Release()
+			c := <-got
+			if err := ask(c.Value()); err != nil { // and yet the endpoint replies
 				s.Error(err)
 			}
-			c.Release() // it serves, as its reply shows
+			c.Release()
 			time.Sleep(500 * time.Millisecond)
 		}, 500 * time.Millisecond},
 		"probing": {func(c *Config[*fakeConn]) { c.CheckTimeout = time.Minute }, func(s waitScene) {
@@ -163,8 +171,12 @@ func TestASnapshotTellsOfEachConnection(t *testing.T) {
 		if st := got.Stats; len(got.Conns) != 3 || st.InUse != 1 || st.Idle != 1 || st.Quarantined != 1 || st.Conns != 3 || st.Acquires != 4 {
 			t.Errorf("%d connections: %+v", len(got.Conns), st)
 		}
+		s.e.all()[0].kill(health.Reset)
+		if c := s.p.Snapshot().Conns[0]; c.State != "in_use" || c.Leaves != ReasonDead || got.Conns[0].Leaves != "" {
+			t.Errorf("dead, and held: %+v", c)
+		}
 		first.Release()
-		if c := s.p.Snapshot().Conns[0]; c.Held != 0 || c.Stack != "" || c.Uses != 2 {
+		if c := s.p.Snapshot().Conns[0]; c.Number != 2 || c.Held != 0 || c.Stack != "" {
 			t.Errorf("released: %+v", c)
 		}
 	})

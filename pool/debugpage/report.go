@@ -120,6 +120,7 @@ type connReport struct {
 	State      string  `json:"state"`
 	Suspect    bool    `json:"suspect"`
 	Unwatched  bool    `json:"unwatched"`
+	Leaves     string  `json:"leaves,omitempty"` // why
 	Age        seconds `json:"age_s"`
 	Uses       uint64  `json:"uses"`
 	Idle       seconds `json:"idle_s"` // since data went either way
@@ -335,7 +336,7 @@ func boolInt(b bool) int {
 func connOf(c pool.ConnInfo, now time.Time, v veil) connReport {
 	f := ask(c.Conn)
 	r := connReport{
-		Number: c.Number, Remote: v.addr(c.Conn.RemoteAddr()), State: c.State, Suspect: c.Suspect, Unwatched: c.Unwatched,
+		Number: c.Number, Remote: v.addr(c.Conn.RemoteAddr()), State: c.State, Suspect: c.Suspect, Unwatched: c.Unwatched, Leaves: string(c.Leaves),
 		Age: since(c.Opened, now), Uses: c.Uses, Stack: c.Stack, Holder: function(c.Stack),
 		Idle: unknown, RTT: unknown, Heard: unknown, KeepIdle: unknown, KeepEvery: unknown, Noticed: unknown, Held: unknown,
 	}

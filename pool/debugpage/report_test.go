@@ -120,6 +120,16 @@ func (c plainConn) SetDeadline(time.Time) error        { return nil }
 func (c plainConn) SetReadDeadline(time.Time) error    { return nil }
 func (c plainConn) SetWriteDeadline(t time.Time) error { return nil }
 
+func TestAConnectionThatDiedInUseIsShownAsDead(t *testing.T) {
+	t.Parallel()
+	s := wellSnapshot(t, "users")
+	s.Conns[1].State, s.Conns[1].Leaves = "in_use", pool.ReasonDead
+	page := strip(get(Handler(always(s)), "/").Body.String())
+	if !strings.Contains(page, "in use, dead</th>") || !strings.Contains(page, ">noticed</td>") {
+		t.Errorf("%s", page)
+	}
+}
+
 func TestAClusterIsAsItsEndpointsAre(t *testing.T) {
 	t.Parallel()
 	e := func(state string, ejected bool) seenEndpoint {

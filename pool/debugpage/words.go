@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"example.com/hale/pool"
 )
 
 // human is a duration as a person wants to read it: two digits or three, one unit or two.
@@ -130,11 +132,16 @@ func (c connReport) Word() string {
 	switch {
 	case c.Suspect:
 		return "suspect"
+	case c.State == "in_use" && c.Leaves != "":
+		return "in use, " + c.Leaves
 	case c.State == "in_use":
 		return "in use"
 	}
 	return c.State
 }
+
+// Dead reports whether it is known to be.
+func (c connReport) Dead() bool { return c.Leaves == string(pool.ReasonDead) }
 
 // Keep says how the kernel asks an idle peer.
 func (c connReport) Keep() string {
@@ -146,10 +153,13 @@ func (c connReport) Keep() string {
 
 // Within says when it would be noticed if the peer were gone.
 func (c connReport) Within() string {
-	if c.Unnoticed != "" {
+	switch {
+	case c.Dead():
+		return "noticed"
+	case c.Unnoticed != "":
 		return c.Unnoticed
 	}
-	return c.Noticed.human()
+	return "in " + c.Noticed.human()
 }
 
 func join(a, b string) string {
