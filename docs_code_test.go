@@ -77,6 +77,7 @@ var commands = map[string]struct {
 	"go mod":                 {reason: "TestAnotherModuleDependsAsREADMESays runs README's; go mod tidy of a new module needs a network"},
 	"git grep":               {reason: "TestTheModuleCanBeRenamedAsDocumented runs it"},
 	"gofmt":                  {reason: "as git grep"},
+	"curl":                   {reason: "the live page's tests, which ask for the same forms"},
 	"mkdir tour":             {reason: "the tour's; examples/clients has it"},
 	"cd ..":                  {reason: "the tour's"},
 	"PATH=":                  {reason: "the tour's"},

@@ -28,7 +28,9 @@ var Packages = map[string]string{
 	"tls":       "crypto/tls",
 	"httptrace": "net/http/httptrace",
 
+	"cluster":    "example.com/hale/pool/cluster",
 	"deathwatch": "example.com/hale/health/deathwatch",
+	"debugpage":  "example.com/hale/pool/debugpage",
 	"goleak":     "go.uber.org/goleak",
 	"hale":       "example.com/hale",
 	"health":     "example.com/hale/health",
