@@ -74,10 +74,10 @@ const (
 	longWait = 100 * time.Millisecond
 )
 
-// Snapshot returns what the pool does and holds now. It takes the pool's locks for
-// a moment that grows with the number of connections, some tens of microseconds for
-// a thousand; it makes no system call, and asks no endpoint. The pool does nothing
-// for it while nobody calls it.
+// Snapshot returns what the pool does and holds now. It takes about a microsecond for
+// each connection; meanwhile dials wait, and an Acquire or a Release that finds what it
+// needs does not. It makes no system call, and asks no endpoint. The pool does nothing for
+// it while nobody calls it. It is safe for concurrent use, also once the pool is closed.
 func (p *Pool[T]) Snapshot() Snapshot {
 	s := Snapshot{Name: p.config.Name, At: time.Now(), Stats: p.stats.snapshot(), OldestWait: p.queue.oldestWait()}
 	p.countOwn(&s.Stats)

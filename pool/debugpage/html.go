@@ -50,6 +50,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number,
 	"plural": plural,
 	"clock":  func(t time.Time) string { return t.Format(time.TimeOnly) },
+	"zoned":  func(t time.Time) string { return t.Format(time.TimeOnly + " MST") },
 	"exact":  func(t time.Time) string { return t.Format(time.RFC3339Nano) },
 	"shapes": func() []string { return shapes },
 	"link":   link,

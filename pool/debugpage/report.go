@@ -313,15 +313,15 @@ func outageOf(o pool.OutageInfo, now time.Time, v veil) outageReport {
 
 // list fills in a page of connections, those in doubt before the others. A page
 // beyond the last is the last, for connections go while one looks.
-func (r *poolReport) list(conns []pool.ConnInfo, page int, v veil) {
+func (p *poolReport) list(conns []pool.ConnInfo, page int, v veil) {
 	conns = slices.Clone(conns)
 	slices.SortStableFunc(conns, func(a, b pool.ConnInfo) int { return boolInt(b.Suspect) - boolInt(a.Suspect) })
-	r.Listed, r.List = true, []connReport{}
-	r.Pages = max(1, (len(conns)+pageSize-1)/pageSize)
-	r.Page = min(page, r.Pages)
-	from := (r.Page - 1) * pageSize
+	p.Listed, p.List = true, []connReport{}
+	p.Pages = max(1, (len(conns)+pageSize-1)/pageSize)
+	p.Page = min(page, p.Pages)
+	from := (p.Page - 1) * pageSize
 	for _, c := range conns[from:min(from+pageSize, len(conns))] {
-		r.List = append(r.List, connOf(c, r.at, v))
+		p.List = append(p.List, connOf(c, p.at, v))
 	}
 }
 
@@ -351,19 +351,19 @@ func connOf(c pool.ConnInfo, now time.Time, v veil) connReport {
 }
 
 // kernel fills in what was asked of it.
-func (r *connReport) kernel(f facts) {
+func (c *connReport) kernel(f facts) {
 	if f.known {
-		r.RTT, r.Heard = seconds(f.info.RTT), seconds(f.info.Silence())
-		r.Idle = seconds(min(f.info.SinceReceived, f.info.SinceSent))
-		r.Unanswered, r.Unacked, r.TCP = &f.info.Probes, &f.info.Unacked, f.info.State.String()
+		c.RTT, c.Heard = seconds(f.info.RTT), seconds(f.info.Silence())
+		c.Idle = seconds(min(f.info.SinceReceived, f.info.SinceSent))
+		c.Unanswered, c.Unacked, c.TCP = &f.info.Probes, &f.info.Unacked, f.info.State.String()
 	}
 	if f.planned && f.set.Idle > 0 && !f.set.Disabled {
-		r.KeepIdle, r.KeepEvery, r.KeepCount = seconds(f.set.Idle), seconds(f.set.Interval), &f.set.Count
+		c.KeepIdle, c.KeepEvery, c.KeepCount = seconds(f.set.Idle), seconds(f.set.Interval), &f.set.Count
 	}
 	if within, err := f.noticed(); err != nil {
-		r.Unnoticed = err.Error()
+		c.Unnoticed = err.Error()
 	} else {
-		r.Noticed = seconds(within)
+		c.Noticed = seconds(within)
 	}
 }
 
