@@ -132,7 +132,7 @@ type KeepAlive struct {
 	// As with PathIdleTimeout, Idle, Interval and Count that are zero, or as Within
 	// has filled them in, become what it takes: Idle the shorter, the closer
 	// TolerateGap is to Within. One that is too long for Within, or for
-	// values that were set by hand, is an error; half of Within fits as a rule. A
+	// values that were set by hand, is an error; half of Within fits from 10 s on. A
 	// zero Within without numbers becomes two and a half times TolerateGap, if that
 	// is longer than [DefaultWithin]. A heartbeat has a time of its own.
 	//
