@@ -725,3 +725,30 @@ func TestOneUseOfAConnectionIsCondemned(t *testing.T) {
 		}
 	})
 }
+
+// Of two timers the one that is due first may be the later one, where this process
+// hardly gets a processor: the look at the connection is not left out for it.
+func TestALookThatIsOverdueIsTakenBeforeAHangIsJudged(t *testing.T) {
+	t.Parallel()
+	var info health.Info
+	s := &slot[net.Conn]{info: func() (health.Info, error) { return info, nil }}
+	for _, test := range []struct {
+		unacked int
+		after   time.Duration
+		overdue bool
+		reached bool
+	}{
+		{unacked: 1, after: time.Hour, overdue: true},
+		{unacked: 1, after: time.Hour, reached: true}, // nothing was due yet
+		{after: time.Hour, overdue: true, reached: true},
+		{unacked: 1},
+		{reached: true},
+	} {
+		info.Unacked = test.unacked
+		look := s.lookAfter(t.Context(), test.after)
+		// What is due at once runs beside us: it has begun, or is overdue.
+		if reached := look(test.overdue || test.after == 0); reached != test.reached {
+			t.Errorf("%+v: reached %v", test, reached)
+		}
+	}
+}

@@ -44,7 +44,7 @@ var cannot = []string{
 // time, and waitParallel if most of them wait for seconds.
 const (
 	testParallel = 8
-	waitParallel = 16
+	waitParallel = 12
 )
 
 // testTimeout bounds the tests of one package.

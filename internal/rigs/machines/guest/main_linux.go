@@ -1,3 +1,6 @@
+// Guest is everything that runs in a virtual machine: the first process of one that
+// has nothing else in it, and what that starts. The same program is a client beside
+// the machines, and inside gVisor. It needs Linux.
 package main
 
 import (
