@@ -17,6 +17,7 @@ type Server struct {
 
 	listener net.Listener
 	speak    func(net.Conn)
+	stop     func() // what Run was told; or nil
 	running  sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
@@ -72,6 +73,12 @@ func (n noting) Accept() (net.Conn, error) {
 // Around is a Server that serves nothing and knows what l accepts by Listener.
 func Around(l net.Listener) *Server {
 	return &Server{Addr: l.Addr().String(), listener: l, open: make(map[net.Conn]struct{})}
+}
+
+// Run has serve run until Close has called stop.
+func (s *Server) Run(serve, stop func()) {
+	s.stop = stop
+	s.running.Go(serve)
 }
 
 func (s *Server) enter(c net.Conn) bool {
@@ -140,6 +147,9 @@ func (s *Server) Close() error {
 		c.Close()
 	}
 	s.mu.Unlock()
+	if s.stop != nil {
+		s.stop()
+	}
 	s.running.Wait()
 	return err
 }
