@@ -138,6 +138,16 @@ func (s *Server) Freeze() (thaw func() error, err error) {
 	return thaw, nil
 }
 
+// Reset ends all connections by RST.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		_ = c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+}
+
 // Close closes all connections, and waits until nobody speaks on them.
 func (s *Server) Close() error {
 	err := s.listener.Close()

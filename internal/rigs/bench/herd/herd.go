@@ -33,7 +33,7 @@ objects give the pauses of the real clients and of those under the discrete cloc
 // overlap has real herds and simulated ones of the same size.
 func overlap(ctx context.Context, e figure.Effort, s *page.Section) error {
 	n := figure.Pick(e, 20, 400, 2000)
-	w := world{down: 5 * time.Second, told: 50 * time.Millisecond, capacity: n / 20, horizon: 25 * time.Second}
+	w := world{down: 5 * time.Second, capacity: n / 20, horizon: 25 * time.Second}
 	if e == figure.Brief {
 		w.down, w.horizon = time.Second, 3*time.Second
 	}
@@ -53,6 +53,8 @@ func overlap(ctx context.Context, e figure.Effort, s *page.Section) error {
 		if errs[i] != nil {
 			return fmt.Errorf("%s: %w", sch.name, errs[i])
 		}
+		w := w
+		w.first = outcomes[i].first
 		sim := simulate(n, sch, w)
 		d := distance(outcomes[i], sim)
 		worst = max(worst, d)
@@ -64,7 +66,7 @@ func overlap(ctx context.Context, e figure.Effort, s *page.Section) error {
 			figure.Percent(d),
 		})
 	}
-	t.Reading = []string{fmt.Sprintf("The error is the largest difference, at any time, between the parts of the clients that are back, really and under the clock: at most %s. "+
+	t.Reading = []string{fmt.Sprintf("The error is the largest difference, at any time, between the parts of the clients that are back, really and under the clock, where they learn of the loss at the same moments: at most %s. "+
 		"Two simulations of the same herd differ by some %s, by chance.", figure.Percent(worst), figure.Percent(chance(n, w)))}
 	s.Tables = append(s.Tables, t)
 	return nil
@@ -86,7 +88,7 @@ func inSeconds(s float64) string {
 func crowds(e figure.Effort, s *page.Section) {
 	w := world{
 		down: 30 * time.Second, told: window, capacity: 1000,
-		horizon: figure.Pick(e, 40*time.Second, 240*time.Second, 900*time.Second),
+		horizon: figure.Pick(e, 40*time.Second, 150*time.Second, 900*time.Second),
 	}
 	sizes := figure.Pick(e, []int{1_000, 10_000}, []int{1_000, 10_000, 100_000, 1_000_000}, []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000})
 	results := make([][]outcome, len(sizes))

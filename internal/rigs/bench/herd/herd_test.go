@@ -79,7 +79,7 @@ func TestSchedulesKeepToTheirBounds(t *testing.T) {
 		switch s.name {
 		case "grpc":
 			most = 144 * time.Second
-		case "hale with full jitter":
+		case "hale, jitter 1":
 			most = 30*time.Second + time.Millisecond
 		}
 		for range 100 {

@@ -241,6 +241,9 @@ func real(ctx context.Context, clients, schedule int, w world) (o outcome, err e
 	if err != nil {
 		return o, err
 	}
+	if len(r.Attempts) < clients {
+		return o, fmt.Errorf("%d attempts of %d clients", len(r.Attempts), clients)
+	}
 	return r.outcome(clients, w, begin), nil
 }
 
@@ -284,5 +287,9 @@ func (r report) outcome(clients int, w world, begin time.Time) outcome {
 		o.back = append(o.back, (time.Duration(ns-begin.UnixNano()) - w.down).Seconds())
 	}
 	slices.Sort(o.back)
+	slices.Sort(r.Attempts) // the first of each client come before the second of any, but for a few
+	for i := range clients {
+		o.first = append(o.first, max(0, time.Duration(r.Attempts[min(i, len(r.Attempts)-1)]-begin.UnixNano())))
+	}
 	return o
 }

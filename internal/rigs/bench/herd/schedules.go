@@ -26,7 +26,8 @@ var schedules = []schedule{
 	}},
 	{"AWS, decorrelated", func() backoff.BackOff { return &decorrelated{last: shortest} }},
 	{"AWS, full jitter", func() backoff.BackOff { return &full{next: shortest} }},
-	{"hale with full jitter", func() backoff.BackOff { return exponential(1) }},
+	{"hale, jitter 1", func() backoff.BackOff { return exponential(1) }},
+	{"hale, jitter 0.2", func() backoff.BackOff { return exponential(0.2) }},
 }
 
 // The shortest and the longest pause of those that are not named with others.

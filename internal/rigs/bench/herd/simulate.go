@@ -18,16 +18,18 @@ const (
 // A world is an endpoint that is away for a while, and then admits a few at a time.
 type world struct {
 	down     time.Duration
-	told     time.Duration // the last client knows that long after the first
-	capacity int           // attempts that are admitted in a window; the others are refused at once
-	horizon  time.Duration // when it ends, from the beginning on
+	told     time.Duration   // the last client knows that long after the first
+	first    []time.Duration // when each client knows; if nil, at random within told
+	capacity int             // attempts that are admitted in a window; the others are refused at once
+	horizon  time.Duration   // when it ends, from the beginning on
 }
 
 // An outcome is what the endpoint has seen.
 type outcome struct {
 	clients  int
-	attempts []int     // of each window, from the beginning on
-	back     []float64 // seconds from the return until each client was admitted, in order
+	attempts []int           // of each window, from the beginning on
+	back     []float64       // seconds from the return until each client was admitted, in order
+	first    []time.Duration // of a real herd, when its first attempts were, one for each client
 }
 
 // simulate has clients reconnect by a schedule, under a discrete clock. What they do
@@ -41,6 +43,9 @@ func simulate(clients int, s schedule, w world) outcome {
 		b := s.begin()
 		pauses[i] = b
 		at := rand.N(w.told + 1)
+		if w.first != nil {
+			at = w.first[i]
+		}
 		for at < w.down {
 			o.attempts[at/window]++
 			at += b.NextBackOff()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,27 +40,20 @@ type contestant struct {
 	name, settings string
 	limited        bool // each request has a ctx of limit
 	serve          func() (*fake.Server, error)
-	// open returns what makes a request. dials is to be counted up at each dial.
-	open func(addr string, dials *atomic.Int64) (request func(ctx context.Context) error, end func(), err error)
+	// open returns what makes a request. All dials go through the line.
+	open func(addr string, l *line) (request func(ctx context.Context) error, end func(), err error)
 }
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// counting is dial, counted.
-func counting(dial dialFunc, dials *atomic.Int64) dialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		dials.Add(1)
-		return dial(ctx, network, addr)
-	}
-}
 
 func speaking(speak func(net.Conn)) func() (*fake.Server, error) {
 	return func() (*fake.Server, error) { return fake.Start(speak) }
 }
 
 var contestants = []contestant{
-	{"hale", "defaults: Within(30s)", false, speaking(fake.Echo), openHale(hale.Dialer{}, false)},
-	{"hale", "Within(3s), FailFast", false, speaking(fake.Echo), openHale(hale.Dialer{KeepAlive: sockopt.Within(limit)}, true)},
+	{"hale", "defaults: Within(30s)", false, speaking(fake.Echo), openHale(hale.Dialer{}, pool.Config[net.Conn]{})},
+	{"hale", "Within(3s), DialTimeout 1s, FailFast; deadline of 3s for each request", true, speaking(fake.Echo), openHale(
+		hale.Dialer{KeepAlive: sockopt.Within(limit)}, pool.Config[net.Conn]{DialTimeout: time.Second, FailFast: true})},
 	{"puddle", "a zero net.Dialer", false, speaking(fake.Echo), openPuddle(&net.Dialer{})},
 	{"puddle", "net.Dialer: Timeout 3s, KeepAliveConfig 1s/1s/3; deadline of 3s for each request", true, speaking(fake.Echo), openPuddle(&net.Dialer{
 		Timeout: limit, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 3},
@@ -76,13 +68,13 @@ var contestants = []contestant{
 	{"grpc-go", "keepalive Time 10s, Timeout 3s; MaxDelay and MinConnectTimeout 3s; ctx of 3s", true, serveGRPC, openGRPC(true)},
 }
 
-func openHale(dialer hale.Dialer, failFast bool) func(string, *atomic.Int64) (func(context.Context) error, func(), error) {
-	return func(addr string, dials *atomic.Int64) (func(context.Context) error, func(), error) {
-		dial := counting(dialer.DialContext, dials)
-		p, err := pool.New(pool.Config[net.Conn]{
-			Dial:     func(ctx context.Context) (net.Conn, error) { return dial(ctx, "tcp", addr) },
-			MaxConns: conns, MinConns: conns, FailFast: failFast,
-		})
+func openHale(dialer hale.Dialer, config pool.Config[net.Conn]) func(string, *line) (func(context.Context) error, func(), error) {
+	return func(addr string, l *line) (func(context.Context) error, func(), error) {
+		dial := l.through(dialer.DialContext)
+		config := config
+		config.Dial = func(ctx context.Context) (net.Conn, error) { return dial(ctx, "tcp", addr) }
+		config.MaxConns, config.MinConns = conns, conns
+		p, err := pool.New(config)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -115,9 +107,9 @@ func echo(ctx context.Context, c net.Conn) error {
 	return err
 }
 
-func openPuddle(dialer *net.Dialer) func(string, *atomic.Int64) (func(context.Context) error, func(), error) {
-	return func(addr string, dials *atomic.Int64) (func(context.Context) error, func(), error) {
-		dial := counting(dialer.DialContext, dials)
+func openPuddle(dialer *net.Dialer) func(string, *line) (func(context.Context) error, func(), error) {
+	return func(addr string, l *line) (func(context.Context) error, func(), error) {
+		dial := l.through(dialer.DialContext)
 		p, err := puddle.NewPool(&puddle.Config[net.Conn]{
 			Constructor: func(ctx context.Context) (net.Conn, error) { return dial(ctx, "tcp", addr) },
 			Destructor:  func(c net.Conn) { c.Close() },
@@ -145,13 +137,13 @@ func postgresURL(addr, more string) string {
 	return fmt.Sprintf("postgres://hale@%s/postgres?sslmode=disable%s", addr, more)
 }
 
-func openPgxpool(more string) func(string, *atomic.Int64) (func(context.Context) error, func(), error) {
-	return func(addr string, dials *atomic.Int64) (func(context.Context) error, func(), error) {
+func openPgxpool(more string) func(string, *line) (func(context.Context) error, func(), error) {
+	return func(addr string, l *line) (func(context.Context) error, func(), error) {
 		config, err := pgxpool.ParseConfig(postgresURL(addr, fmt.Sprint("&pool_max_conns=", conns, more)))
 		if err != nil {
 			return nil, nil, err
 		}
-		config.ConnConfig.DialFunc = counting(dialFunc(config.ConnConfig.DialFunc), dials)
+		config.ConnConfig.DialFunc = l.through(dialFunc(config.ConnConfig.DialFunc))
 		p, err := pgxpool.NewWithConfig(context.Background(), config)
 		if err != nil {
 			return nil, nil, err
@@ -160,13 +152,13 @@ func openPgxpool(more string) func(string, *atomic.Int64) (func(context.Context)
 	}
 }
 
-func openSQL(more string, lifetime time.Duration) func(string, *atomic.Int64) (func(context.Context) error, func(), error) {
-	return func(addr string, dials *atomic.Int64) (func(context.Context) error, func(), error) {
+func openSQL(more string, lifetime time.Duration) func(string, *line) (func(context.Context) error, func(), error) {
+	return func(addr string, l *line) (func(context.Context) error, func(), error) {
 		config, err := pgx.ParseConfig(postgresURL(addr, more))
 		if err != nil {
 			return nil, nil, err
 		}
-		config.DialFunc = counting(dialFunc(config.DialFunc), dials)
+		config.DialFunc = l.through(dialFunc(config.DialFunc))
 		db := sql.OpenDB(stdlib.GetConnector(*config))
 		db.SetMaxOpenConns(conns)
 		db.SetMaxIdleConns(conns)
@@ -178,8 +170,8 @@ func openSQL(more string, lifetime time.Duration) func(string, *atomic.Int64) (f
 	}
 }
 
-func openRedis(best bool) func(string, *atomic.Int64) (func(context.Context) error, func(), error) {
-	return func(addr string, dials *atomic.Int64) (func(context.Context) error, func(), error) {
+func openRedis(best bool) func(string, *line) (func(context.Context) error, func(), error) {
+	return func(addr string, l *line) (func(context.Context) error, func(), error) {
 		o := &redis.Options{
 			Addr: addr, PoolSize: conns, DialTimeout: 5 * time.Second, // the default, which NewDialer has to be told
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, // it is for Redis Cloud
@@ -188,7 +180,7 @@ func openRedis(best bool) func(string, *atomic.Int64) (func(context.Context) err
 			o.DialTimeout, o.ReadTimeout, o.WriteTimeout = time.Second, time.Second, time.Second
 			o.ContextTimeoutEnabled = true
 		}
-		o.Dialer = counting(redis.NewDialer(o), dials)
+		o.Dialer = l.through(redis.NewDialer(o))
 		c := redis.NewClient(o)
 		return func(ctx context.Context) error { return c.Ping(ctx).Err() }, func() { c.Close() }, nil
 	}
@@ -207,10 +199,10 @@ func serveGRPC() (*fake.Server, error) {
 	return s, nil
 }
 
-func openGRPC(best bool) func(string, *atomic.Int64) (func(context.Context) error, func(), error) {
-	return func(addr string, dials *atomic.Int64) (func(context.Context) error, func(), error) {
+func openGRPC(best bool) func(string, *line) (func(context.Context) error, func(), error) {
+	return func(addr string, l *line) (func(context.Context) error, func(), error) {
 		// grpc-go's own dialer leaves keepalive to the system, and so does this.
-		dial := counting((&net.Dialer{KeepAlive: -1}).DialContext, dials)
+		dial := l.through((&net.Dialer{KeepAlive: -1}).DialContext)
 		options := []grpc.DialOption{
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return dial(ctx, "tcp", addr) }),

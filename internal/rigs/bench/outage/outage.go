@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/hale/internal/rigs/bench/fake"
@@ -29,7 +28,7 @@ type request struct {
 type trial struct {
 	contestant
 	server *fake.Server
-	dials  atomic.Int64
+	line   line
 	make   func(ctx context.Context) error
 	end    func()
 
@@ -38,8 +37,8 @@ type trial struct {
 	stopped  bool
 	since    [conns]time.Time // when each caller's request under way began
 	served   [conns]time.Time // when each caller's last success was
-	before   int64            // dials until the freeze
-	during   int64            // dials until the thaw
+	before   int              // dials until the freeze
+	during   int              // dials until the thaw
 }
 
 func begin(c contestant) (*trial, error) {
@@ -48,7 +47,7 @@ func begin(c contestant) (*trial, error) {
 	if t.server, err = c.serve(); err != nil {
 		return nil, err
 	}
-	if t.make, t.end, err = c.open(t.server.Addr, &t.dials); err != nil {
+	if t.make, t.end, err = c.open(t.server.Addr, &t.line); err != nil {
 		t.server.Close()
 		return nil, err
 	}
@@ -228,18 +227,20 @@ func outage(ctx context.Context, trials []*trial, at times, frozen, patience tim
 	}
 	at.freeze = time.Now()
 	for _, t := range trials {
-		one, err := t.server.Freeze()
-		if err != nil {
-			return at, errors.Join(err, thaw())
+		t.before = t.line.dialled()
+		for _, end := range []func() (func() error, error){t.line.cut, t.server.Freeze} {
+			mend, err := end()
+			if err != nil {
+				return at, errors.Join(err, thaw())
+			}
+			thaws = append(thaws, mend)
 		}
-		thaws = append(thaws, one)
-		t.before = t.dials.Load()
 	}
 	err := sleep(ctx, frozen)
 	at.thaw = time.Now()
 	err = errors.Join(err, thaw())
 	for _, t := range trials {
-		t.during = t.dials.Load()
+		t.during = t.line.dialled()
 	}
 	waiting := func() bool {
 		return slices.ContainsFunc(trials, func(t *trial) bool { return !t.allServed(at.thaw) })

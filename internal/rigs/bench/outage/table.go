@@ -73,7 +73,7 @@ const notable = 0.9
 func beaten(trials []*trial, results []result, of func(result) float64, format func(float64) string, limited bool) (own float64, settings string, who []string) {
 	own = nan
 	for i, t := range trials {
-		if t.name == "hale" && (i > 0) == limited { // hale's two come first
+		if t.name == "hale" && t.limited == limited {
 			own, settings = of(results[i]), t.settings
 		}
 	}

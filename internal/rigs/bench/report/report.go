@@ -26,6 +26,7 @@ import (
 	"example.com/hale/internal/rigs/bench/outage"
 	"example.com/hale/internal/rigs/bench/page"
 	"example.com/hale/internal/rigs/bench/syscalls"
+	"example.com/hale/internal/rigs/bench/telemetry"
 	"example.com/hale/internal/rigs/bench/wrapper"
 )
 
@@ -45,6 +46,8 @@ func chapters(rivals []bench.Rival) []chapter {
 		{"idle", idle.Section},
 		{"outage", outage.Section},
 		{"herd", herd.Section},
+		// Many endpoints, beside grpc's round_robin: of package pool/cluster, here.
+		{"telemetry", telemetry.Section},
 	}
 }
 
