@@ -88,7 +88,7 @@ func inSeconds(s float64) string {
 func crowds(e figure.Effort, s *page.Section) {
 	w := world{
 		down: 30 * time.Second, told: window, capacity: 1000,
-		horizon: figure.Pick(e, 40*time.Second, 150*time.Second, 900*time.Second),
+		horizon: figure.Pick(e, 40*time.Second, 130*time.Second, 900*time.Second),
 	}
 	sizes := figure.Pick(e, []int{1_000, 10_000}, []int{1_000, 10_000, 100_000, 1_000_000}, []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000})
 	results := make([][]outcome, len(sizes))

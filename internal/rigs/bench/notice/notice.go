@@ -93,7 +93,7 @@ func reading(own map[int]outcome) []string {
 		missed += o.conns - o.known
 	}
 	o := own[most]
-	sentences := []string{fmt.Sprintf("hale has evicted 99 of a hundred of %s connections within %s of each one's own RST; one goroutine evicts them in turn while the server's process sends the next.",
+	sentences := []string{fmt.Sprintf("hale has evicted 99 of a hundred of %s connections within %s of each one's own RST; one goroutine asks the kernel for the cause of each and evicts them in turn, while the server's process sends the next RST and those that were lost are dialled.",
 		figure.Count(most), figure.Nanoseconds(o.delays.Quantile(0.99)))}
 	if missed > 0 {
 		sentences = append(sentences, fmt.Sprintf("**%s of its connections were not known to be dead** before that time was over.", figure.Count(missed)))

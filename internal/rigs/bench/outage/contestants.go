@@ -181,10 +181,16 @@ func openRedis(best bool) func(string, *line) (func(context.Context) error, func
 			o.ContextTimeoutEnabled = true
 		}
 		o.Dialer = l.through(redis.NewDialer(o))
+		redis.SetLogger(quiet{}) // it would log each dial that fails
 		c := redis.NewClient(o)
 		return func(ctx context.Context) error { return c.Ping(ctx).Err() }, func() { c.Close() }, nil
 	}
 }
+
+// quiet is a logger that says nothing.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
 
 func serveGRPC() (*fake.Server, error) {
 	l, err := service.Listen()

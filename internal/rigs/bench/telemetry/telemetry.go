@@ -226,7 +226,7 @@ func measure(ctx context.Context, e figure.Effort, all []*subject, s *page.Secti
 	}
 	last := len(all) - 1
 	t.Reading = []string{
-		fmt.Sprintf("All of it is more than no observer does: an acquire takes %s and a dial %s of the time without one, if all is sampled.",
+		fmt.Sprintf("No observer is what the others are compared with: if all is sampled, an acquire takes %s and a dial %s of the time without one.",
 			figure.Times(acquired[last].Ratios(acquired[0]).Median()), figure.Times(dialled[last].Ratios(dialled[0]).Median())),
 		fmt.Sprintf("A sampled outage of this kind exports %s spans, %s bytes; one that is not sampled none.", figure.Number(sampled.spans), figure.Number(sampled.exported)),
 	}
