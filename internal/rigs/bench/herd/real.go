@@ -25,6 +25,9 @@ type order struct {
 	Addr              string
 }
 
+// ending is how many the server has admitted.
+type ending struct{ Inside int }
+
 // report is what they did, in nanoseconds since 1970.
 type report struct {
 	Attempts, Admitted []int64
@@ -46,11 +49,15 @@ func Be() {
 		if err := out.Encode(report{}); err != nil {
 			return err
 		}
-		var end struct{}
-		if err := in.Decode(&end); err != nil {
+		var last ending
+		if err := in.Decode(&last); err != nil {
 			return err
 		}
-		return out.Encode(h.end())
+		if err := out.Encode(h.end(last)); err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, os.Stdin) // until it is killed: what it said would go with it
+		return err
 	})
 }
 
@@ -106,11 +113,17 @@ func (h *clients) note(times *[]int64) {
 	*times = append(*times, time.Now().UnixNano())
 }
 
-// end is what they did; they end with the process.
-func (h *clients) end() report {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.report
+// end is what they did, once they know of all that were admitted; they end with the
+// process.
+func (h *clients) end(last ending) report {
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		h.mu.Lock()
+		r := h.report
+		h.mu.Unlock()
+		if len(r.Admitted) >= last.Inside || time.Since(start) > 5*time.Second {
+			return r
+		}
+	}
 }
 
 // A gate is the endpoint.
@@ -237,7 +250,7 @@ func real(ctx context.Context, clients, schedule int, w world) (o outcome, err e
 			return o, err
 		}
 	}
-	r, err := tell(p, struct{}{})
+	r, err := tell(p, ending{g.isInside()})
 	if err != nil {
 		return o, err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strings"
@@ -57,7 +58,11 @@ func Be() {
 		if err != nil {
 			c.Err = err.Error()
 		}
-		return json.NewEncoder(os.Stdout).Encode(c)
+		if err := json.NewEncoder(os.Stdout).Encode(c); err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, os.Stdin) // until it is killed: what it said would go with it
+		return err
 	})
 }
 

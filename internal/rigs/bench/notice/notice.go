@@ -128,7 +128,7 @@ func once(ctx context.Context, r rival, n int, o *outcome) error {
 		return err
 	}
 	time.Sleep(50 * time.Millisecond) // what opening them has left to be done
-	dialed := len(rec.dialed)
+	dialed := len(rec.begun())
 	at, err := server.Reset()
 	if err != nil {
 		return err
@@ -167,9 +167,7 @@ func once(ctx context.Context, r rival, n int, o *outcome) error {
 // redialled waits until as many are dialled as before.
 func (o *outcome) redialled(ctx context.Context, rec *record, before, n int, first time.Time) error {
 	for ctx.Err() == nil {
-		rec.mu.Lock()
-		since := rec.dialed[before:]
-		rec.mu.Unlock()
+		since := rec.begun()[before:]
 		if len(since) >= n {
 			o.redials = append(o.redials, float64(since[0].Sub(first)))
 			o.whole = append(o.whole, float64(since[n-1].Sub(first)))

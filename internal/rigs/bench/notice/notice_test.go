@@ -12,12 +12,13 @@ func TestMain(m *testing.M) {
 	testnet.Main(m)
 }
 
-// BenchmarkReset is hale's pool of which 10,000 connections are reset, for profiles.
+// BenchmarkReset is hale's pool of which 10,000 connections are reset, for profiles;
+// 20 with -short.
 //
 //	go test -run '^$' -bench Reset -benchtime 1x -cpuprofile cpu ./bench/notice
 func BenchmarkReset(b *testing.B) {
 	n := 10_000
-	if b.N > 1 {
+	if testing.Short() {
 		n = 20
 	}
 	var o outcome

@@ -167,6 +167,13 @@ func (r *record) gone(c net.Conn) {
 	}
 }
 
+// begun is when each dial was, so far.
+func (r *record) begun() []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dialed[:len(r.dialed):len(r.dialed)]
+}
+
 // known is how many connections were given up.
 func (r *record) known() int {
 	r.mu.Lock()
