@@ -100,7 +100,11 @@ func obey() error {
 		var n int
 		switch _, err := fmt.Sscanf(in.Text(), "accepted %d", &n); {
 		case err == nil:
-			fmt.Println(s.awaitOpen(n))
+			answer := "ok"
+			if err := s.AwaitOpen(n); err != nil {
+				answer = err.Error()
+			}
+			fmt.Println(answer)
 		case in.Text() == "reset":
 			fmt.Println(s.reset())
 		}
@@ -127,18 +131,18 @@ func several(speak func(net.Conn), addresses int) (s *Server, addrs []string, er
 	return s, addrs, nil
 }
 
-// awaitOpen waits until n connections are open, and says "ok", or what there are
-// after a while.
-func (s *Server) awaitOpen(n int) string {
+// AwaitOpen waits until the server has n connections, which it knows of later than
+// those who dial; the error says how many there are after a while.
+func (s *Server) AwaitOpen(n int) error {
 	for start := time.Now(); ; time.Sleep(time.Millisecond) {
 		s.mu.Lock()
 		open := len(s.open)
 		s.mu.Unlock()
 		switch {
 		case open == n:
-			return "ok"
+			return nil
 		case time.Since(start) > 20*time.Second:
-			return fmt.Sprintf("%d connections are open, not %d", open, n)
+			return fmt.Errorf("%d connections are open, not %d", open, n)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (t *subject) dial(ctx context.Context) (net.Conn, error) {
 	return t.dialer.DialContext(ctx, "tcp", t.server.Addr)
 }
 
-// whole waits until all connections are idle.
+// whole waits until all connections are idle, and the server knows of them.
 func (t *subject) whole(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -72,7 +72,7 @@ func (t *subject) whole(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return t.server.AwaitOpen(conns)
 }
 
 func (t *subject) close(ctx context.Context) error {
