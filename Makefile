@@ -1,7 +1,8 @@
 # What guards hale, one target each; .ci/run calls them all, on Debian as root.
 # Skips for what a machine lacks are failures where HALE_LAB=1 is set.
 #
-# Variables: PKG, the packages of test and race; FUZZTIME, for each fuzz target.
+# Variables: PKG, the packages of test and race; FUZZTIME, for each fuzz target;
+# BENCH, the flags of bench.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PKG         := ./...
@@ -10,10 +11,10 @@ MODULES      = $(shell git ls-files '*go.mod' | xargs -n1 dirname | sort)
 NESTED       = $(filter-out .,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help all format tidy lint documents platforms fuzz unprivileged nested suites wine machines machines-all sweep race test
+.PHONY: help all format tidy lint documents platforms fuzz unprivileged nested suites wine machines machines-all sweep race test bench bench-brief
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 all: format tidy lint documents race ## what to run before a commit; a minute or two
 
@@ -68,6 +69,14 @@ sweep: ## the death watch as it is on systems other than Linux
 
 race: ## the tests with the race detector, in random order
 	go test -race -shuffle=on $(PKG)
+
+bench: ## measure hale beside its rivals, and write docs/BENCHMARKS.md; five minutes (BENCH=-long: half an hour)
+	cd internal/rigs/bench/vitess && go run ./report -o ../../../../docs $(BENCH)
+
+bench-brief: ## every benchmark once, briefly; fails if what may not allocate does
+	go test -run '^$$' -bench . -benchtime 1x ./...
+	cd internal/rigs && go test -short -run '^$$' -bench . -benchtime 10x ./bench/...
+	cd internal/rigs/bench/vitess && go test -run '^$$' -bench . -benchtime 10x . && go run ./report -brief >/dev/null
 
 test: ## the tests
 	go test $(PKG)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"example.com/hale/internal/pauses"
 )
 
 // The defaults of a [Config], whose comments have their values.
@@ -205,18 +207,9 @@ func (c Config[T]) withDefaults() (Config[T], error) {
 	c.Monitor.Failures = cmp.Or(c.Monitor.Failures, defaultMonitorFailures)
 	c.LifetimeJitter = max(0, cmp.Or(c.LifetimeJitter, defaultLifetimeJitter))
 	if c.Backoff == nil {
-		c.Backoff = defaultBackoff
+		c.Backoff = pauses.Default
 	}
 	return c, nil
-}
-
-func defaultBackoff() backoff.BackOff {
-	return backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(50*time.Millisecond),
-		backoff.WithMaxInterval(15*time.Second),
-		backoff.WithRandomizationFactor(0.5),
-		backoff.WithMaxElapsedTime(0), // the default gives up after a quarter of an hour
-	)
 }
 
 // Validate returns the error that New would, if a field is wrong, and nil

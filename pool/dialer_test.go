@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/pauses"
 )
 
 // bench is a dialer without a pool, and what it would be told of one.
@@ -19,7 +20,7 @@ type bench struct {
 // that are well.
 func benchOf() *bench {
 	b := &bench{have: demand{fit: 2, idle: 2}}
-	b.dialer = newDialer(5, 0, 0, 2, 10*time.Second, time.Second, defaultBackoff())
+	b.dialer = newDialer(5, 0, 0, 2, 10*time.Second, time.Second, pauses.Default())
 	b.reconnect = func() { b.started++ }
 	b.places = 2
 	return b

@@ -7,6 +7,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"example.com/hale/internal/netconn"
+	"example.com/hale/internal/pauses"
 )
 
 // A Monitor finds the server that hangs under load: a program that is stopped or
@@ -104,7 +105,7 @@ func (p *Pool[T]) startMonitor() {
 	if p.config.Monitor.After == 0 {
 		return
 	}
-	p.monitor = &monitor[T]{pool: p, pauses: defaultBackoff()}
+	p.monitor = &monitor[T]{pool: p, pauses: pauses.Default()}
 	p.wg.Go(p.monitor.run)
 }
 

@@ -152,7 +152,9 @@ func (m *matrix) table(title string, look bool) page.Table {
 				ratios := column[i].Ratios(column[base])
 				row, medians = append(row, ratios.AsRatio()), append(medians, ratios.Median())
 			}
-			c.Rivals, c.Ratios = append(c.Rivals, r.Name), append(c.Ratios, medians)
+			if !strings.HasPrefix(r.Name, "hale") {
+				c.Rivals, c.Ratios = append(c.Rivals, r.Name), append(c.Ratios, medians)
+			}
 		}
 		t.Rows = append(t.Rows, append(row, Bounds[r.Name]))
 	}

@@ -17,6 +17,7 @@ type Server struct {
 
 	listener net.Listener
 	speak    func(net.Conn)
+	stop     func() // what Run was told; or nil
 	running  sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
@@ -72,6 +73,12 @@ func (n noting) Accept() (net.Conn, error) {
 // Around is a Server that serves nothing and knows what l accepts by Listener.
 func Around(l net.Listener) *Server {
 	return &Server{Addr: l.Addr().String(), listener: l, open: make(map[net.Conn]struct{})}
+}
+
+// Run has serve run until Close has called stop.
+func (s *Server) Run(serve, stop func()) {
+	s.stop = stop
+	s.running.Go(serve)
 }
 
 func (s *Server) enter(c net.Conn) bool {
@@ -131,6 +138,16 @@ func (s *Server) Freeze() (thaw func() error, err error) {
 	return thaw, nil
 }
 
+// Reset ends all connections by RST.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		_ = c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+}
+
 // Close closes all connections, and waits until nobody speaks on them.
 func (s *Server) Close() error {
 	err := s.listener.Close()
@@ -140,6 +157,9 @@ func (s *Server) Close() error {
 		c.Close()
 	}
 	s.mu.Unlock()
+	if s.stop != nil {
+		s.stop()
+	}
 	s.running.Wait()
 	return err
 }

@@ -89,6 +89,11 @@ func TestNumbersHaveThreeDigits(t *testing.T) {
 	if got := (figure.Sample{80, 90, 100, 110, 120}).WithSpread(); got != "100 ns ±10 %" {
 		t.Error(got)
 	}
+	for ratio, want := range map[float64]string{1.34: "1.34×", 0.0001: "under 0.001×", 0: "0×"} {
+		if got := figure.Times(ratio); got != want {
+			t.Errorf("%v: %s, not %s", ratio, got, want)
+		}
+	}
 	for part, want := range map[float64]string{0.03: "3 %", 0.025: "2.5 %", -0.5: "-50 %", 8: "800 %"} {
 		if got := figure.Percent(part); got != want {
 			t.Errorf("%v: %s, not %s", part, got, want)

@@ -39,8 +39,13 @@ func group(digits string) string {
 // Count is a whole number with commas.
 func Count(n int) string { return group(strconv.Itoa(n)) }
 
-// Times is a ratio, as "1.34×".
-func Times(ratio float64) string { return Number(ratio) + "×" }
+// Times is a ratio, as "1.34×", or "under 0.001×".
+func Times(ratio float64) string {
+	if ratio > 0 && ratio < 0.001 {
+		return "under 0.001×"
+	}
+	return Number(ratio) + "×"
+}
 
 // Percent is a part of one as percents, as "3 %" or "2.5 %".
 func Percent(part float64) string {

@@ -18,9 +18,15 @@ import (
 	"example.com/hale/internal/lab/program"
 	"example.com/hale/internal/rigs/bench"
 	"example.com/hale/internal/rigs/bench/dialling"
+	"example.com/hale/internal/rigs/bench/fake"
 	"example.com/hale/internal/rigs/bench/figure"
+	"example.com/hale/internal/rigs/bench/herd"
+	"example.com/hale/internal/rigs/bench/idle"
+	"example.com/hale/internal/rigs/bench/notice"
+	"example.com/hale/internal/rigs/bench/outage"
 	"example.com/hale/internal/rigs/bench/page"
 	"example.com/hale/internal/rigs/bench/syscalls"
+	"example.com/hale/internal/rigs/bench/telemetry"
 	"example.com/hale/internal/rigs/bench/wrapper"
 )
 
@@ -36,6 +42,12 @@ func chapters(rivals []bench.Rival) []chapter {
 		{"checkout", func(_ context.Context, e figure.Effort) (page.Section, error) { return bench.Section(e, rivals) }},
 		{"wrapper", wrapper.Section},
 		{"dial", dialling.Section},
+		{"notice", notice.Section},
+		{"idle", idle.Section},
+		{"outage", outage.Section},
+		{"herd", herd.Section},
+		// Many endpoints, beside grpc's round_robin: of package pool/cluster, here.
+		{"telemetry", telemetry.Section},
 	}
 }
 
@@ -44,6 +56,9 @@ func Main(rivals []bench.Rival) {
 	parts := wrapper.Parts()
 	maps.Copy(parts, dialling.Parts())
 	syscalls.Be(parts)
+	fake.Be()
+	idle.Be()
+	herd.Be()
 	program.Main("bench", func(ctx context.Context, args []string) error {
 		o, err := parse(args)
 		if err != nil {

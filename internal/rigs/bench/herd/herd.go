@@ -1,0 +1,181 @@
+// Package herd measures what an endpoint that comes back sees of its clients, by the
+// schedule that they reconnect by: real pools in processes of their own, to some
+// thousands, and the same schedules under a discrete clock, to a million.
+package herd
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"example.com/hale/internal/rigs/bench/figure"
+	"example.com/hale/internal/rigs/bench/page"
+)
+
+// Section measures it.
+func Section(ctx context.Context, e figure.Effort) (page.Section, error) {
+	s := page.Section{
+		Title: "The herd",
+		About: `All clients of one endpoint lose it at the same moment and dial at once, then by their schedule. When it
+is back, it admits so many attempts in each 100 ms and refuses the others, as a server does that can take
+so many logins. The schedules are given to hale's pool as its Backoff; "hale" is the pool's own. The same
+objects give the pauses of the real clients and of those under the discrete clock.`,
+	}
+	if err := overlap(ctx, e, &s); err != nil {
+		return s, err
+	}
+	crowds(e, &s)
+	return s, nil
+}
+
+// overlap has real herds and simulated ones of the same size.
+func overlap(ctx context.Context, e figure.Effort, s *page.Section) error {
+	n := figure.Pick(e, 20, 400, 2000)
+	w := world{down: 5 * time.Second, capacity: n / 20, horizon: 25 * time.Second}
+	if e == figure.Brief {
+		w.down, w.horizon = time.Second, 3*time.Second
+	}
+	outcomes, errs := make([]outcome, len(schedules)), make([]error, len(schedules))
+	var all sync.WaitGroup
+	for i := range schedules {
+		all.Go(func() { outcomes[i], errs[i] = real(ctx, n, i, w) })
+	}
+	all.Wait()
+	t := page.Table{
+		Title: fmt.Sprintf("%s pools each, in a process for each schedule, all at the same time; away for %s, then %d admitted in 100 ms",
+			figure.Count(n), figure.Seconds(w.down), w.capacity),
+		Columns: []string{"schedule", "attempts for each client, real", "simulated", "busiest 100 ms, real", "simulated", "half are back, real", "simulated", "error"},
+	}
+	worst := 0.0
+	for i, sch := range schedules {
+		if errs[i] != nil {
+			return fmt.Errorf("%s: %w", sch.name, errs[i])
+		}
+		w := w
+		w.first = outcomes[i].first
+		sim := simulate(n, sch, w)
+		d := distance(outcomes[i], sim)
+		worst = max(worst, d)
+		t.Rows = append(t.Rows, []string{
+			sch.name,
+			figure.Number(float64(outcomes[i].total()) / float64(n)), figure.Number(float64(sim.total()) / float64(n)),
+			figure.Count(outcomes[i].peak(w)), figure.Count(sim.peak(w)),
+			inSeconds(outcomes[i].backAt(0.5)), inSeconds(sim.backAt(0.5)),
+			figure.Percent(d),
+		})
+	}
+	t.Reading = []string{fmt.Sprintf("The error is the largest difference, at any time, between the parts of the clients that are back, really and under the clock, where they learn of the loss at the same moments: at most %s. "+
+		"Two simulations of the same herd differ by some %s, by chance.", figure.Percent(worst), figure.Percent(chance(n, w)))}
+	s.Tables = append(s.Tables, t)
+	return nil
+}
+
+// chance is the distance between two simulations of hale's schedule.
+func chance(n int, w world) float64 {
+	return distance(simulate(n, schedules[0], w), simulate(n, schedules[0], w))
+}
+
+func inSeconds(s float64) string {
+	if math.IsInf(s, 1) {
+		return "not in time"
+	}
+	return figure.Nanoseconds(s * float64(time.Second))
+}
+
+// crowds are herds under the clock.
+func crowds(e figure.Effort, s *page.Section) {
+	w := world{
+		down: 30 * time.Second, told: window, capacity: 1000,
+		horizon: figure.Pick(e, 40*time.Second, 130*time.Second, 900*time.Second),
+	}
+	sizes := figure.Pick(e, []int{1_000, 10_000}, []int{1_000, 10_000, 100_000, 1_000_000}, []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000})
+	results := make([][]outcome, len(sizes))
+	for k := range sizes {
+		results[k] = make([]outcome, len(schedules))
+	}
+	each(len(sizes)*len(schedules), func(job int) {
+		k, i := len(sizes)-1-job/len(schedules), job%len(schedules) // the largest first
+		results[k][i] = simulate(sizes[k], schedules[i], w)
+	})
+	recover := page.Plot{File: "herd-recover.svg", Title: "Until 99 of a hundred clients are back, after 30 s", X: page.Axis{Label: "clients", Log: true}, Y: page.Axis{Label: "seconds", Log: true}}
+	for i, sch := range schedules {
+		l := page.Line{Name: sch.name}
+		for k, n := range sizes {
+			if back := results[k][i].backAt(0.99); !math.IsInf(back, 1) {
+				l.Points = append(l.Points, page.Point{X: float64(n), Y: back})
+			}
+		}
+		recover.Lines = append(recover.Lines, l)
+	}
+	for k, n := range sizes {
+		s.Tables = append(s.Tables, crowd(n, results[k], w))
+	}
+	middle := min(2, len(sizes)-1)
+	s.Plots = append(s.Plots, arrivals(sizes[middle], results[middle], w), recover)
+}
+
+// crowd is the table of one size.
+func crowd(n int, results []outcome, w world) page.Table {
+	ideal := float64(n) / float64(w.capacity) * window.Seconds()
+	t := page.Table{
+		Title: fmt.Sprintf("%s clients under the clock; away for %s, then %s admitted in 100 ms, so that all could be back after %s",
+			figure.Count(n), figure.Seconds(w.down), figure.Count(w.capacity), inSeconds(ideal)),
+		Columns: []string{"schedule", "attempts for each client", "busiest 100 ms after the return", "of what is admitted", "half are back", "99 % are back", "all are back"},
+	}
+	for i, sch := range schedules {
+		o := results[i]
+		t.Rows = append(t.Rows, []string{
+			sch.name, figure.Number(float64(o.total()) / float64(n)), figure.Count(o.peak(w)), figure.Times(float64(o.peak(w)) / float64(w.capacity)),
+			inSeconds(o.backAt(0.5)), inSeconds(o.backAt(0.99)), inSeconds(o.backAt(1)),
+		})
+	}
+	t.Reading = judge(results, w)
+	return t
+}
+
+// slack is what counts as equal.
+const slack = 1.05
+
+// judge says which schedule is kinder than hale's at no more time to recover, and
+// which is quicker, at what price.
+func judge(results []outcome, w world) (sentences []string) {
+	own := results[0]
+	for i, sch := range schedules[1:] {
+		o := results[i+1]
+		peak, ownPeak := float64(o.peak(w)), float64(own.peak(w))
+		total, ownTotal := float64(o.total()), float64(own.total())
+		back, ownBack := o.backAt(0.99), own.backAt(0.99)
+		switch {
+		case slack*peak < ownPeak && total <= slack*ownTotal && back <= slack*ownBack:
+			sentences = append(sentences, fmt.Sprintf("**%s is kinder than hale's schedule**, and no slower: %s at the busiest (hale's %s), 99 %% after %s (%s).",
+				sch.name, figure.Count(o.peak(w)), figure.Count(own.peak(w)), inSeconds(back), inSeconds(ownBack)))
+		case slack*back < ownBack:
+			sentences = append(sentences, fmt.Sprintf("%s is back sooner than hale's: 99 %% after %s (hale's %s), by %s times as many attempts and %s at the busiest (%s).",
+				sch.name, inSeconds(back), inSeconds(ownBack), figure.Number(total/ownTotal), figure.Count(o.peak(w)), figure.Count(own.peak(w))))
+		}
+	}
+	if len(sentences) == 0 {
+		sentences = []string{"No schedule is kinder than hale's at as little time, and none is back sooner."}
+	}
+	return sentences
+}
+
+// arrivals is the plot of one herd over time.
+func arrivals(n int, results []outcome, w world) page.Plot {
+	p := page.Plot{
+		File: "herd-arrivals.svg", Title: fmt.Sprintf("Attempts in each 100 ms: %s clients, away for %s", figure.Count(n), figure.Seconds(w.down)),
+		X: page.Axis{Label: "seconds from the return"}, Y: page.Axis{Label: "attempts", Log: true},
+	}
+	const shown = 400 // windows
+	from := int(w.down / window)
+	for i, sch := range schedules {
+		l := page.Line{Name: sch.name}
+		for k, a := range results[i].attempts[from:min(from+shown, len(results[i].attempts))] {
+			l.Points = append(l.Points, page.Point{X: (time.Duration(k) * window).Seconds(), Y: float64(a)})
+		}
+		p.Lines = append(p.Lines, l)
+	}
+	return p
+}
