@@ -24,6 +24,7 @@ type nameServer struct {
 	silent map[dnsmessage.Type]bool
 	fail   map[dnsmessage.Type]bool
 	asked  []net.Conn // by which questions have come
+	over   bool       // nothing can be asked any more
 }
 
 func serveNames(t *testing.T) (*nameServer, Names) {
@@ -39,6 +40,7 @@ func serveNames(t *testing.T) (*nameServer, Names) {
 		conn.Close()
 		wg.Wait()
 		s.set(func() {
+			s.over = true
 			for _, c := range s.asked { // or else package net would wait for answers that do not come
 				c.Close()
 			}
@@ -46,10 +48,15 @@ func serveNames(t *testing.T) (*nameServer, Names) {
 	})
 	return s, Names{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
-		if err == nil {
-			s.set(func() { s.asked = append(s.asked, c) })
+		if err != nil {
+			return nil, err
 		}
-		return c, err
+		s.set(func() {
+			if s.asked = append(s.asked, c); s.over {
+				c.Close()
+			}
+		})
+		return c, nil
 	}}}
 }
 
