@@ -2,6 +2,7 @@ package herd
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,5 +106,23 @@ func TestARealHerdIsBack(t *testing.T) {
 	}
 	if len(o.back) != n || o.total() < 2*n {
 		t.Errorf("%d are back after %d attempts", len(o.back), o.total())
+	}
+}
+
+func TestAScheduleIsKinderOnlyIfItIsBackInTime(t *testing.T) {
+	t.Parallel()
+	w := world{down: window, capacity: 1, horizon: time.Second}
+	all := func(attempts int, back ...float64) outcome {
+		return outcome{clients: 2, attempts: []int{0, attempts}, back: back}
+	}
+	results := make([]outcome, len(schedules))
+	for i := range results {
+		results[i] = all(100, 1, 2) // as hale's
+	}
+	results[1] = all(50, 1)    // is not back
+	results[2] = all(50, 1, 2) // is kinder
+	got := judge(results, w)
+	if len(got) != 1 || !strings.HasPrefix(got[0], "**"+schedules[2].name+" is kinder") {
+		t.Errorf("%q", got)
 	}
 }
