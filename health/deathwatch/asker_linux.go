@@ -62,6 +62,18 @@ func (c *Supervision) countWhileAsking() int32 {
 	return max(min(c.held.count+watchAskings, 127), askingCount)
 }
 
+// segmentsIn counts what has come from the peer (tcpi_segs_in); it is 0 before Linux 4.2.
+func segmentsIn(socket syscall.RawConn) (n uint32) {
+	_ = rawconn.Control(socket, func(fd uintptr) error {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			n = info.Segs_in
+		}
+		return err
+	})
+	return n
+}
+
 // probeNow asks on a connection that is not under watch. undo puts the idle time
 // back.
 func probeNow(socket syscall.RawConn) (undo func(), err error) {

@@ -80,13 +80,13 @@ func (c *Supervision) Ping(ctx context.Context) (time.Duration, error) {
 // awaitAnswer waits until the peer is heard. There is no event to wait for. why says
 // of what a connection that is over has died, if it has.
 func awaitAnswer(ctx context.Context, socket syscall.RawConn, why func() *health.DeadError) (time.Duration, error) {
-	info, err := health.Inspect(socket)
+	before, info, err := listen(socket)
 	if err != nil {
 		return 0, fmt.Errorf("deathwatch: ping: %w", err)
 	}
 	began := time.Now()
-	last := began.Add(-info.Silence()) // at the latest
-	asked := last.Add(time.Second)
+	before.heard = began.Add(-info.Silence()) // at the latest
+	asked := before.heard.Add(time.Second)
 	if asked.Before(began) {
 		asked = began
 	}
@@ -98,8 +98,7 @@ func awaitAnswer(ctx context.Context, socket syscall.RawConn, why func() *health
 			return 0, ctx.Err()
 		case <-pause.C:
 		}
-		now := time.Now()
-		info, err := health.Inspect(socket)
+		now, info, err := listen(socket)
 		// What the watch has given up itself is not over for the kernel.
 		if dead := why(); dead != nil {
 			err = dead
@@ -109,11 +108,36 @@ func awaitAnswer(ctx context.Context, socket syscall.RawConn, why func() *health
 		if err != nil {
 			return 0, err
 		}
-		if heard := now.Add(-info.Silence()); heard.After(last.Add(resolution)) {
-			return max(heard.Sub(asked), 0), nil
+		if now.later(before) {
+			return max(now.heard.Sub(asked), 0), nil
 		}
 		pause.Reset(step)
 	}
+}
+
+// A sign is the last one of life that a kernel has of a peer.
+type sign struct {
+	heard    time.Time // at the earliest
+	segments uint32    // that have come from it, in all; 0 where they are not counted
+}
+
+// listen asks the kernel.
+func listen(socket syscall.RawConn) (sign, health.Info, error) {
+	now := time.Now()
+	segments := segmentsIn(socket)
+	info, err := health.Inspect(socket)
+	return sign{now.Add(-info.Silence()), segments}, info, err
+}
+
+// later reports whether there was another sign since before. The times alone are of
+// two clocks: the kernel's, by which a silence is told, stands still between two ticks,
+// and where these are late, as in a machine that gets no processor, a silence seems to
+// have begun later.
+func (s sign) later(before sign) bool {
+	if s.segments > 0 {
+		return s.segments != before.segments
+	}
+	return s.heard.After(before.heard.Add(resolution))
 }
 
 // pingStep is the time between the first two looks for an answer.

@@ -122,3 +122,23 @@ func TestPingsOfAWatchedConnectionLeaveItsOptions(t *testing.T) {
 	waitOption(t, client, unix.TCP_KEEPCNT, 3)
 	n.empty(t)
 }
+
+func TestAPeerIsHeardIfSomethingHasComeFromItWhateverTheClocksSay(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, test := range map[string]struct {
+		before, after sign
+		want          bool
+	}{
+		"nothing came":                         {sign{now, 7}, sign{now, 7}, false},
+		"nothing came, and the ticks are late": {sign{now, 7}, sign{now.Add(time.Second), 7}, false},
+		"an answer":                            {sign{now, 7}, sign{now.Add(time.Second), 8}, true},
+		"an answer within a tick":              {sign{now, 7}, sign{now, 8}, true},
+		"not counted, nothing came":            {sign{now, 0}, sign{now.Add(resolution), 0}, false},
+		"not counted, an answer":               {sign{now, 0}, sign{now.Add(2 * resolution), 0}, true},
+	} {
+		if got := test.after.later(test.before); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

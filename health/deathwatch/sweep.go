@@ -146,5 +146,8 @@ func tellsLittle(Subject) bool { return false }
 // canAsk: the kernel cannot be made to ask.
 const canAsk = false
 
+// segmentsIn is not asked for.
+func segmentsIn(syscall.RawConn) uint32 { return 0 }
+
 // probeNow is not to be had.
 func probeNow(syscall.RawConn) (undo func(), err error) { return nil, errors.ErrUnsupported }
