@@ -177,7 +177,7 @@ func TestAnotherSiteMayLeadAPersonHereAndNothingElse(t *testing.T) {
 	}
 }
 
-const hostile = "<script>alert(1)</script>\"'&\r\n\r\nevent: end\r\ndata: x\x1b[31m"
+const hostile = "<script>alert(1)</script>\"'&\r\n\r\nevent: end\r\ndata: x\revent: end\x1b[31m"
 
 func TestWhatTheProgramAndItsServersSayIsEscaped(t *testing.T) {
 	t.Parallel()
