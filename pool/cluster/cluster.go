@@ -75,7 +75,7 @@ func New[T any](config Config[T]) (*Cluster[T], error) {
 		draining: make(map[*member[T]]struct{}), news: make(chan struct{}),
 	}
 	c.budget = budget{ratio: config.Retry.Ratio, floor: config.Retry.PerSecond, born: c.born}
-	c.tickets.New = func() any { return new(ticket[T]) }
+	c.tickets.New = func() any { return &ticket[T]{cluster: c} }
 	c.life, c.end = context.WithCancel(context.Background())
 	c.snapshot.Store(new(snapshot[T]))
 	c.wg.Go(c.maintain)

@@ -18,24 +18,34 @@ type Conn[T any] struct {
 // A ticket is a place at a member, for one use after the other. A Conn is over once
 // its ticket has gone on to the next use.
 type ticket[T any] struct {
-	use     atomic.Uint64
 	cluster *Cluster[T]
-	member  *member[T]
-	wished  Role
+	use     atomic.Uint64
+	member  atomic.Pointer[member[T]] // nil between two uses; copies of a Conn that has ended look, too
+	wished  Role                      // for who begins and who ends the use
 }
 
 // hand makes a Conn of a connection to m, at which a place was taken.
 func (c *Cluster[T]) hand(w *wish, m *member[T], conn pool.Conn[T]) Conn[T] {
 	t := c.tickets.Get().(*ticket[T])
-	t.cluster, t.member, t.wished = c, m, w.role
+	t.member.Store(m)
+	t.wished = w.role
 	if w.role == PreferReplica {
 		c.noteFallback()
 	}
 	return Conn[T]{conn: conn, ticket: t, use: t.use.Load()}
 }
 
-// lasts reports whether the use has not ended.
-func (c Conn[T]) lasts() bool { return c.ticket != nil && c.ticket.use.Load() == c.use }
+// member is where the connection leads, or nil if the use has ended.
+func (c Conn[T]) member() *member[T] {
+	if c.ticket == nil {
+		return nil
+	}
+	m := c.ticket.member.Load()
+	if c.ticket.use.Load() != c.use { // it may be of the next
+		return nil
+	}
+	return m
+}
 
 // end ends the use, for the first who asks, and calls what that entails; then the
 // place is given back.
@@ -49,8 +59,7 @@ func (c Conn[T]) end(how func()) {
 
 func (c Conn[T]) giveBack() {
 	t := c.ticket
-	owner, m := t.cluster, t.member
-	t.member = nil
+	owner, m := t.cluster, t.member.Swap(nil)
 	owner.tickets.Put(t)
 	owner.leave(m)
 }
@@ -65,15 +74,12 @@ func (c Conn[T]) Untouched() bool { return c.conn.Untouched() }
 // Endpoint returns where the connection leads, as it was resolved last, or the zero
 // Endpoint after the use has ended. Its Role is what is known of it now.
 func (c Conn[T]) Endpoint() Endpoint {
-	if c.ticket == nil {
-		return Endpoint{}
-	}
-	m, owner := c.ticket.member, c.ticket.cluster
-	if m == nil || !c.lasts() {
+	m := c.member()
+	if m == nil {
 		return Endpoint{}
 	}
 	e := m.endpoint()
-	e.Role = owner.roleNow(m)
+	e.Role = c.ticket.cluster.roleNow(m)
 	return e
 }
 
@@ -81,12 +87,8 @@ func (c Conn[T]) Endpoint() Endpoint {
 // Config.Demoted and Ejection.Failed, or counts as a failure if that is nil; nil is
 // a success. It does not end the use. After that it does nothing.
 func (c Conn[T]) Report(err error) {
-	if c.ticket == nil {
-		return
-	}
-	m, owner := c.ticket.member, c.ticket.cluster
-	if m != nil && c.lasts() {
-		owner.report(m, err, true, 0)
+	if m := c.member(); m != nil {
+		c.ticket.cluster.report(m, err, true, 0)
 	}
 }
 
@@ -113,10 +115,11 @@ func (c Conn[T]) Hijack() (value T) {
 // atEnd takes note of a use that ends by Release.
 func (c *Cluster[T]) atEnd(conn Conn[T]) {
 	t := conn.ticket
+	m := t.member.Load()
 	if role, err := c.roleOf(conn.conn); err == nil && role != Any {
-		c.learn(t.member, role)
+		c.learn(m, role)
 	}
-	if t.wished == Primary && c.failing.Load() && c.roleNow(t.member) == Primary {
-		c.endFailover(t.member)
+	if t.wished == Primary && c.failing.Load() && c.roleNow(m) == Primary {
+		c.endFailover(m)
 	}
 }

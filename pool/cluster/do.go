@@ -25,7 +25,7 @@ func (c *Cluster[T]) Do(ctx context.Context, fn func(ctx context.Context, value 
 		if err != nil {
 			return mark(err, untouched)
 		}
-		m := conn.ticket.member
+		m := conn.ticket.member.Load()
 		again, err := c.doOn(ctx, conn, fn)
 		if err == nil {
 			return nil
@@ -57,7 +57,7 @@ func mark(err error, untouched bool) error {
 // again.
 func (c *Cluster[T]) doOn(ctx context.Context, conn Conn[T], fn func(context.Context, T) error) (again bool, err error) {
 	t := conn.ticket
-	m := t.member
+	m := t.member.Load()
 	conn.end(func() {
 		began := time.Time{}
 		if c.config.Ejection.Slow > 0 {

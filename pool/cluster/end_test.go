@@ -297,3 +297,32 @@ func TestWaitReadyWaitsForTheWish(t *testing.T) {
 		}
 	})
 }
+
+// Copies of a Conn may be asked by any goroutine, also when its use has ended and its
+// ticket has gone on to the next: they say nothing of that.
+func TestACopyOfAConnThatHasEndedSaysNothingOfTheNextUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b")
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.MaxConns = 4 })
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 100 {
+					conn := acquire(t, c, t.Context())
+					wg.Go(func() {
+						for conn.Endpoint() != (Endpoint{}) {
+							conn.Report(nil)
+							runtime.Gosched()
+						}
+					})
+					conn.Release()
+					if conn.Endpoint() != (Endpoint{}) {
+						t.Error("a Conn that has ended has an endpoint")
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
