@@ -20,7 +20,7 @@ var product = map[string][]string{
 	"health/healthtest": {},
 	"":                  {"sockopt", "health", "health/deathwatch"},
 	"pool":              {"health", "health/heartbeat"},
-	"pool/debugpage":    {"sockopt", "health", "health/heartbeat", "pool"},
+	"pool/debugpage":    {"sockopt", "health", "health/heartbeat", "pool", "pool/cluster"},
 	"pool/cluster":      {"health", "health/heartbeat", "pool"},
 	"otel":              {"", "sockopt", "health", "health/deathwatch", "health/heartbeat", "pool", "pool/cluster"},
 }

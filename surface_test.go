@@ -24,7 +24,7 @@ var namesMost = map[string]int{
 	"health/heartbeat":  2,
 	"health/healthtest": 3,
 	"pool":              32,
-	"pool/debugpage":    4,
+	"pool/debugpage":    5,
 	"pool/cluster":      25,
 	"otel":              14,
 }

@@ -11,6 +11,7 @@ import (
 type options struct {
 	within time.Duration
 	step   time.Duration
+	page   string
 }
 
 var exits = program.Exits{
@@ -25,6 +26,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	fs := program.NewFlags("cluster", exits)
 	fs.DurationVar(&o.within, "within", 3*time.Second, "`time` within which a connection notices that its server is gone, as sockopt.Within has it")
 	fs.DurationVar(&o.step, "step", 2*time.Second, "`time` of load before each thing that happens, and at the end")
+	fs.StringVar(&o.page, "page", "", "`address`, such as localhost:6060, at which to serve the cluster's live page;\nas root, or else it is in a network that no browser reaches")
 	err = fs.Parse(args, out, o.check)
 	return o, err
 }

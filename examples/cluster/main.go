@@ -4,6 +4,7 @@
 //	go run ./examples/cluster
 //	go run ./examples/cluster -within 5s
 //	go run ./examples/cluster -step 1s
+//	go run ./examples/cluster -step 20s -page localhost:6060
 //
 // A, B and C stand for three machines; D comes later. A is frozen in the middle of the
 // load, which costs the requests that are under way to it, and nothing else: as soon as
@@ -32,6 +33,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	s := newScene(o, out)
 	defer s.close()
 	if err := s.open(); err != nil {
+		return err
+	}
+	if err := s.showPage(); err != nil {
 		return err
 	}
 	r, err := s.play(ctx)

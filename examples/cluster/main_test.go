@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
+	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -115,5 +118,44 @@ func TestBadUsageIsOneClearLine(t *testing.T) {
 
 func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 	t.Parallel()
-	programtest.Help(t, parse, "-within", "-step", "\n  1 ", "\n  3 ", "\n  130 ")
+	programtest.Help(t, parse, "-within", "-step", "-page", "\n  1 ", "\n  3 ", "\n  130 ")
+}
+
+func TestThePageShowsTheCluster(t *testing.T) {
+	t.Parallel()
+	s := newScene(options{within: 3 * time.Second, step: time.Second, page: "127.0.0.1:0"}, io.Discard)
+	defer s.close()
+	if err := s.open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.showPage(); err != nil {
+		t.Fatal(err)
+	}
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	answer, err := (&http.Client{Transport: transport}).Get(s.pageAt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.HasPrefix(string(text), "cluster, ") || !strings.Contains(string(text), "demo: ") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestAPageThatCannotBeServedIsAnError(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	o, err := parse([]string{"-page", l.Addr().String()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), o, io.Discard); program.Status(err) != program.Missed || !strings.Contains(err.Error(), "listen") {
+		t.Errorf("%v", err)
+	}
 }

@@ -31,6 +31,9 @@ type scene struct {
 	update  chan []cluster.Endpoint // what the resolver says
 	updated chan error              // what came of it
 
+	pageAt   string // where the live page is
+	stopPage func()
+
 	mu       sync.Mutex        // guards what follows
 	names    map[string]string // of the servers, by address
 	phases   []phase
@@ -261,6 +264,9 @@ func (s *scene) list(all []cluster.Endpoint) (names []string) {
 }
 
 func (s *scene) close() {
+	if s.stopPage != nil {
+		s.stopPage()
+	}
 	if s.cluster != nil {
 		s.cluster.Close()
 	}

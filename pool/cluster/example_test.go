@@ -311,6 +311,26 @@ func ExampleStats() {
 	// Output: 1 of 4 in use, 1 dial
 }
 
+func ExampleSnapshot() {
+	a, stop := serve("a", "")
+	defer stop()
+	c, err := cluster.New(cluster.Config[net.Conn]{Name: "letters", Resolve: cluster.Static(a), Dial: dial, MaxConns: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	conn, err := c.Acquire(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Release()
+	s := c.Snapshot()
+	for i, e := range s.Stats.Endpoints {
+		fmt.Printf("%s: an endpoint is %s, its pool %s, its connection %s\n", s.Name, e.State, s.Pools[i].State, s.Pools[i].Conns[0].State)
+	}
+	// Output: letters: an endpoint is up, its pool well, its connection in_use
+}
+
 func ExampleEndpointStats() {
 	for _, e := range (cluster.Stats{Endpoints: []cluster.EndpointStats{
 		{Endpoint: cluster.Endpoint{Address: "10.0.0.1:80"}, State: "up", Share: 0.75, InUse: 3},

@@ -42,6 +42,7 @@ type Stats struct {
 type EndpointStats struct {
 	Endpoint Endpoint      // its Role is what is known of it
 	State    string        // "up", "down", "ejected" or "draining"
+	Until    time.Time     // of the ejection; zero if there is none
 	Share    float64       // of the callers without a wish, by weight and slow start: 0 to 1
 	InUse    int           // places taken
 	RTT      time.Duration // with Config.ByLatency; 0 if it is not known
@@ -63,7 +64,13 @@ func (g *gone) add(st pool.Stats) { addStats(&g.total, st) }
 
 // Stats returns a snapshot.
 func (c *Cluster[T]) Stats() Stats {
-	st := c.stats.snapshot()
+	st, _ := c.rows()
+	return st
+}
+
+// rows is Stats, and the pools of its endpoints.
+func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
+	st = c.stats.snapshot()
 	st.MaxConns, st.InUse = c.config.MaxConns, int(c.inUse.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,17 +78,17 @@ func (c *Cluster[T]) Stats() Stats {
 	addStats(&st.Total, c.gone.total)
 	now, down := time.Now(), len(c.members) > 0
 	for _, m := range c.members {
-		st.Endpoints = append(st.Endpoints, c.row(m, now))
+		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
 		down = down && m.down
 	}
 	for m := range c.draining {
-		st.Endpoints = append(st.Endpoints, c.row(m, now))
+		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
 	}
 	for _, e := range st.Endpoints {
 		addStats(&st.Total, e.Pool)
 	}
 	st.Total.MaxConns, st.Total.Down = c.config.MaxConns, down
-	return st
+	return st, pools
 }
 
 // row is that of a member. The caller holds mu.
@@ -94,7 +101,7 @@ func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
 	case m.down:
 		row.State = "down"
 	case m.ejection.lasts(now):
-		row.State = "ejected"
+		row.State, row.Until = "ejected", m.ejection.until
 	}
 	all := c.snapshot.Load().of(Any)
 	for i, other := range all.members {

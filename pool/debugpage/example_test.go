@@ -14,6 +14,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/pool"
+	"example.com/hale/pool/cluster"
 	"example.com/hale/pool/debugpage"
 )
 
@@ -87,13 +88,13 @@ func ExampleCluster() {
 	defer stop()
 	replica, stop := orders()
 	defer stop()
-	cluster := func() debugpage.Cluster {
+	db := func() debugpage.Cluster {
 		return debugpage.Cluster{Name: "db", Endpoints: []debugpage.Endpoint{
 			{Name: "db1", Role: "primary", Share: 0.6, Pool: primary.Snapshot()},
 			{Name: "db2", Role: "replica", Share: 0.4, Pool: replica.Snapshot()},
 		}}
 	}
-	fmt.Println(get(&debugpage.Page{Clusters: []func() debugpage.Cluster{cluster}}, "/", 6))
+	fmt.Println(get(&debugpage.Page{Clusters: []func() debugpage.Cluster{db}}, "/", 6))
 	// Output:
 	// all is well
 	//
@@ -103,15 +104,50 @@ func ExampleCluster() {
 	//   db2       replica  40 %   well   –    0/4     1     0
 }
 
+// What package cluster spreads requests over is shown by its Snapshot.
+func ExampleOfCluster() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Close()
+	c, err := cluster.New(cluster.Config[net.Conn]{
+		Name: "letters",
+		Resolve: func(context.Context) ([]cluster.Endpoint, error) {
+			return []cluster.Endpoint{{Address: "letters:1"}}, nil
+		},
+		Dial: func(ctx context.Context, _ cluster.Endpoint) (net.Conn, error) {
+			return new(hale.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+		},
+		MaxConns: 4,
+		Pool:     pool.Config[net.Conn]{MinConns: 1},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.WaitReady(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	page := &debugpage.Page{Clusters: []func() debugpage.Cluster{func() debugpage.Cluster { return debugpage.OfCluster(c.Snapshot()) }}}
+	fmt.Println(get(page, "/", 5))
+	// Output:
+	// all is well
+	//
+	// letters: well
+	//   ENDPOINT   ROLE  SHARE  STATE  FOR  IN USE  IDLE  WAITING  EJECTED
+	//   letters:1        100 %  well   –    0/4     1     0
+}
+
 // An endpoint that is ejected says until when, and why.
 func ExampleEndpoint() {
 	p, stop := orders()
 	defer stop()
-	cluster := func() debugpage.Cluster {
+	db := func() debugpage.Cluster {
 		return debugpage.Cluster{Name: "db", Endpoints: []debugpage.Endpoint{{
 			Name: "db3", Role: "replica", Ejected: true, Until: time.Now().Add(90 * time.Second), Why: "5 errors in a row", Pool: p.Snapshot(),
 		}}}
 	}
-	fmt.Println(strings.Contains(get(&debugpage.Page{Clusters: []func() debugpage.Cluster{cluster}}, "/", 5), "5 errors in a row"))
+	fmt.Println(strings.Contains(get(&debugpage.Page{Clusters: []func() debugpage.Cluster{db}}, "/", 5), "5 errors in a row"))
 	// Output: true
 }

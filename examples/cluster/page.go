@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"example.com/hale/internal/lab/livepage"
+	"example.com/hale/pool/debugpage"
+)
+
+// showPage serves the cluster's live page, if it was asked for, and says where.
+func (s *scene) showPage() (err error) {
+	if s.page == "" {
+		return nil
+	}
+	page := &debugpage.Page{
+		Title:    "cluster",
+		Clusters: []func() debugpage.Cluster{func() debugpage.Cluster { return debugpage.OfCluster(s.cluster.Snapshot()) }},
+	}
+	if s.pageAt, s.stopPage, err = livepage.Serve(s.page, page); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "the cluster's page is at", s.pageAt)
+	return nil
+}
