@@ -40,6 +40,8 @@ type load struct {
 	stall    time.Duration // the longest that a worker has been without one that was done
 	finished map[int]outcome
 	last     map[outcome]error
+
+	lost, twice int // of the writes, as far as they were counted: acknowledged ones, and any
 }
 
 // run lets workers work until ctx ends, each request in its time.
@@ -90,10 +92,33 @@ func (l *load) report(t *testing.T, what string) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.Logf("%s, %s, %s: %d done, %d failed, %d unknown, %d attempts, longest stall %v; last errors: %v",
-		what, l.client, l.kind, l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load(), l.stall, l.last)
+	t.Logf("%s, %s, %s: longest stall %v, %d done, %d failed, %d unknown, %d attempts, %d lost, %d run twice; last errors: %v",
+		what, l.client, l.kind, l.stall, l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load(), l.lost, l.twice, l.last)
 	if *tableFlag {
-		fmt.Printf("| %s | %s | %s | %.1f s | %d | %d | %d | %d |\n", what, l.client, l.kind, l.stall.Seconds(),
-			l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load())
+		fmt.Printf("| %s | %s | %s | %.1f s | %d | %d | %d | %d | %d | %d |\n", what, l.client, l.kind, l.stall.Seconds(),
+			l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load(), l.lost, l.twice)
 	}
+}
+
+// count compares what the client was told with how often each write has run, by
+// number, at the new primary.
+func (l *load) count(ran map[int]int) {
+	for n, how := range l.finished {
+		if how == done && ran[n] == 0 {
+			l.lost++
+		}
+		if ran[n] > 1 {
+			l.twice++
+		}
+	}
+}
+
+// ranThough are those that the client says have not run.
+func (l *load) ranThough(ran map[int]int) (numbers []int) {
+	for n, how := range l.finished {
+		if how == failed && ran[n] > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
 }
