@@ -267,6 +267,7 @@ func newPgxpool(t *testing.T, target string, addresses string) *pgxpool.Pool {
 // What the operator's program does is done here: it sees that the primary does not
 // answer, and promotes the standby after a second.
 func TestPostgresFailsOver(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(*service.Server) error{
 		"PostgreSQL, primary frozen": (*service.Server).Halt,
 		"PostgreSQL, primary killed": (*service.Server).Kill,

@@ -311,6 +311,7 @@ func (l *load) judgeRedis(err error, safe bool) outcome {
 }
 
 func TestRedisFailsOver(t *testing.T) {
+	t.Parallel()
 	planned := func(t *testing.T, s sentinels) {
 		if reply := askRedis(t, s.addresses[0], "sentinel", "failover", masterName); reply != "OK" {
 			t.Fatal(reply)
