@@ -285,16 +285,17 @@ func failOver(t *testing.T, name string, lose func(*service.Server) error) {
 	c := newPostgres(t, primary.Addr, standby.Addr)
 	writable, readable := newPgxpool(t, "read-write", addresses), newPgxpool(t, "prefer-standby", addresses)
 
-	want := func(role cluster.Role) func(context.Context) context.Context {
-		return func(ctx context.Context) context.Context { return cluster.Want(ctx, role) }
+	primaryOnly := func(ctx context.Context) context.Context { return cluster.Want(ctx, cluster.Primary) }
+	twice := func(ctx context.Context) context.Context { return pool.Idempotent(primaryOnly(ctx)) }
+	replica := func(ctx context.Context) context.Context {
+		return pool.Idempotent(cluster.Want(ctx, cluster.PreferReplica))
 	}
-	twice := func(ctx context.Context) context.Context { return pool.Idempotent(cluster.Want(ctx, cluster.Primary)) }
 	writes := func(kind string) func(int) string { return func(n int) string { return insert(kind, n) } }
 	reads := func(int) string { return count }
 	loads := []*load{
-		haleLoad(c, "write", want(cluster.Primary), writes("hale")),
+		haleLoad(c, "write", primaryOnly, writes("hale")),
 		haleLoad(c, "idempotent write", twice, writes("idempotent")),
-		haleLoad(c, "read", want(cluster.PreferReplica), reads),
+		haleLoad(c, "read", replica, reads),
 		pgxLoad(writable, "write", writes("pgxpool")),
 		pgxLoad(readable, "read", reads),
 	}

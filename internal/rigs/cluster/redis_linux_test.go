@@ -342,7 +342,9 @@ func failRedisOver(t *testing.T, name string, lose func(*testing.T, sentinels)) 
 	c := newRedis(t, s)
 	primary := func(ctx context.Context) context.Context { return cluster.Want(ctx, cluster.Primary) }
 	twice := func(ctx context.Context) context.Context { return pool.Idempotent(primary(ctx)) }
-	replica := func(ctx context.Context) context.Context { return cluster.Want(ctx, cluster.PreferReplica) }
+	replica := func(ctx context.Context) context.Context {
+		return pool.Idempotent(cluster.Want(ctx, cluster.PreferReplica))
+	}
 	pushes := func(list string) func(int) []string {
 		return func(n int) []string { return []string{"rpush", list, strconv.Itoa(n)} }
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,17 +34,33 @@ func (c *respConn) do(ctx context.Context, command ...string) (any, error) {
 	for _, word := range command {
 		fmt.Fprintf(&text, "$%d\r\n%s\r\n", len(word), word)
 	}
-	defer context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })()
-	if _, err := io.WriteString(c.conn, text.String()); err != nil {
-		return nil, err
-	}
-	return c.read()
+	return c.until(ctx, func() (any, error) {
+		if _, err := io.WriteString(c.conn, text.String()); err != nil {
+			return nil, err
+		}
+		return c.read()
+	})
 }
 
 // next waits for what is sent unasked.
 func (c *respConn) next(ctx context.Context) (any, error) {
-	defer context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })()
-	return c.read()
+	return c.until(ctx, c.read)
+}
+
+// until ends what f does on the connection when ctx ends. It is an error then even if f
+// was quicker, since the deadline stays.
+func (c *respConn) until(ctx context.Context, f func() (any, error)) (any, error) {
+	passed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(passed)
+		_ = c.conn.SetDeadline(time.Unix(1, 0))
+	})
+	reply, err := f()
+	if !stop() {
+		<-passed
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	return reply, err
 }
 
 func (c *respConn) read() (any, error) {
