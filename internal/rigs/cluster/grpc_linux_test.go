@@ -13,11 +13,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/resolver/dns"
+	"google.golang.org/grpc/status"
 
 	"example.com/hale"
 	"example.com/hale/pool"
@@ -106,21 +108,36 @@ func (l *load) judgeGRPC(err error) outcome {
 	return done
 }
 
+// A podClient is a gRPC client of one connection.
+type podClient struct {
+	*grpc.ClientConn
+	conn net.Conn
+}
+
+// leftBy makes an error of a call show a server that leaves. When it has said so, gRPC
+// takes no more calls for the connection and would dial; that it closes it comes after.
+func (c podClient) leftBy(err error) error {
+	if status.Code(err) == codes.Unavailable && c.GetState() != connectivity.Ready {
+		return errors.Join(err, net.ErrClosed, c.conn.Close())
+	}
+	return err
+}
+
 // newPods is a cluster of hale's of gRPC clients with a connection each.
-func newPods(t *testing.T, names *nameServer, port string) *cluster.Cluster[*grpc.ClientConn] {
+func newPods(t *testing.T, names *nameServer, port string) *cluster.Cluster[podClient] {
 	t.Helper()
 	dialer := &hale.Dialer{KeepAlive: sockopt.Within(3 * time.Second)}
-	c, err := cluster.New(cluster.Config[*grpc.ClientConn]{
+	c, err := cluster.New(cluster.Config[podClient]{
 		Resolve:      cluster.Names{Resolver: names.resolver()}.DNS(podsName, port),
 		ResolveEvery: 500 * time.Millisecond,
 		Dial: func(ctx context.Context, e cluster.Endpoint) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", e.Address)
 		},
-		Pool: pool.Config[*grpc.ClientConn]{
+		Pool: pool.Config[podClient]{
 			Open:  openGRPC,
-			Close: (*grpc.ClientConn).Close,
+			Close: func(c podClient) error { return c.ClientConn.Close() },
 			// A server that leaves says so on the connection, and takes no new requests there.
-			AfterRelease: func(cc *grpc.ClientConn) bool { return cc.GetState() == connectivity.Ready },
+			AfterRelease: func(c podClient) bool { return c.GetState() == connectivity.Ready },
 			KeepUnread:   true,
 		},
 		MaxConns: 4 * perClient,
@@ -133,7 +150,7 @@ func newPods(t *testing.T, names *nameServer, port string) *cluster.Cluster[*grp
 }
 
 // openGRPC makes a gRPC client of one connection, which dials no other.
-func openGRPC(ctx context.Context, conn net.Conn) (*grpc.ClientConn, error) {
+func openGRPC(ctx context.Context, conn net.Conn) (podClient, error) {
 	var given atomic.Bool
 	cc, err := grpc.NewClient("passthrough:///pod", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithIdleTimeout(0),
@@ -144,15 +161,15 @@ func openGRPC(ctx context.Context, conn net.Conn) (*grpc.ClientConn, error) {
 			return conn, nil
 		}))
 	if err != nil {
-		return nil, err
+		return podClient{}, err
 	}
 	cc.Connect()
 	for state := cc.GetState(); state != connectivity.Ready; state = cc.GetState() {
 		if state == connectivity.TransientFailure || !cc.WaitForStateChange(ctx, state) {
-			return nil, errors.Join(fmt.Errorf("gRPC: %v", state), ctx.Err(), cc.Close())
+			return podClient{}, errors.Join(fmt.Errorf("gRPC: %v", state), ctx.Err(), cc.Close())
 		}
 	}
-	return cc, nil
+	return podClient{cc, conn}, nil
 }
 
 // Pods are replaced one by one: a new one is ready, the name changes, and the old one
@@ -196,8 +213,8 @@ func roll(t *testing.T, rival string) {
 	t.Cleanup(func() { cc.Close() })
 	ours, theirs := &load{client: "hale", kind: "call"}, &load{client: rival, kind: "call"}
 	ours.do = func(ctx context.Context, _ int) outcome {
-		return ours.judgeGRPC(c.Do(pool.Idempotent(ctx), func(ctx context.Context, cc *grpc.ClientConn) error {
-			return check(ctx, cc, ours.client)
+		return ours.judgeGRPC(c.Do(pool.Idempotent(ctx), func(ctx context.Context, cc podClient) error {
+			return cc.leftBy(check(ctx, cc.ClientConn, ours.client))
 		}))
 	}
 	theirs.do = func(ctx context.Context, _ int) outcome { return theirs.judgeGRPC(check(ctx, cc, theirs.client)) }
@@ -246,6 +263,7 @@ func roll(t *testing.T, rival string) {
 		}
 		l.report(t, "gRPC, three pods roll")
 	}
+	t.Logf("hale: sent again: %d", c.Stats().Retries)
 	if ours.ended[failed] > 0 || ours.ended[done] == 0 {
 		t.Errorf("hale: %d calls failed of %d", ours.ended[failed], ours.ended[failed]+ours.ended[done])
 	}
