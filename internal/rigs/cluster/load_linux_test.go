@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-var tableFlag = flag.Bool("table", false, "print what was measured as rows of README's table")
+var tableFlag = flag.Bool("table", false, "print what was measured as rows of the table in docs/cluster.md")
 
 // limit is the time that every request has.
 const limit = 5 * time.Second
