@@ -112,7 +112,7 @@ func lookUp(t *testing.T, resolve func(context.Context) ([]Endpoint, error)) (al
 func TestBothFamiliesOfANameAreEndpoints(t *testing.T) {
 	t.Parallel()
 	s, names := serveNames(t)
-	s.a, s.aaaa = []string{"10.0.0.1", "10.0.0.2"}, []string{"fd00::1"}
+	s.set(func() { s.a, s.aaaa = []string{"10.0.0.1", "10.0.0.2"}, []string{"fd00::1"} })
 	resolve := names.DNS("db.example.", "5432")
 	if got, _, err := lookUp(t, resolve); err != nil || !slices.Equal(got, []string{"10.0.0.1:5432", "10.0.0.2:5432", "[fd00::1]:5432"}) {
 		t.Error(got, err)
@@ -127,8 +127,8 @@ func TestASilentFamilyCostsNobodyTheOther(t *testing.T) {
 	t.Parallel()
 	s, names := serveNames(t)
 	names.Timeout = time.Second
-	s.a, s.aaaa = []string{"10.0.0.1"}, []string{"fd00::1"}
-	s.silent[dnsmessage.TypeAAAA] = true
+	s.set(func() { s.a, s.aaaa = []string{"10.0.0.1"}, []string{"fd00::1"} })
+	s.set(func() { s.silent[dnsmessage.TypeAAAA] = true })
 	resolve := names.DNS("db.example.", "5432")
 	if got, took, err := lookUp(t, resolve); err != nil || !slices.Equal(got, []string{"10.0.0.1:5432"}) || took > 900*time.Millisecond {
 		t.Error(got, err, took)
@@ -153,7 +153,7 @@ func TestANameWithoutAddressesIsAnEmptyAnswer(t *testing.T) {
 	if got, _, err := lookUp(t, names.DNS("db.example.", "5432")); err != nil || len(got) != 0 {
 		t.Error(got, err)
 	}
-	s.fail[dnsmessage.TypeA], s.fail[dnsmessage.TypeAAAA] = true, true
+	s.set(func() { s.fail[dnsmessage.TypeA], s.fail[dnsmessage.TypeAAAA] = true, true })
 	if got, _, err := lookUp(t, names.DNS("db.example.", "5432")); err == nil || !strings.HasPrefix(err.Error(), "cluster: resolve db.example.: ") {
 		t.Error(got, err)
 	}
@@ -174,7 +174,7 @@ func TestAddressesAreEndpointsWithoutANameServer(t *testing.T) {
 func TestServersOfAServiceHavePrioritiesAndWeights(t *testing.T) {
 	t.Parallel()
 	s, names := serveNames(t)
-	s.srv = []net.SRV{{Target: "b.example.", Port: 2, Priority: 20, Weight: 5}, {Target: "a.example.", Port: 1, Priority: 10}, {Target: "c.example.", Port: 3, Priority: 10, Weight: 60}}
+	s.set(func() { s.srv = []net.SRV{{Target: "b.example.", Port: 2, Priority: 20, Weight: 5}, {Target: "a.example.", Port: 1, Priority: 10}, {Target: "c.example.", Port: 3, Priority: 10, Weight: 60}} })
 	got, err := names.SRV("pg", "tcp", "example.")(t.Context())
 	if err != nil {
 		t.Fatal(err)
