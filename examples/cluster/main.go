@@ -66,7 +66,7 @@ func (r report) verdict() error {
 		errs = append(errs, fmt.Errorf("a stall of %.2f s, promised is at most %v", r.LongestStall.Seconds(), longest))
 	}
 	if last := r.phases[len(r.phases)-1]; 4*last.by["D"] < last.total() {
-		errs = append(errs, fmt.Errorf("D has %d of the last %d requests, less than a quarter", last.by["D"], last.total()))
+		errs = append(errs, fmt.Errorf("the new server has %d of the last %d requests, less than a quarter", last.by["D"], last.total()))
 	}
 	return errors.Join(errs...)
 }

@@ -62,7 +62,7 @@ func TestTheVerdictNamesEachThingThatWentWrong(t *testing.T) {
 		{"1 requests failed although A was known to be down", func(r *report) { r.lateFailures = 1 }},
 		{"1 requests went to B after it was drained", func(r *report) { r.afterDrain = 1 }},
 		{"a stall of 4.01 s, promised is at most 4s", func(r *report) { r.LongestStall += 10 * time.Millisecond }},
-		{"D has 10 of the last 100 requests, less than a quarter", func(r *report) { r.phases[0].by = map[string]int{"C": 90, "D": 10} }},
+		{"the new server has 10 of the last 100 requests, less than a quarter", func(r *report) { r.phases[0].by = map[string]int{"C": 90, "D": 10} }},
 	} {
 		r := report{
 			options: options{within: 3 * time.Second}, Result: loadtest.Result{Failed: 8, LongestStall: 4 * time.Second},

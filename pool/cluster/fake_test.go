@@ -52,7 +52,6 @@ type host struct {
 	name   string
 	role   atomic.Int64 // a Role
 	asked  atomic.Int64 // for it
-	uses   atomic.Int64
 	mu     sync.Mutex
 	refuse error         // what a dial gets
 	delay  time.Duration // what a dial takes
@@ -135,12 +134,6 @@ func (h *host) freeze(detected time.Duration) {
 			c.kill(health.KeepAliveTimeout)
 		}
 	})
-}
-
-func (h *host) set(change func(h *host)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	change(h)
 }
 
 func (h *host) open() int {

@@ -95,13 +95,6 @@ func (g *group) settle() {
 	}
 }
 
-// close has no more begin.
-func (g *group) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
-}
-
 // wait waits for all; none begins from then on.
 func (g *group) wait() {
 	g.mu.Lock()

@@ -136,7 +136,11 @@ func (c *Cluster[T]) learn(m *member[T], role Role) {
 	m.asked++
 	m.roleUntil.Store(c.clock() + int64(max(0, c.config.RoleMaxAge)))
 	if m.role == role && !(role == Primary && m.became == 0) {
+		replaced := c.replaced(m)
 		c.mu.Unlock()
+		if replaced {
+			signal(c.seek) // it is to be asked again in time
+		}
 		return
 	}
 	c.setRole(m, role)

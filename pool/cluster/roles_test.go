@@ -228,6 +228,7 @@ func TestARoleThatMayBeStaleIsAskedBeforeAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge = 2 * time.Second }, "b")
 		where(t, c, Primary)
+		synctest.Wait()
 		asked := s.host("a").asked.Load()
 		for range 10 {
 			where(t, c, Primary)

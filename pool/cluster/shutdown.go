@@ -28,8 +28,6 @@ func (c *Cluster[T]) shutdown(end func(*member[T]) (int, error)) (aborted int, e
 	c.end()
 	c.queue.close()
 	c.tell()
-	c.updating.Lock() // an update under way makes no member any more, but has to clean up
-	c.updating.Unlock()
 	var wg sync.WaitGroup
 	var mu sync.Mutex // guards aborted and err
 	for _, m := range all {
@@ -51,6 +49,8 @@ func (c *Cluster[T]) shutdown(end func(*member[T]) (int, error)) (aborted int, e
 
 // shut has nothing begin any more, and returns whose pools are to be closed.
 func (c *Cluster[T]) shut() []*member[T] {
+	c.updating.Lock() // what an update under way has made is to be closed, too
+	defer c.updating.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

@@ -99,7 +99,7 @@ func (c *Cluster[T]) nextNews() <-chan struct{} {
 func (c *Cluster[T]) afterChange() {
 	if c.config.Role != nil {
 		c.mu.Lock()
-		seek := len(c.toAsk()) > 0
+		seek := len(c.toAsk()) > 0 || len(filter(c.members, c.replaced)) > 0
 		c.mu.Unlock()
 		if seek {
 			signal(c.seek)
