@@ -196,6 +196,7 @@ func (c *Conn) Close() error {
 		c.stopWatch()
 	}
 	err := c.TCPConn.Close()
+	c.end(c.closedHere) // whoever is told that it was closed finds it so
 	if first {
 		c.noteClosed()
 	}

@@ -38,6 +38,31 @@ func TestConnIsANetConn(t *testing.T) {
 	})
 }
 
+// A program and its library may both close: who comes second finds it closed, too.
+func TestAConnectionIsClosedWhenAnyCloseHasReturned(t *testing.T) {
+	t.Parallel()
+	for range 300 {
+		client, _ := connect(t, &Dialer{})
+		begin := make(chan struct{})
+		var open atomic.Int32
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				<-begin
+				client.Close()
+				if client.Err() == nil {
+					open.Add(1)
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+		if n := open.Load(); n > 0 {
+			t.Fatalf("%d of 16 found no error after their Close", n)
+		}
+	}
+}
+
 func TestTheFirstFatalErrorIsKept(t *testing.T) {
 	t.Parallel()
 	client, server := connect(t, &Dialer{KeepAlive: quick})

@@ -173,8 +173,12 @@ func (c *Cluster[T]) describe(m *member[T], e *Endpoint) {
 	m.about.Store(e)
 	if told && (e.Role != Any || c.config.Role == nil) {
 		m.roleUntil.Store(0)
+		became := m.became
 		m.became = 0 // if it is the primary, then now
 		c.setRole(m, e.Role)
+		if e.Role == Replica {
+			m.became = became // it may not know that yet: that it is the primary is no news
+		}
 	}
 }
 

@@ -135,6 +135,9 @@ func (c *Cluster[T]) learn(m *member[T], role Role) {
 	c.mu.Lock()
 	m.asked++
 	m.roleUntil.Store(c.clock() + int64(max(0, c.config.RoleMaxAge)))
+	if role == Replica {
+		m.became = 0 // it knows: if it is the primary later, it has become it anew
+	}
 	if m.role == role && !(role == Primary && m.became == 0) {
 		replaced := c.replaced(m)
 		c.mu.Unlock()

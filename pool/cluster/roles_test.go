@@ -178,6 +178,58 @@ func TestAnOldPrimaryThatComesBackIsNotTheOne(t *testing.T) {
 	})
 }
 
+// The resolver knows that it was replaced, and it does not, as a Redis master that the
+// Sentinels have not told yet.
+func TestAPrimaryThatTheResolverHasReplacedIsNotTheOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var update func([]Endpoint) error
+		known := make(chan struct{})
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) {
+			c.Resolve = nil
+			c.Watch = func(ctx context.Context, u func([]Endpoint) error) error {
+				update = u
+				close(known)
+				<-ctx.Done()
+				return nil
+			}
+		}, "b")
+		<-known
+		tell := func(a, b Role) {
+			if err := update([]Endpoint{{Address: "a", Role: a}, {Address: "b", Role: b}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tell(Primary, Replica)
+		if at := where(t, c, Primary); at != "a" {
+			t.Fatal(at)
+		}
+		s.host("b").role.Store(int64(Primary))
+		tell(Replica, Primary)
+		for range 30 {
+			if at := where(t, c, Primary); at != "b" {
+				t.Fatalf("%s was replaced", at)
+			}
+			var held []Conn[*fakeConn]
+			for range 4 { // more than are idle: what is opened to a asks it
+				held = append(held, acquire(t, c, t.Context()))
+			}
+			for _, conn := range held {
+				conn.Close()
+			}
+		}
+		s.host("a").role.Store(int64(Replica)) // it was told
+		time.Sleep(time.Minute)
+		where(t, c, Replica)
+		s.host("a").role.Store(int64(Primary))
+		s.host("b").role.Store(int64(Replica))
+		tell(Primary, Replica)
+		if at := where(t, c, Primary); at != "a" {
+			t.Errorf("%s, and not the one that has become it anew", at)
+		}
+	})
+}
+
 func TestDemotionEndsTheRoleAndKeepsTheConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 // Package postgres shows PostgreSQL's Go clients over hale's connections, one
 // client in a file: [Connect] is pgx, [NewPool] pgxpool, [OpenDB] database/sql,
-// and [NewSessions] a pool of hale's own. Only what they do with dial is
+// [NewSessions] a pool of hale's own, and [NewCluster] one of a primary and its
+// replicas. Only what they do with dial is
 // needed; it is the DialContext of a hale.Dialer.
 package postgres
 

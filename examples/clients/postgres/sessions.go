@@ -39,21 +39,30 @@ func sessionsConfig(url string, dial pgconn.DialFunc) (c pool.Config[*pgconn.PgC
 		return c, err
 	}
 	config.DialFunc = dial // for cancel requests, too
+	c = sessionsPool()
+	c.Dial = func(ctx context.Context) (net.Conn, error) { return connectSession(ctx, config) }
+	c.MaxConns = maxSessions
+	return c, nil
+}
+
+// sessionsPool is what pools of sessions have in common, whatever they dial.
+func sessionsPool() pool.Config[*pgconn.PgConn] {
 	return pool.Config[*pgconn.PgConn]{
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			pg, err := pgconn.ConnectConfig(ctx, config)
-			if err != nil {
-				return nil, err
-			}
-			return session{pg.Conn(), pg}, nil
-		},
 		Open:         func(_ context.Context, conn net.Conn) (*pgconn.PgConn, error) { return sessionOn(conn) },
 		Check:        func(ctx context.Context, pg *pgconn.PgConn) error { return pg.Ping(ctx) },
 		AfterRelease: func(pg *pgconn.PgConn) bool { return !pg.IsClosed() && !pg.IsBusy() && pg.TxStatus() == idle },
 		Reset:        rollBack, // if AfterRelease says no
 		Close:        leave,
-		MaxConns:     maxSessions,
-	}, nil
+	}
+}
+
+// connectSession opens a session, for Open to find.
+func connectSession(ctx context.Context, config *pgconn.Config) (net.Conn, error) {
+	pg, err := pgconn.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return session{pg.Conn(), pg}, nil
 }
 
 // idle is the transaction status of a session outside of a transaction.

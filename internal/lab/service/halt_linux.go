@@ -47,6 +47,21 @@ func (s *Server) Resume() error {
 	return signal(pids, syscall.SIGCONT)
 }
 
+// Kill ends the server's program and its descendants at once, as by SIGKILL: their
+// kernel resets or closes the connections. [Server.Close] is still to be called, for
+// the files.
+func (s *Server) Kill() error {
+	if err := s.Halt(); err != nil { // so that none is started meanwhile
+		return err
+	}
+	pids, err := family(s.pid)
+	if err != nil {
+		return err
+	}
+	s.killed.Store(true)
+	return signal(pids, syscall.SIGKILL)
+}
+
 func signal(pids []int, sig syscall.Signal) error {
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) { // it has ended

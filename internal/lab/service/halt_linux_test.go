@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -35,10 +36,38 @@ func TestAHaltedProgramStandsStillWithItsChildren(t *testing.T) {
 	}
 }
 
+func TestAKilledProgramHasEndedWithItsChildren(t *testing.T) {
+	t.Parallel()
+	var home Home
+	const script = `(while :; do echo >> child; sleep 0.01; done) & while :; do echo >> parent; sleep 0.01; done`
+	s, err := shell(script, &home, func() error { return allGrow(home, nil) }).Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids, err := family(s.pid)
+	if err != nil || len(pids) < 2 {
+		t.Fatal(pids, err)
+	}
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); slices.ContainsFunc(pids, alive); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("of %v one lives", pids)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(home.Folder); !os.IsNotExist(err) {
+		t.Error("its folder is left:", err)
+	}
+}
+
 func TestAServerInThisProcessIsNotHalted(t *testing.T) {
 	t.Parallel()
 	s := serveEcho(t)
-	if s.Halt() == nil || s.Resume() == nil {
+	if s.Halt() == nil || s.Resume() == nil || s.Kill() == nil {
 		t.Error("no error")
 	}
 }

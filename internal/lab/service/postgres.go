@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,6 +29,48 @@ func startPostgres(ctx context.Context, more ...string) (*Server, error) {
 		Ready: postgresReady,
 		Stop:  quit, // without a checkpoint
 	}.Start(ctx)
+}
+
+// standbyName is what the standby of a pair calls itself at its primary.
+const standbyName = "standby"
+
+// PostgresPair starts a primary and its standby, as [Postgres] starts one: by
+// streaming replication, and synchronous, so that a commit is acknowledged when both
+// have it. "select pg_promote()" at the standby makes it a primary, which waits for
+// no standby. The caller closes both.
+func PostgresPair(ctx context.Context) (primary, standby *Server, err error) {
+	// The name is on the command line, and so not in what the standby copies.
+	primary, err = startPostgres(ctx, "-c", "synchronous_commit=on", "-c", "synchronous_standby_names="+standbyName)
+	if err != nil {
+		return nil, nil, err
+	}
+	standby, err = Service{
+		Program: postgresProgram("postgres"),
+		Prepare: func(ctx context.Context, h Home) error { return copyPostgres(ctx, h, primary.Addr) },
+		Args: func(h Home, host, port string) []string {
+			return append(postgresArguments(h, host, port), "-c", "synchronous_commit=on")
+		},
+		Ready: postgresReady,
+		Stop:  quit,
+	}.Start(ctx)
+	if err != nil {
+		return nil, nil, errors.Join(err, primary.Close())
+	}
+	return primary, standby, nil
+}
+
+// copyPostgres makes the folder of a standby of the server at address.
+func copyPostgres(ctx context.Context, h Home, address string) error {
+	if err := h.WriteCertificate(); err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	from := fmt.Sprintf("host=%s port=%s user=hale application_name=%s", host, port, standbyName)
+	return h.Run(ctx, postgresProgram("pg_basebackup"), "-d", from, "-D", h.Path("data"), "-R",
+		"-X", "stream", "-c", "fast", "-C", "-S", standbyName, "--no-sync")
 }
 
 func postgresProgram(name string) Program { return Program{Name: name, Package: "postgresql"} }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // A Server is a server that listens on loopback. Its methods are safe for
@@ -22,6 +23,8 @@ type Server struct {
 	stop func() error
 	once sync.Once
 	err  error
+
+	killed atomic.Bool // by Kill
 }
 
 // ErrAbsent matches the error of a server whose program this machine lacks.

@@ -77,7 +77,13 @@ func (s Service) launch(ctx context.Context, path string) (server *Server, err e
 	if err != nil {
 		return nil, err
 	}
-	stop := func() error { return errors.Join(p.stop(s.Stop), home.remove()) }
+	stop := func() error {
+		if server.killed.Load() {
+			<-p.done
+			return home.remove()
+		}
+		return errors.Join(p.stop(s.Stop), home.remove())
+	}
 	return newServer(s.Program.Name, address, p.cmd.Process.Pid, stop)
 }
 

@@ -16,3 +16,6 @@ func (s *Server) Halt() error { return s.unsupported() }
 
 // Resume needs Linux.
 func (s *Server) Resume() error { return s.unsupported() }
+
+// Kill needs Linux.
+func (s *Server) Kill() error { return s.unsupported() }

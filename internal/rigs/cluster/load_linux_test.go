@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var tableFlag = flag.Bool("table", false, "print what was measured as rows of the table in docs/cluster.md")
+
+// limit is the time that every request has.
+const limit = 5 * time.Second
+
+// An outcome is how a request has ended, as far as its client can tell.
+type outcome int
+
+const (
+	done    outcome = iota // the server has said so
+	failed                 // and has not been run
+	unknown                // it may have been run
+)
+
+// A load is workers that do the same, one request after another. None is sent again
+// but by the client itself.
+type load struct {
+	client string
+	kind   string // "write", "read" and such
+	// do makes request n, which no other has.
+	do func(ctx context.Context, n int) outcome
+
+	attempts atomic.Int64 // how often a request was given to a server
+	next     atomic.Int64
+
+	mu       sync.Mutex // guards what follows
+	ended    [3]int
+	stall    time.Duration // the longest that a worker has been without one that was done
+	finished map[int]outcome
+	last     map[outcome]error
+
+	lost, twice int // of the writes, as far as they were counted: acknowledged ones, and any
+}
+
+// run lets workers work until ctx ends, each request in its time.
+func (l *load) run(ctx context.Context, wg *sync.WaitGroup, workers int, pause time.Duration) {
+	l.finished, l.last = make(map[int]outcome), make(map[outcome]error)
+	for range workers {
+		wg.Go(func() { l.work(ctx, pause) })
+	}
+}
+
+func (l *load) work(ctx context.Context, pause time.Duration) {
+	last := time.Now()
+	for ctx.Err() == nil {
+		n := int(l.next.Add(1))
+		// The end of the run cuts no request short.
+		requestCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		how := l.do(requestCtx, n)
+		cancel()
+		now := time.Now()
+		l.mu.Lock()
+		l.ended[how]++
+		l.finished[n] = how
+		if how == done {
+			l.stall, last = max(l.stall, now.Sub(last)), now
+		}
+		l.mu.Unlock()
+		if how == failed {
+			time.Sleep(10 * pause) // as programs do
+		} else {
+			time.Sleep(pause)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stall = max(l.stall, time.Since(last))
+}
+
+// note keeps the last error that ended in an outcome, to be shown.
+func (l *load) note(how outcome, err error) outcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last[how] = err
+	return how
+}
+
+// report tells what has become of the load.
+func (l *load) report(t *testing.T, what string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Logf("%s, %s, %s: longest stall %v, %d done, %d failed, %d unknown, %d attempts, %d lost, %d run twice; last errors: %v",
+		what, l.client, l.kind, l.stall, l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load(), l.lost, l.twice, l.last)
+	if *tableFlag {
+		fmt.Printf("| %s | %s | %s | %.1f s | %d | %d | %d | %d | %d | %d |\n", what, l.client, l.kind, l.stall.Seconds(),
+			l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load(), l.lost, l.twice)
+	}
+}
+
+// count compares what the client was told with how often each write has run, by
+// number, at the new primary.
+func (l *load) count(ran map[int]int) {
+	for n, how := range l.finished {
+		if how == done && ran[n] == 0 {
+			l.lost++
+		}
+		if ran[n] > 1 {
+			l.twice++
+		}
+	}
+}
+
+// ranThough are those that the client says have not run.
+func (l *load) ranThough(ran map[int]int) (numbers []int) {
+	for n, how := range l.finished {
+		if how == failed && ran[n] > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}

@@ -1,0 +1,9 @@
+package cluster
+
+import (
+	"testing"
+
+	"example.com/hale/internal/lab/testnet"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
