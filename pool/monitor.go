@@ -33,8 +33,8 @@ import (
 // read, once there are any; what the pool wraps to count its errors has it. A
 // connection that cannot tell is not judged: there a *hale.Conn is one.
 //
-// The monitor's connection is made by Dial and Open when something is in use,
-// before there is any doubt: on a server that hangs nothing can be opened. It is
+// The monitor's connection is made by Dial and Open when something is in use, or
+// was since the last look, before there is any doubt: on a server that hangs nothing can be opened. It is
 // kept, and no caller gets it. It is none of MaxConns and of what Stats and the
 // Observer count, but for its Checks, which Observer.Heartbeat is told of: the
 // server has to have room for one more. When it is lost, or cannot be had,
@@ -88,6 +88,7 @@ type monitor[T any] struct {
 	pauses   backoff.BackOff
 	dialAt   time.Time              // it dials no sooner
 	seen     map[*slot[T]]listening // what is in use, and can be judged
+	acquires int64                  // how many there had been
 	heard    time.Time              // when the server was, on any connection; zero if never
 	answered time.Time              // when it answered the monitor
 	doubt    doubt[T]
@@ -136,7 +137,8 @@ func (m *monitor[T]) run() {
 func (m *monitor[T]) round() (next time.Duration) {
 	m.replace()
 	m.listen()
-	if m.slot == nil && len(m.seen) > 0 && m.open() {
+	used := m.wasUsed()
+	if m.slot == nil && (len(m.seen) > 0 || used && m.canJudge()) && m.open() {
 		m.listen() // that has taken its time
 	}
 	m.blind.Store(m.slot == nil && len(m.seen) > 0)
@@ -175,6 +177,24 @@ func (m *monitor[T]) listen() {
 		seen[s] = now
 	}
 	m.seen = seen
+}
+
+// wasUsed reports whether anything was acquired since the last look: uses that are
+// short may all fall between two looks.
+func (m *monitor[T]) wasUsed() bool {
+	before := m.acquires
+	m.acquires = m.pool.acquires.sum()
+	return m.acquires != before
+}
+
+// canJudge reports whether there is a connection that tells what it has received.
+func (m *monitor[T]) canJudge() bool {
+	for _, s := range m.pool.conns.alive("") {
+		if _, _, known := s.received(); known {
+			return true
+		}
+	}
+	return false
 }
 
 // hear takes note of a sign of life of the server.

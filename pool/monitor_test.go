@@ -263,6 +263,36 @@ func TestAHangIsNoticedWithinTheStatedTime(t *testing.T) {
 	}
 }
 
+// Uses that are short fall between two looks; the monitor has its connection all the same
+// when the server stops.
+func TestAHangIsNoticedAlsoWhereUsesWereTooShortToBeSeen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, func(c *Config[*fakeConn]) { c.MinConns = 1 })
+		synctest.Wait()
+		for range 10 {
+			acquire(t, s.Pool).Release()
+			time.Sleep(roundEvery)
+		}
+		s.e.hang(true)
+		held := acquire(t, s.Pool)
+		failed := read(held)
+		time.Sleep(monitorLatest)
+		synctest.Wait()
+		select {
+		case err := <-failed:
+			if health.Classify(err) != health.HeartbeatFailed {
+				t.Error(err)
+			}
+		default:
+			t.Errorf("nothing: %+v", s.Stats())
+			held.Close()
+			<-failed
+		}
+		held.Release()
+	})
+}
+
 func TestAMonitorWithoutAConnectionEndsNothingAndSaysSo(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(e *endpoint, failOpen *atomic.Bool){

@@ -15,9 +15,9 @@ func TestMain(m *testing.M) {
 	testnet.Main(m)
 }
 
-// Each option is set once and read back once: what a Dialer would set before the
-// connect as well would be counted twice.
-func TestADialSetsEachOptionOnce(t *testing.T) {
+// Keepalive is set and read back twice: by the Control function, before the connect, and
+// with all else when the connection stands, which is what a Report is made of.
+func TestADialSetsEachOptionByControlAndOnceMore(t *testing.T) {
 	t.Parallel()
 	s, err := fake.Start(fake.Silent)
 	if err != nil {
@@ -33,7 +33,7 @@ func TestADialSetsEachOptionOnce(t *testing.T) {
 	}
 	typical := syscalls.Typical(windows)
 	for _, option := range []string{"SO_KEEPALIVE", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"} {
-		if set, got := typical["setsockopt "+option], typical["getsockopt "+option]; set != 1 || got != 1 {
+		if set, got := typical["setsockopt "+option], typical["getsockopt "+option]; set != 2 || got != 2 {
 			t.Errorf("%s is set %d times and read %d times: %v", option, set, got, typical)
 		}
 	}
