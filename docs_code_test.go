@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,9 +173,19 @@ func namesAProgram(t *testing.T, dir string, words []string) {
 	}
 }
 
-// namesTests looks for the packages of a "go test", and for the tests that it chooses.
+// namesTests looks for the package of a "go test", for the tests that it chooses, and for
+// the flags of the tests' own, which come last.
 func namesTests(t *testing.T, dir string, words []string) {
+	var flags []string
+	for last := words[len(words)-1]; strings.HasPrefix(last, "-"); last = words[len(words)-1] {
+		words, flags = words[:len(words)-1], append(flags, strings.TrimPrefix(last, "-"))
+	}
 	folder := filepath.Join(dir, strings.TrimSuffix(words[len(words)-1], "/..."))
+	for _, flag := range flags {
+		if !slices.ContainsFunc(goFiles(t, folder), func(name string) bool { return strings.Contains(read(t, name), `"`+flag+`"`) }) {
+			t.Errorf("the tests of %s have no flag -%s", folder, flag)
+		}
+	}
 	funcs := map[string]bool{}
 	for _, name := range goFiles(t, folder) {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
