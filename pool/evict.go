@@ -2,6 +2,7 @@ package pool
 
 import (
 	"errors"
+	"runtime"
 	"time"
 
 	"example.com/hale/health"
@@ -13,6 +14,8 @@ func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
 	if dead.Cause == health.LocalClosed && s.probed.Load() {
 		return // the check that has closed it will say why
 	}
+	s.telling.Store(true)
+	defer s.telling.Store(false)
 	if tell, first := p.markUnfit(s, ReasonDead, dead); first {
 		defer p.maintenance.wakeToTidy() // the store, or a check, may have it still
 		defer p.closeWhereItIs(s)
@@ -26,8 +29,21 @@ func (p *Pool[T]) died(s *slot[T], dead *health.DeadError) {
 func (p *Pool[T]) evict(s *slot[T], reason Reason, dead *health.DeadError) {
 	s.move(remove)
 	defer p.close(s, true)
-	tell, _ := p.markUnfit(s, reason, dead)
+	tell, first := p.markUnfit(s, reason, dead)
+	if !first {
+		s.letTell()
+	}
 	tell()
+}
+
+// letTell gives way until the death is told that somebody is telling: so the Observer
+// hears of it while the request is still under way that it hit. It does not do so for more
+// than milliseconds, for a hook may block, or be what calls.
+func (s *slot[T]) letTell() {
+	const turns = 100_000 // and no clock, which stands still in a testing/synctest bubble
+	for n := 0; n < turns && s.telling.Load(); n++ {
+		runtime.Gosched()
+	}
 }
 
 // markUnfit makes s unfit and does what a death entails. It reports whether s was

@@ -418,3 +418,29 @@ func TestARemovedConnectionIsReplacedUpToMinConns(t *testing.T) {
 		})
 	}
 }
+
+// Who holds a connection that died has the death told before the end of the use, whoever
+// tells it: what a trace says of the request is said while that is under way.
+func TestADeathIsToldBeforeTheUseThatItHitHasEnded(t *testing.T) {
+	t.Parallel()
+	told := make(chan struct{})
+	var over atomic.Bool
+	e := new(endpoint)
+	p := newPool(t, e, func(c *Config[*fakeConn]) {
+		c.MaxConns = 1
+		c.Observer = &Observer{Evict: func(EvictInfo) {
+			close(told)
+			for range 100 {
+				runtime.Gosched() // it takes its time
+			}
+			over.Store(true)
+		}}
+	})
+	c := acquire(t, p)
+	go c.Value().kill(health.Reset)
+	<-told
+	c.Release()
+	if !over.Load() {
+		t.Error("released while the death was being told")
+	}
+}

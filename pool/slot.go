@@ -52,6 +52,7 @@ type slot[T any] struct {
 
 	// Set by the owner before a use; a Conn whose use has ended may read them.
 	used    atomic.Bool   // Value was called
+	telling atomic.Bool   // the connection's death is being told; set by whoever was told by the connection
 	written atomic.Uint64 // what the connection had counted before
 	faults  atomic.Uint64 // and that of its errors
 
