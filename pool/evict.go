@@ -121,7 +121,10 @@ func (p *Pool[T]) recordDeath(s *slot[T], dead loss) (begun bool, outage uint64)
 func (p *Pool[T]) detach(s *slot[T]) {
 	p.unwatch(s)
 	p.stopHeartbeat(s)
-	tell, _ := p.markUnfit(s, ReasonHijacked, nil)
+	tell, first := p.markUnfit(s, ReasonHijacked, nil)
+	if !first {
+		s.letTell()
+	}
 	p.conns.remove(s)
 	p.freePlace(s)
 	tell()
