@@ -56,16 +56,16 @@ func (a *acquisition[T]) idle() *slot[T] {
 // queueUp waits for the next connection that comes free in turn.
 func (a *acquisition[T]) queueUp() (s *slot[T], use uint64, err error) {
 	a.wait()
-	p, start := a.pool, time.Now()
+	p, since := a.pool, a.pool.queue.now()
 	if err := a.ctx.Err(); err != nil {
 		return nil, 0, p.waitError(err)
 	}
-	w, err := p.queue.push(a.ctx)
+	w, err := p.queue.push(a.ctx, since)
 	if err != nil {
 		return nil, 0, err
 	}
 	d := p.await(w, a.ctx)
-	p.stats.waited(time.Since(start))
+	p.stats.waited(time.Duration(p.queue.now() - since))
 	a.outage = cmp.Or(a.outage, d.outage)
 	if d.err == nil {
 		p.hold(a.own, d.slot)

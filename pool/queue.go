@@ -15,7 +15,7 @@ import (
 // patience is for how long a caller that waits lets those go first that are
 // running: a connection that would have to wait until its next user is awake is
 // put to use meanwhile. From then on it is the next. (sync.Mutex does the same.)
-const patience = 100 * time.Microsecond
+const patience = 70 * time.Microsecond
 
 // queue is the callers that wait, in turn. The head of it is woken when
 // something may be idle, and stays the head until it has a connection.
@@ -76,8 +76,9 @@ func (q *queue[T]) precedes(came int64) bool {
 	return q.strict() && q.oldest.Load() < came
 }
 
-// push puts a caller at the end; it fails if the pool is closed.
-func (q *queue[T]) push(ctx context.Context) (*waiter[T], error) {
+// push puts a caller at the end, who waits since then; it fails if the pool is
+// closed.
+func (q *queue[T]) push(ctx context.Context, since int64) (*waiter[T], error) {
 	w, _ := q.spare.Get().(*waiter[T])
 	if w == nil {
 		w = &waiter[T]{told: make(chan delivery[T], 2)} // to look again, and the end
@@ -87,7 +88,7 @@ func (q *queue[T]) push(ctx context.Context) (*waiter[T], error) {
 	if q.closed {
 		return nil, ErrClosed
 	}
-	w.ctx, w.since, w.listed = ctx, q.now(), true
+	w.ctx, w.since, w.listed = ctx, since, true
 	if w.prev = q.last; w.prev == nil {
 		q.first = w
 		q.oldest.Store(w.since)

@@ -128,12 +128,43 @@ func TestAWokenWaiterKeepsItsPlaceUntilItIsServed(t *testing.T) {
 	})
 }
 
+// TestWhatIsReleasedIsGivenAtOnceToWhoHasWaitedForLong has two released before
+// anybody who waits can be awake.
+func TestWhatIsReleasedIsGivenAtOnceToWhoHasWaitedForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, new(endpoint), func(c *Config[*fakeConn]) { c.MaxConns = 2 })
+		one, two := acquire(t, p), acquire(t, p)
+		var wg sync.WaitGroup
+		enough := make(chan struct{})
+		for range 3 {
+			wg.Go(func() {
+				c := acquire(t, p)
+				<-enough
+				c.Release()
+			})
+		}
+		time.Sleep(patience)
+		one.Release()
+		two.Release()
+		if n := p.queue.len(); n != 1 {
+			t.Errorf("%d of 3 wait, though two were released", n)
+		}
+		if c, ok := p.TryAcquire(t.Context()); ok {
+			t.Error("one that came later got a connection")
+			c.Release()
+		}
+		close(enough)
+		wg.Wait()
+	})
+}
+
 func TestTheWakeOfAWaiterThatLeavesIsTheNextOnes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue[*fakeConn]{born: time.Now()}
-		first, _ := q.push(context.Background())
-		second, _ := q.push(context.Background())
+		first, _ := q.push(context.Background(), q.now())
+		second, _ := q.push(context.Background(), q.now())
 		q.wake()
 		q.wake() // one is enough
 		if !q.remove(first) || len(first.told) != 1 || len(second.told) != 1 {

@@ -30,13 +30,19 @@ func (p *Pool[T]) own(s *slot[T]) bool {
 }
 
 // putUsed puts a slot that its user has released, and that is free, into the
-// store. It wakes the head of the queue; nobody else can claim it meanwhile if
-// the head has waited for long.
+// store, and wakes the head of the queue. If that has waited for long it gets
+// the slot at once: the next to be released need not wait until it is awake.
 func (p *Pool[T]) putUsed(s *slot[T]) {
 	if p.ages {
 		s.lastUsed = time.Now()
 	}
 	s.unlock(used)
+	if p.queue.strict() {
+		if p.own(s) {
+			p.revalidate(s)
+		}
+		return
+	}
 	p.idle.push(s)
 	switch {
 	case p.queue.len() > 0:
