@@ -28,6 +28,9 @@ var rounds = sync.OnceValue(func() int {
 
 var spun atomic.Uint64 // so that the rounds are not optimised away
 
+// turn is one function for all, that it takes the same time wherever it is called.
+//
+//go:noinline
 func turn(n int) {
 	x := uint64(n)
 	for range n {
