@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -90,9 +91,12 @@ func (p *command) waitFor(t *testing.T, text string) {
 	}
 }
 
+// minuteSeed has every kind of fault in less than a minute.
+const minuteSeed = 7640
+
 func TestAMinuteOfEveryKindOfFault(t *testing.T) {
 	t.Parallel()
-	p := start(t, "-for", "40s", "-seed", "1199", "-json")
+	p := start(t, "-for", "40s", "-seed", strconv.Itoa(minuteSeed), "-json")
 	status := p.status()
 	var r result
 	if err := json.Unmarshal([]byte(p.stdout.String()), &r); err != nil {
@@ -116,7 +120,8 @@ func TestAMinuteOfEveryKindOfFault(t *testing.T) {
 
 // checkErrors checks that every error has a cause, and that connections went
 // for the reasons that the seed's faults give them: its freeze and its stop last
-// longer than any detection takes, and its move comes when all is well.
+// longer than any detection takes (TestTheFaultsOfTheMinuteCanBeNoticed), and
+// its move comes when all is well.
 func checkErrors(t *testing.T, r result) {
 	sum := 0
 	for _, n := range r.Errors {
@@ -168,6 +173,18 @@ func checkGrowth(t *testing.T, r result) {
 	}
 	if last.FDs != first.FDs || last.Goroutines != first.Goroutines || last.Conns != 0 {
 		t.Errorf("%+v, at first %+v", last, first)
+	}
+}
+
+// TestTheFaultsOfTheMinuteCanBeNoticed looks at the seed: what a server that is
+// mute, or stopped, does to the connections has to come before it is healed.
+func TestTheFaultsOfTheMinuteCanBeNoticed(t *testing.T) {
+	t.Parallel()
+	o := options{total: 40 * time.Second, seed: minuteSeed, workers: 32, within: 3 * time.Second, kinds: kinds}
+	for _, f := range plan(o)[0].faults {
+		if took := f.end - f.start; (f.kind == freeze || f.kind == stop) && took < o.longestSilence()+time.Second {
+			t.Errorf("%v", f)
+		}
 	}
 }
 

@@ -123,6 +123,7 @@ func (s *soaking) newPool() (*pool.Pool[*session], error) {
 		DialTimeout:     dialTimeout,
 		CheckAfter:      2 * time.Second,
 		Heartbeat:       time.Second,
+		Monitor:         pool.Monitor{After: time.Second}, // a stopped server is known before the deadline of those that wait
 		FailFast:        s.fast,
 		Observer:        pool.Tee(s.outages.observe(), &pool.Observer{Evict: s.tally.evicted}),
 		Backoff: func() backoff.BackOff {
