@@ -53,11 +53,11 @@ var (
 const acknowledging = noise / 10
 
 // held are the options of a connection under the promise, as its kernel tells them.
-func held() (string, error) {
+func held() (sockopt.KeepAlive, error) {
 	plan, err := sockopt.Current().Plan(keepAlive)
 	k := plan.Effective
 	k.UserTimeout = 0 // left alone, which is none
-	return k.String(), err
+	return k, err
 }
 
 // How often, and for how long, the application is asked where the kernel's
