@@ -8,7 +8,7 @@ import (
 )
 
 // leaves know nothing else of the module.
-var leaves = []string{"internal/awake", "internal/bubble", "internal/errno", "internal/hooks", "internal/logline", "internal/netconn", "internal/notify", "internal/pauses", "internal/rawconn", "internal/tcpretries"}
+var leaves = []string{"internal/awake", "internal/bubble", "internal/errno", "internal/giveway", "internal/hooks", "internal/logline", "internal/netconn", "internal/notify", "internal/pauses", "internal/rawconn", "internal/tcpretries"}
 
 // product is every package that users import, with what of the module it may
 // depend on besides the leaves.

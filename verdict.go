@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 
 	"example.com/hale/health"
 	"example.com/hale/internal/errno"
+	"example.com/hale/internal/giveway"
 	"example.com/hale/internal/notify"
 	"example.com/hale/internal/rawconn"
 )
@@ -212,13 +212,9 @@ func (c *Conn) isLeftover(err error, atFIN bool) bool {
 // letOthersTell is for a call that got what is left of an error: another one, which
 // was given the error, may be on its way to say so. No call can block on a socket
 // that is over, so those that are under way are back in no time; this one gives way
-// until they have told, and then decides by the facts at hand. It does not give way for
-// more than milliseconds: a machine may be too busy for anything.
+// until they have told, and then decides by the facts at hand.
 func (c *Conn) letOthersTell() {
-	const turns = 100_000 // and no clock, which stands still in a testing/synctest bubble
-	for n := 0; n < turns && c.calls.Load() > 0 && c.verdict.final() == nil; n++ {
-		runtime.Gosched()
-	}
+	giveway.While(func() bool { return c.calls.Load() > 0 && c.verdict.final() == nil })
 }
 
 // look asks the socket, and keeps what it says.

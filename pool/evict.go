@@ -2,10 +2,10 @@ package pool
 
 import (
 	"errors"
-	"runtime"
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/giveway"
 )
 
 // died is told of a connection's death by the connection itself, or that its
@@ -37,14 +37,9 @@ func (p *Pool[T]) evict(s *slot[T], reason Reason, dead *health.DeadError) {
 }
 
 // letTell gives way until the death is told that somebody is telling: so the Observer
-// hears of it while the request is still under way that it hit. It does not do so for more
-// than milliseconds, for a hook may block, or be what calls.
-func (s *slot[T]) letTell() {
-	const turns = 100_000 // and no clock, which stands still in a testing/synctest bubble
-	for n := 0; n < turns && s.telling.Load(); n++ {
-		runtime.Gosched()
-	}
-}
+// hears of it while the request is still under way that it hit. A hook may block, or be
+// what calls: then it does not.
+func (s *slot[T]) letTell() { giveway.While(s.telling.Load) }
 
 // markUnfit makes s unfit and does what a death entails. It reports whether s was
 // not unfit before; then the Observer is to be told by tell, which may

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"syscall"
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/internal/giveway"
 	"example.com/hale/internal/netconn"
 )
 
@@ -70,9 +70,7 @@ func (c *Supervision) Ping(ctx context.Context) (time.Duration, error) {
 	c.wanted.Store(true)
 	lookSoon(c)
 	return awaitAnswer(ctx, s.Socket(), func() *health.DeadError {
-		for n := 0; n < 100_000 && isTelling(s); n++ { // milliseconds
-			runtime.Gosched()
-		}
+		giveway.While(func() bool { return isTelling(s) })
 		return s.Dead(func() *health.DeadError { return health.Diagnose(s, watchError(s, io.EOF)) })
 	})
 }
