@@ -3,6 +3,7 @@ package debugpage
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -209,10 +210,19 @@ func (c seenCluster) report(q query, v veil) clusterReport {
 	for _, e := range c.endpoints {
 		p := e.pool.report(q, v)
 		r.Endpoints = append(r.Endpoints, endpointReport{
-			Role: e.Role, Share: e.Share, Ejected: e.Ejected, Until: known(e.Until), Why: v.text(e.Why), Pool: &p,
+			Role: e.Role, Share: share(e.Share), Ejected: e.Ejected, Until: known(e.Until), Why: v.text(e.Why), Pool: &p,
 		})
 	}
 	return r
+}
+
+// share is a part of the whole. What somebody's function divides by nothing is none of
+// it: JSON has no number for that, and all of expvar would be broken.
+func share(x float64) float64 {
+	if math.IsNaN(x) {
+		return 0
+	}
+	return min(1, max(0, x))
 }
 
 func (p seenPool) report(q query, v veil) poolReport {

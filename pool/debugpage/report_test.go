@@ -141,13 +141,12 @@ func TestAClusterIsAsItsEndpointsAre(t *testing.T) {
 		"probing":  {e("suspect", false), e("probing", false)},
 		"degraded": {e("well", false), e("well", true), e("suspect", false)},
 		"outage":   {e("outage", false), e("well", true), e("closed", false)},
+		"closed":   {e("closed", false), e("closed", false)},
+		"unknown":  nil,
 	} {
 		if got := together(endpoints); got != want {
 			t.Errorf("%s, want %s: %v", got, want, endpoints)
 		}
-	}
-	if got := together(nil); got != "well" {
-		t.Errorf("of none: %s", got)
 	}
 }
 
@@ -197,11 +196,15 @@ func TestTheHistoryHasWhatWasSeenAndNothingBetween(t *testing.T) {
 	if want := "well 0-3, suspect 3-4, well 60-61"; strings.Join(got, ", ") != want {
 		t.Errorf("got %s, want %s", strings.Join(got, ", "), want)
 	}
-	if got := h.since("well").Sub(start); got != time.Minute || !h.since("suspect").IsZero() {
-		t.Errorf("well since %v", got)
+	if !h.since("well").IsZero() || !h.since("suspect").IsZero() {
+		t.Error("nobody saw it begin")
+	}
+	see("suspect", 62, 63)
+	if got := h.since("suspect").Sub(start); got != 62*time.Second {
+		t.Errorf("suspect since %v", got)
 	}
 	see("busy", 960)
-	if len(h.runs) != 2 || h.isOld(start.Add(16*time.Minute)) || !h.isOld(start.Add(2*time.Hour)) {
+	if len(h.runs) != 3 || h.isOld(start.Add(16*time.Minute)) || !h.isOld(start.Add(2*time.Hour)) {
 		t.Errorf("after 16 minutes: %v", h.runs)
 	}
 	for i := range 1_000 {
