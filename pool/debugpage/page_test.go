@@ -317,7 +317,7 @@ func TestThePageSaysWhatGoesOnInWords(t *testing.T) {
 		"<strong>outage</strong> <span class=\"for\">7 s</span>", "keepalive_timeout, attempt 3 failed, next try in 1.2 s",
 		errRefused.Error(), "3 in use, 5 idle, 1 quarantined, 0 dialing, of 10", `role="status">orders: outage<`,
 		"Last 15 min: 2 outages", "silent 3 s", "noticed, 3 dials", "for 4 s now", "healed after 2 s", "<b>2</b> keepalive_timeout",
-		"promised 2.7 s", `data-title="orders: outage – `,
+		"promised 3 s", `data-title="orders: outage – `,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("there is no %q in\n%s", want, page)

@@ -79,7 +79,7 @@ type poolReport struct {
 	MeanDialed seconds `json:"mean_dial_s"`      // of the dials that succeeded
 	MeanSilent seconds `json:"mean_detection_s"` // of all deaths, from the last sign of life
 	MeanOutage seconds `json:"mean_outage_s"`
-	Promise    seconds `json:"promise_s"` // within what time an idle peer's vanishing is noticed
+	Promise    seconds `json:"promise_s"` // within what time a peer that vanishes is to be noticed
 
 	Last   []outageReport `json:"last_outages"` // the newest first
 	States []run          `json:"states"`       // while somebody looked
@@ -259,15 +259,18 @@ func (p seenPool) report(q query, v veil) poolReport {
 	return r
 }
 
-// promise is within what time an idle peer is noticed that vanishes, by the first
-// connection that tells.
+// promise is within what time a peer that vanishes is noticed, by the first connection
+// that tells, or by the last that died of it.
 func (p seenPool) promise() seconds {
 	for _, c := range p.Conns[:min(len(p.Conns), pageSize)] {
 		var f facts
-		if f.plan(c.Conn); f.planned {
-			if latest, err := f.noticed(); err == nil {
-				return seconds(latest)
-			}
+		if f.plan(c.Conn); f.promised > 0 {
+			return seconds(f.promised)
+		}
+	}
+	for _, o := range slices.Backward(p.Outages) {
+		if o.Death != nil && o.Death.Promised > 0 {
+			return seconds(o.Death.Promised)
 		}
 	}
 	return unknown

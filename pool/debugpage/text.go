@@ -64,7 +64,7 @@ func (e endpointReport) Ejection(now time.Time) (text string) {
 	}
 	text = "ejected"
 	if e.Until != nil {
-		text = "for " + seconds(max(0, e.Until.Sub(now))).human()
+		text = "ejected for " + seconds(max(0, e.Until.Sub(now))).human()
 	}
 	return join(text, e.Why)
 }
@@ -108,6 +108,10 @@ func counts(all []count) string {
 }
 
 func (p poolReport) writeConns(b *strings.Builder) {
+	if len(p.List) == 0 {
+		say(b, "  conns    none is open\n")
+		return
+	}
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  CONN\tSTATE\tREMOTE\tLOCAL\tAGE\tIDLE\tUSES\tRTT\tUNANSWERED\tUNACKED\tHEARD\tKEEPALIVE\tNOTICED\tHOLDER")
 	for _, c := range p.List {

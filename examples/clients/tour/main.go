@@ -192,8 +192,8 @@ type printer struct{}
 
 func (printer) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
 	for _, s := range spans {
-		if s.Name() != "outage orders" && !strings.HasPrefix(s.Name(), "reconnect") {
-			continue
+		if what, _, _ := strings.Cut(s.Name(), " "); what != "detection" && what != "outage" && what != "reconnect" {
+			continue // of connects and acquires
 		}
 		log.Printf("span %q, %v long", s.Name(), s.EndTime().Sub(s.StartTime()).Round(time.Millisecond))
 		for _, a := range s.Attributes() {
