@@ -255,14 +255,3 @@ func BenchmarkSampled(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkLook is the look itself.
-func BenchmarkLook(b *testing.B) {
-	c, _ := connect(b, new(Dialer))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := c.Info(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
