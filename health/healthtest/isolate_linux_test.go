@@ -34,8 +34,8 @@ const nobody = 65534
 func playRole(role string) {
 	roles := map[string]func(){
 		"freeze": roleFreeze, "isolate": roleIsolate, "signal": roleSignal, "orphan": roleOrphan, "killed": roleKilled,
-		"outside": roleOutside,
-		"full":    roleFull, "forgetful": func() { roleForgetful(0) }, "ignorant": func() { roleForgetful(unix.ENOPROTOOPT) },
+		"outside": roleOutside, "sockets": roleSockets,
+		"full": roleFull, "forgetful": func() { roleForgetful(0) }, "ignorant": func() { roleForgetful(unix.ENOPROTOOPT) },
 	}
 	roles[role]()
 	os.Exit(0)
@@ -74,14 +74,26 @@ func roleOutside() {
 			fmt.Println("left behind:", entry)
 		}
 	}
-	inherited := must(exec.Command("ls", "-l", "/proc/self/fd").Output())
-	fmt.Println("sockets that a child has:", strings.Count(string(inherited), "socket:"))
+	child := exec.Command("/proc/self/exe")
+	child.Env = append(os.Environ(), roleEnv+"=sockets")
+	fmt.Print("a child has ", string(must(child.Output())))
 	inside := must(healthtest.ListenOutside("tcp", l.Addr().String())) // is free here
 	fmt.Print(os.Getenv("HEALTHTEST_OUTSIDE"))
 	check(inside.Close())
 	c := must(l.Accept())
 	must(io.WriteString(c, "hello"))
 	check(c.Close())
+}
+
+// roleSockets says how many sockets it was given.
+func roleSockets() {
+	n := 0
+	for _, fd := range must(os.ReadDir("/proc/self/fd")) {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, "socket:") {
+			n++
+		}
+	}
+	fmt.Println(n, "sockets")
 }
 
 // roleIsolate freezes in a namespace of its own.
@@ -337,7 +349,7 @@ func TestAListenerFromOutsideIsServedFromWithin(t *testing.T) {
 			c.Close()
 		}
 	}
-	if err := cmd.Wait(); err != nil || strings.Contains(said, "left behind") || !strings.Contains(said, "sockets that a child has: 0\n") {
+	if err := cmd.Wait(); err != nil || strings.Contains(said, "left behind") || !strings.Contains(said, "a child has 0 sockets\n") {
 		t.Errorf("%v: %s", err, said)
 	}
 }
