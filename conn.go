@@ -43,13 +43,12 @@ type Conn struct {
 
 	wroteFIN    atomic.Bool // CloseWrite was called
 	closed      atomic.Bool // Close was called
-	sampling    atomic.Bool // a sample is being told
 	origin      origin
 	calls       atomic.Int32 // of Read and Write that are under way
 	copies      atomic.Int32 // from it or to it that are, and may block on the other side
 	supervision atomic.Pointer[deathwatch.Supervision]
 	meter       netconn.Meter
-	before      *counts // at the last sample; nil if nobody wants any
+	samples     *samples // made by the watch at the first; nil if nobody wants any
 
 	mu    sync.Mutex           // guards facts
 	facts unique.Handle[facts] // most connections share them

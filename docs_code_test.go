@@ -244,16 +244,34 @@ func TestTheReadmeIsShort(t *testing.T) {
 func TestEveryQuestionIsAnsweredOnItsPage(t *testing.T) {
 	t.Parallel()
 	index := read(t, "docs/README.md")
-	for _, words := range []string{
-		"default production", "which systems", "pods rolling", "slog", "live state", "warm-up", "two hosts",
-		"shutdown", "stable", "upgrade", "how fast", "when not",
+	for words, others := range map[string][]string{
+		"default production": {"production ready"},
+		"which systems":      {"supported platforms"},
+		"pods rolling":       {"rolling update", "kubernetes", "k8s"},
+		"slog":               {"logging"},
+		"live state":         {"status page"},
+		"warm-up":            {"warm up", "warmup"},
+		"two hosts":          {"multiple hosts"},
+		"shutdown":           {"graceful shutdown"},
+		"stable":             {"semantic versioning", "semver"},
+		"upgrade":            nil,
+		"how fast":           {"performance", "overhead"},
+		"when not":           nil,
 	} {
 		answered := 0
 		for row := range strings.Lines(index) {
 			if m := link.FindStringSubmatch(row); m != nil && containsAll(row, words) && strings.Contains(m[1], "#") {
 				answered++
-				if section := sectionOf(t, m[1]); !containsAll(section, words) {
+				section := sectionOf(t, m[1])
+				if !containsAll(section, words) {
 					t.Errorf("%q is not found in %s, which answers it:\n%.300s", words, m[1], section)
+				}
+				for _, other := range others { // word for word, as they are typed
+					for what, text := range map[string]string{"the index": row, m[1]: strings.Join(strings.Fields(section), " ")} {
+						if !strings.Contains(strings.ToLower(text), other) {
+							t.Errorf("%q is not found in %s", other, what)
+						}
+					}
 				}
 			}
 		}

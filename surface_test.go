@@ -22,7 +22,7 @@ var namesMost = map[string]int{
 	"health":            27,
 	"health/deathwatch": 9,
 	"health/heartbeat":  2,
-	"health/healthtest": 3,
+	"health/healthtest": 4, // one for a program that shows a page of what it freezes
 	"pool":              32,
 	"pool/debugpage":    5,
 	"pool/cluster":      25,

@@ -3,6 +3,7 @@ package hale
 import (
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"weak"
@@ -170,16 +171,21 @@ func promisedTo(r sockopt.Report) time.Duration {
 // counts are the bytes of a connection so far.
 type counts struct{ sent, retransmitted, acked uint64 }
 
-// tellSample runs in the line of the connection, which has its turn for before.
-func (c *Conn) tellSample(info health.Info) {
-	now := counts{info.BytesSent, info.BytesRetransmitted, info.BytesAcked}
-	if c.before == nil {
-		c.before = new(counts)
-	}
-	was := *c.before
-	*c.before = now
-	c.observer.sampled(SampledInfo{c, info, now.sent - was.sent, now.retransmitted - was.retransmitted, now.acked - was.acked})
-	c.sampling.Store(false)
+// samples is what it takes to tell of looks, made once, since there are many of them.
+type samples struct {
+	telling atomic.Bool // while it is set info and before are the teller's, and else the watch's
+	info    health.Info
+	before  counts // at the sample before
+	tell    func()
+}
+
+// tellSample runs in the line of the connection.
+func (c *Conn) tellSample() {
+	s := c.samples
+	was, now := s.before, counts{s.info.BytesSent, s.info.BytesRetransmitted, s.info.BytesAcked}
+	s.before = now
+	c.observer.sampled(SampledInfo{c, s.info, now.sent - was.sent, now.retransmitted - was.retransmitted, now.acked - was.acked})
+	s.telling.Store(false)
 }
 
 // paceOf is the pace that was planned, or else the one that the kernel holds; 0
@@ -265,8 +271,12 @@ func (s *subject) Telling() bool { return s.calls.Load() > 0 || s.copies.Load() 
 
 // Sampled tells of a look, unless the one before is still being told.
 func (s *subject) Sampled(info health.Info) {
-	if !s.sampling.Swap(true) {
-		news.Go(s.conn(), func() { s.conn().tellSample(info) })
+	if s.samples == nil {
+		s.samples = &samples{tell: s.conn().tellSample}
+	}
+	if !s.samples.telling.Swap(true) {
+		s.samples.info = info
+		news.Go(s.conn(), s.samples.tell)
 	}
 }
 

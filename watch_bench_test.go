@@ -241,3 +241,17 @@ func heap() float64 {
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
 }
+
+// BenchmarkSampled is what it takes to tell of one look, with a hook that does nothing.
+//
+//	go test -run '^$' -bench Sampled .
+func BenchmarkSampled(b *testing.B) {
+	c, _ := connect(b, &Dialer{Observer: &Observer{Sampled: func(SampledInfo) {}}})
+	b.ReportAllocs()
+	for b.Loop() {
+		(*subject)(c).Sampled(health.Info{BytesSent: 1})
+		for c.samples.telling.Load() {
+			runtime.Gosched()
+		}
+	}
+}

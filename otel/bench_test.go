@@ -2,6 +2,7 @@ package otelhale
 
 import (
 	"context"
+	"net"
 	"testing"
 
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
@@ -12,6 +13,7 @@ import (
 
 	"example.com/hale"
 	"example.com/hale/health"
+	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/pool"
 )
 
@@ -84,17 +86,57 @@ func BenchmarkAcquireRelease(b *testing.B) {
 	}
 }
 
+// samples is how what a look has shown may be recorded.
+var samples = map[string][]Option{"by=pool": nil, "by=peer": {WithPeerAddress()}}
+
+// sampled returns what records a sample of a connection that is in use.
+func sampled(t testing.TB, opts []Option) func() {
+	telemetry, err := New(append(opts, costs[2].opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := testnet.Listen(t)
+	c, err := hale.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	o := telemetry.Dialer()
+	info := hale.SampledInfo{Conn: c.(*hale.Conn), Info: health.Info{RTT: 1, Unacked: 1}, Sent: 1, Retransmitted: 1, Acked: 1}
+	return func() { o.Sampled(info) }
+}
+
 // BenchmarkSampled is the recording of what one look of the watch has shown.
 func BenchmarkSampled(b *testing.B) {
-	telemetry, err := New(costs[2].opts...)
-	if err != nil {
-		b.Fatal(err)
+	for name, opts := range samples {
+		b.Run(name, func(b *testing.B) {
+			record := sampled(b, opts)
+			b.ReportAllocs()
+			for b.Loop() {
+				record()
+			}
+		})
 	}
-	o := telemetry.Dialer()
-	info := hale.SampledInfo{Info: health.Info{RTT: 1, Unacked: 1}, Sent: 1, Acked: 1}
-	b.ReportAllocs()
-	for b.Loop() {
-		o.Sampled(info)
+}
+
+func TestASampleAllocatesNothing(t *testing.T) {
+	for name, opts := range samples {
+		record := sampled(t, opts)
+		record()
+		if n := testing.AllocsPerRun(1000, record); n > 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func TestThePeersThatAreRememberedAreBounded(t *testing.T) {
+	var p peers
+	l := newLabels(nil)
+	for port := range 3 * peersKept {
+		p.of(l, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1 + port})
+	}
+	if n := len(p.sets); n == 0 || n > peersKept {
+		t.Errorf("%d", n)
 	}
 }
 

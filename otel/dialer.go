@@ -22,6 +22,7 @@ type dials struct {
 	t      *Telemetry
 	labels *labels
 	pool   *PoolTelemetry // or nil
+	peers  peers
 }
 
 func (d *dials) observer() *hale.Observer {

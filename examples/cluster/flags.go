@@ -2,8 +2,10 @@ package main
 
 import (
 	"io"
+	"net"
 	"time"
 
+	"example.com/hale/internal/lab/livepage"
 	"example.com/hale/internal/lab/program"
 	"example.com/hale/sockopt"
 )
@@ -11,7 +13,7 @@ import (
 type options struct {
 	within time.Duration
 	step   time.Duration
-	page   string
+	page   net.Listener // at which to serve the live page, or nil
 }
 
 var exits = program.Exits{
@@ -23,11 +25,14 @@ var exits = program.Exits{
 }
 
 func parse(args []string, out io.Writer) (o options, err error) {
+	var at string
 	fs := program.NewFlags("cluster", exits)
 	fs.DurationVar(&o.within, "within", 3*time.Second, "`time` within which a connection notices that its server is gone, as sockopt.Within has it")
 	fs.DurationVar(&o.step, "step", 2*time.Second, "`time` of load before each thing that happens, and at the end")
-	fs.StringVar(&o.page, "page", "", "`address`, such as localhost:6060, at which to serve the cluster's live page;\nas root, or else it is in a network that no browser reaches")
-	err = fs.Parse(args, out, o.check)
+	fs.StringVar(&at, "page", "", "`address`, such as localhost:6060, at which to serve the cluster's live page")
+	if err = fs.Parse(args, out, o.check); err == nil {
+		o.page, err = livepage.Listen(at)
+	}
 	return o, err
 }
 

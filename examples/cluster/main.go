@@ -35,9 +35,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	if err := s.showPage(); err != nil {
-		return err
-	}
+	s.showPage()
 	r, err := s.play(ctx)
 	if err != nil {
 		return err

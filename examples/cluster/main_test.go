@@ -123,14 +123,16 @@ func TestHelpExplainsFlagsAndExitStatuses(t *testing.T) {
 
 func TestThePageShowsTheCluster(t *testing.T) {
 	t.Parallel()
-	s := newScene(options{within: 3 * time.Second, step: time.Second, page: "127.0.0.1:0"}, io.Discard)
+	o, err := parse([]string{"-page", "127.0.0.1:0"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScene(o, io.Discard)
 	defer s.close()
 	if err := s.open(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.showPage(); err != nil {
-		t.Fatal(err)
-	}
+	s.showPage()
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
 	answer, err := (&http.Client{Transport: transport}).Get(s.pageAt)
@@ -151,11 +153,7 @@ func TestAPageThatCannotBeServedIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	o, err := parse([]string{"-page", l.Addr().String()}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := run(t.Context(), o, io.Discard); program.Status(err) != program.Missed || !strings.Contains(err.Error(), "listen") {
+	if _, err := parse([]string{"-page", l.Addr().String()}, nil); program.Status(err) != program.Missed || !strings.Contains(err.Error(), "listen") {
 		t.Errorf("%v", err)
 	}
 }

@@ -9,17 +9,14 @@ import (
 )
 
 // showPage serves the cluster's live page, if it was asked for, and says where.
-func (s *scene) showPage() (err error) {
-	if s.page == "" {
-		return nil
+func (s *scene) showPage() {
+	if s.page == nil {
+		return
 	}
 	page := &debugpage.Page{
 		Title:    "cluster",
 		Clusters: []func() debugpage.Cluster{func() debugpage.Cluster { return debugpage.OfCluster(s.cluster.Snapshot()) }},
 	}
-	if s.pageAt, s.stopPage, err = livepage.Serve(s.page, page); err != nil {
-		return err
-	}
+	s.pageAt, s.stopPage = livepage.Serve(s.page, page)
 	fmt.Fprintln(os.Stderr, "the cluster's page is at", s.pageAt)
-	return nil
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"io"
+	"net"
 	"time"
 
+	"example.com/hale/internal/lab/livepage"
 	"example.com/hale/internal/lab/program"
 	"example.com/hale/sockopt"
 )
@@ -14,7 +16,7 @@ type options struct {
 	thawAfter   time.Duration
 	runOn       time.Duration
 	json        bool
-	page        string
+	page        net.Listener // at which to serve the live page, or nil
 }
 
 var exits = program.Exits{
@@ -25,14 +27,17 @@ var exits = program.Exits{
 }
 
 func parse(args []string, out io.Writer) (o options, err error) {
+	var at string
 	fs := program.NewFlags("failover", exits)
 	fs.DurationVar(&o.within, "within", 3*time.Second, "`time` within which hale's connections notice, as sockopt.Within has it")
 	fs.DurationVar(&o.freezeAfter, "freeze-after", 2*time.Second, "`time` of load before A is frozen")
 	fs.DurationVar(&o.thawAfter, "thaw-after", 8*time.Second, "`time` from there until A is thawed; the plain pool is stopped just before")
 	fs.DurationVar(&o.runOn, "run-on", 2*time.Second, "`time` of load after that")
 	fs.BoolVar(&o.json, "json", false, "run hale's pool alone, and print one JSON object and nothing else")
-	fs.StringVar(&o.page, "page", "", "`address`, such as localhost:6060, at which to serve the live page of hale's pool;\nas root, or else it is in a network that no browser reaches")
-	err = fs.Parse(args, out, o.check)
+	fs.StringVar(&at, "page", "", "`address`, such as localhost:6060, at which to serve the live page of hale's pool")
+	if err = fs.Parse(args, out, o.check); err == nil {
+		o.page, err = livepage.Listen(at)
+	}
 	return o, err
 }
 

@@ -33,10 +33,7 @@ func (o options) newHalePool(t *failover.Trial) (failover.Pool, error) {
 		return nil, err
 	}
 	opened := &halePool{Pool: p}
-	if err := o.showPage(opened); err != nil {
-		p.Close()
-		return nil, err
-	}
+	o.showPage(opened)
 	return opened, nil
 }
 

@@ -10,16 +10,11 @@ import (
 )
 
 // showPage serves the page of hale's pool, if it was asked for, and says where.
-func (o options) showPage(p *halePool) error {
-	if o.page == "" {
-		return nil
+func (o options) showPage(p *halePool) {
+	if o.page == nil {
+		return
 	}
 	page := &debugpage.Page{Title: "failover", Pools: []func() pool.Snapshot{p.Snapshot}}
-	url, stop, err := livepage.Serve(o.page, page)
-	if err != nil {
-		return err
-	}
-	p.page, p.stopPage = url, stop
-	fmt.Fprintln(os.Stderr, "the page of hale's pool is at", url)
-	return nil
+	p.page, p.stopPage = livepage.Serve(o.page, page)
+	fmt.Fprintln(os.Stderr, "the page of hale's pool is at", p.page)
 }

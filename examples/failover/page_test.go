@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"example.com/hale/internal/lab/failover"
 	"example.com/hale/internal/lab/program"
@@ -16,12 +15,15 @@ import (
 
 func TestThePageShowsThePool(t *testing.T) {
 	t.Parallel()
-	o := options{within: 3 * time.Second, freezeAfter: time.Hour, page: "127.0.0.1:0"}
+	o, err := parse([]string{"-freeze-after", "1h", "-page", "127.0.0.1:0"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
-	_, err := o.trial(io.Discard).Run(ctx, func(trial *failover.Trial) (failover.Pool, error) {
+	_, err = o.trial(io.Discard).Run(ctx, func(trial *failover.Trial) (failover.Pool, error) {
 		p, err := o.newHalePool(trial)
 		if err != nil {
 			return nil, err
@@ -50,11 +52,7 @@ func TestAPageThatCannotBeServedIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	o, err := parse([]string{"-json", "-page", l.Addr().String()}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := run(t.Context(), o, io.Discard); program.Status(err) != program.Missed || !strings.Contains(err.Error(), "listen") {
+	if _, err := parse([]string{"-json", "-page", l.Addr().String()}, nil); program.Status(err) != program.Missed || !strings.Contains(err.Error(), "listen") {
 		t.Errorf("%v", err)
 	}
 }

@@ -22,7 +22,8 @@ import "fmt"
 // being in the foreground, Ctrl-C may reach the second twice.
 //
 // Inside, the loopback interface is up and is the only one: the network
-// outside is out of reach, and ports there are free to use here. User and
+// outside is out of reach, but for what [ListenOutside] has made, and ports
+// there are free to use here. User and
 // group stay what they were. The process has CAP_NET_ADMIN, CAP_NET_RAW,
 // CAP_NET_BIND_SERVICE and CAP_SYS_ADMIN over its namespaces, and so have the
 // programs it starts; over the machine it has no more than before. Other users

@@ -34,7 +34,8 @@ var capabilities = []uintptr{
 }
 
 func isolate() error {
-	if os.Getenv(parentEnv) == strconv.Itoa(os.Getppid()) {
+	defer dropOutside() // what the second process has by then, or does not need
+	if isSecond() {
 		return settle()
 	}
 	// A namespace gives the right to, and no other kernel.
@@ -43,6 +44,8 @@ func isolate() error {
 	}
 	return restart()
 }
+
+func isSecond() bool { return os.Getenv(parentEnv) == strconv.Itoa(os.Getppid()) }
 
 // restart returns only if the second process could not be made to work.
 func restart() error {

@@ -34,6 +34,7 @@ const nobody = 65534
 func playRole(role string) {
 	roles := map[string]func(){
 		"freeze": roleFreeze, "isolate": roleIsolate, "signal": roleSignal, "orphan": roleOrphan, "killed": roleKilled,
+		"outside": roleOutside, "sockets": roleSockets,
 		"full": roleFull, "forgetful": func() { roleForgetful(0) }, "ignorant": func() { roleForgetful(unix.ENOPROTOOPT) },
 	}
 	roles[role]()
@@ -56,6 +57,43 @@ func roleFreeze() {
 		fmt.Print("permission: ")
 	}
 	check(err)
+}
+
+// roleOutside serves the network outside from within, once.
+func roleOutside() {
+	l := must(healthtest.ListenOutside("tcp", "127.0.0.1:0"))
+	other := must(healthtest.ListenOutside("tcp", "127.0.0.1:0"))
+	if os.Getenv(parentEnv) == "" {
+		must(healthtest.ListenOutside("tcp", "localhost:0")) // which the second process does not ask for
+	}
+	check(healthtest.Isolate())
+	check(other.Close())
+	fmt.Println("address", l.Addr())
+	for _, entry := range os.Environ() {
+		if strings.HasPrefix(entry, "HEALTHTEST_") && !strings.HasPrefix(entry, roleEnv) {
+			fmt.Println("left behind:", entry)
+		}
+	}
+	child := exec.Command("/proc/self/exe")
+	child.Env = append(os.Environ(), roleEnv+"=sockets")
+	fmt.Print("a child has ", string(must(child.Output())))
+	inside := must(healthtest.ListenOutside("tcp", l.Addr().String())) // is free here
+	fmt.Print(os.Getenv("HEALTHTEST_OUTSIDE"))
+	check(inside.Close())
+	c := must(l.Accept())
+	must(io.WriteString(c, "hello"))
+	check(c.Close())
+}
+
+// roleSockets says how many sockets it was given.
+func roleSockets() {
+	n := 0
+	for _, fd := range must(os.ReadDir("/proc/self/fd")) {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, "socket:") {
+			n++
+		}
+	}
+	fmt.Println(n, "sockets")
 }
 
 // roleIsolate freezes in a namespace of its own.
@@ -279,6 +317,67 @@ func TestIsolateLetsAnUnprivilegedUserFreeze(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q: %s", want, out)
 		}
+	}
+}
+
+func TestAListenerFromOutsideIsServedFromWithin(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	cmd := actor(t, "outside")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, cmd)
+	in, said := bufio.NewReader(out), ""
+	for {
+		line, err := in.ReadString('\n')
+		said += line
+		if err != nil {
+			break
+		}
+		if address, ok := strings.CutPrefix(line, "address "); ok {
+			c, err := net.Dial("tcp", strings.TrimSpace(address))
+			if err != nil {
+				t.Error(err)
+				_ = cmd.Process.Kill()
+				continue
+			}
+			if text, err := io.ReadAll(c); string(text) != "hello" {
+				t.Errorf("it said %q, %v", text, err)
+			}
+			c.Close()
+		}
+	}
+	if err := cmd.Wait(); err != nil || strings.Contains(said, "left behind") || !strings.Contains(said, "a child has 0 sockets\n") {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
+func TestWhereThereIsNothingToIsolateAListenerFromOutsideIsOneLikeAny(t *testing.T) {
+	if err := healthtest.Isolate(); err != nil {
+		t.Skip(err)
+	}
+	l, err := healthtest.ListenOutside("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := healthtest.Isolate(); err != nil || os.Getenv("HEALTHTEST_OUTSIDE") != "" {
+		t.Errorf("%v, and there is left %q", err, os.Getenv("HEALTHTEST_OUTSIDE"))
+	}
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			c.Close()
+		}
+	}()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if _, err := healthtest.ListenOutside("tcp", l.Addr().String()); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("twice: %v", err)
 	}
 }
 

@@ -8,14 +8,48 @@ import "sync"
 type Lines struct {
 	mu      sync.Mutex // guards what follows; nothing is called under it
 	lines   map[any]*line
-	ready   []*line // with work, and nobody at it
+	ready   queue[*line] // with work, and nobody at it
 	workers int
+	worker  func()  // work, made once
+	spare   []*line // of keys that had their turn, to be used again
 }
 
 // line is one key's. It is in the map while it has work or somebody is at it.
 type line struct {
 	key  any
-	jobs []func()
+	jobs queue[func()]
+}
+
+// queue gives out what came first. It keeps its memory as long as that is small.
+type queue[T any] struct {
+	all  []T
+	next int // in all
+}
+
+// roomKept is for how many things an empty queue has memory.
+const roomKept = 64
+
+func (q *queue[T]) add(x T) {
+	if len(q.all) == cap(q.all) && q.next > len(q.all)/2 { // one that is never empty must not grow
+		n := copy(q.all, q.all[q.next:])
+		clear(q.all[n:])
+		q.all, q.next = q.all[:n], 0
+	}
+	q.all = append(q.all, x)
+}
+
+func (q *queue[T]) isEmpty() bool { return q.next == len(q.all) }
+
+func (q *queue[T]) take() (x T) {
+	x = q.all[q.next]
+	clear(q.all[q.next : q.next+1]) // which keeps what it refers to
+	if q.next++; q.isEmpty() {
+		q.all, q.next = q.all[:0], 0
+		if cap(q.all) > roomKept {
+			q.all = nil
+		}
+	}
+	return x
 }
 
 // mostWorkers is how many goroutines serve the lines, at most; there is none while
@@ -28,7 +62,7 @@ func (l *Lines) Go(key any, f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	mine, ok := l.enter(key)
-	mine.jobs = append(mine.jobs, f)
+	mine.jobs.add(f)
 	if !ok {
 		l.serve(mine)
 	}
@@ -40,7 +74,7 @@ func (l *Lines) Do(key any, f func()) {
 	l.mu.Lock()
 	mine, ok := l.enter(key)
 	if ok {
-		mine.jobs = append(mine.jobs, f)
+		mine.jobs.add(f)
 		l.mu.Unlock()
 		return
 	}
@@ -53,22 +87,37 @@ func (l *Lines) Do(key any, f func()) {
 // l.mu, and serves or leaves a line that was not.
 func (l *Lines) enter(key any) (mine *line, ok bool) {
 	if l.lines == nil {
-		l.lines = make(map[any]*line)
+		l.lines, l.worker = make(map[any]*line), l.work
 	}
 	mine, ok = l.lines[key]
 	if !ok {
-		mine = &line{key: key}
+		mine = l.newLine()
+		mine.key = key
 		l.lines[key] = mine
 	}
 	return mine, ok
+}
+
+// newLine is one for any key. The caller holds l.mu.
+func (l *Lines) newLine() *line {
+	n := len(l.spare)
+	if n == 0 {
+		return new(line)
+	}
+	mine := l.spare[n-1]
+	l.spare = l.spare[:n-1]
+	return mine
 }
 
 // leave ends a turn.
 func (l *Lines) leave(mine *line) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(mine.jobs) == 0 {
+	if mine.jobs.isEmpty() {
 		delete(l.lines, mine.key)
+		if mine.key = nil; len(l.spare) < roomKept { // nothing of the key's is kept
+			l.spare = append(l.spare, mine)
+		}
 		return
 	}
 	l.serve(mine)
@@ -76,10 +125,10 @@ func (l *Lines) leave(mine *line) {
 
 // serve has the next function of a line run. The caller holds l.mu.
 func (l *Lines) serve(mine *line) {
-	l.ready = append(l.ready, mine)
+	l.ready.add(mine)
 	if l.workers < mostWorkers {
 		l.workers++
-		go l.work()
+		go l.worker()
 	}
 }
 
@@ -87,9 +136,9 @@ func (l *Lines) work() {
 	defer func() { // for runtime.Goexit, too
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.workers--; len(l.ready) > 0 {
+		if l.workers--; !l.ready.isEmpty() {
 			l.workers++
-			go l.work()
+			go l.worker()
 		}
 	}()
 	for l.next() {
@@ -99,14 +148,12 @@ func (l *Lines) work() {
 // next runs one function, if there is one.
 func (l *Lines) next() bool {
 	l.mu.Lock()
-	if len(l.ready) == 0 {
+	if l.ready.isEmpty() {
 		l.mu.Unlock()
 		return false
 	}
-	mine := l.ready[0]
-	l.ready = l.ready[1:]
-	f := mine.jobs[0]
-	mine.jobs = mine.jobs[1:]
+	mine := l.ready.take()
+	f := mine.jobs.take()
 	l.mu.Unlock()
 	defer l.leave(mine)
 	f()

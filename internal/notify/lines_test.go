@@ -83,3 +83,52 @@ func TestAFunctionThatEndsItsGoroutineLosesNoLine(t *testing.T) {
 		}
 	})
 }
+
+// A line that is busy all the time must not grow.
+func TestAQueueKeepsItsOrderAndNoMoreThanItNeeds(t *testing.T) {
+	var q queue[*int]
+	put, got := 0, 0
+	for round := range 10_000 {
+		for range 1 + round%7 {
+			put++
+			q.add(&[]int{put}[0])
+		}
+		for range 1 + (round+3)%7 {
+			if q.isEmpty() {
+				break
+			}
+			if got++; *q.take() != got {
+				t.Fatalf("out of order at %d", got)
+			}
+		}
+		if round == 5_000 && q.isEmpty() {
+			q.add(new(int)) // from here on it is never empty
+			*q.all[q.next] = put + 1
+			put++
+		}
+	}
+	if cap(q.all) > 1_000 {
+		t.Errorf("there is room for %d, for %d", cap(q.all), put-got)
+	}
+	for !q.isEmpty() {
+		q.take()
+	}
+	for i, left := range q.all[:cap(q.all)] {
+		if left != nil {
+			t.Errorf("%d is kept", i)
+		}
+	}
+}
+
+func TestASteadyLineAllocatesNothing(t *testing.T) {
+	var l Lines
+	done := make(chan struct{})
+	f := func() { done <- struct{}{} }
+	key := any(&l)
+	use := func() { l.Go(key, f); <-done }
+	use()
+	// A goroutine is new at times, and its stack.
+	if n := testing.AllocsPerRun(1_000, use); n > 0.1 {
+		t.Errorf("%v allocations", n)
+	}
+}

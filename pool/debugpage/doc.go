@@ -6,8 +6,9 @@
 // # What it shows
 //
 // Of each pool one word for what it is doing, as [pool.Snapshot] has it (well, busy,
-// suspect, full, probing, outage, closed), with a shape and a colour of its own, and for
-// how long; what is being done about it; how the places are used, and who waits; what
+// suspect, full, probing, outage, closed; unknown for one that cannot be asked), with a
+// shape and a colour of its own, and for how long, if its beginning was seen; what is
+// being done about it; how the places are used, and who waits; what
 // connections have died of; how long it took to notice that, beside what was promised;
 // and a timeline of the last quarter of an hour.
 //
@@ -59,8 +60,8 @@
 // write, lasts for a minute before the browser asks for the next, and ends when its
 // http.Server begins to shut down, which otherwise would wait for it; Server.WriteTimeout
 // does not cut it. There are at most 16. Whoever finds no room, or asks through
-// http.TimeoutHandler, or another wrapper that cannot flush or set a deadline, asks every two
-// seconds instead. Without scripts the page is as it is loaded, and loads itself again.
+// http.TimeoutHandler, or another wrapper that cannot flush or set a deadline or that
+// holds back what is flushed, asks every two seconds instead. Without scripts the page is as it is loaded, and loads itself again.
 //
 // # Who may see it
 //

@@ -51,9 +51,10 @@ func (h *history) isOld(now time.Time) bool {
 	return n == 0 || now.Sub(h.runs[n-1].To) > timelineLasts
 }
 
-// since is from when on a state was seen, up to now.
+// since is when a state was seen to begin that lasts: zero if nobody looked then.
 func (h *history) since(state string) (from time.Time) {
-	if n := len(h.runs); n > 0 && h.runs[n-1].State == state {
+	n := len(h.runs)
+	if n > 1 && h.runs[n-1].State == state && h.runs[n-1].From.Equal(h.runs[n-2].To) {
 		from = h.runs[n-1].From
 	}
 	return from

@@ -19,6 +19,8 @@ type facts struct {
 	isSet   bool // set is what the kernel holds
 	planned bool // the connection tells of a plan
 	window  window
+
+	promised time.Duration // within what time a peer that vanishes is noticed; 0 if that is not said
 }
 
 // window is from when to when after its vanishing an idle peer is given up.
@@ -51,6 +53,9 @@ func (f *facts) plan(c net.Conn) {
 		f.set = r.Effective
 	}
 	f.window.earliest, f.window.latest = r.Window()
+	if f.promised = r.Asked.Within; f.promised <= 0 && f.window.latest != sockopt.Never {
+		f.promised = max(0, f.window.latest)
+	}
 }
 
 // Why it is not known when a peer that is gone would be noticed.

@@ -58,16 +58,49 @@ func (p *Page) look() *look {
 	l := &look{title: cmp.Or(p.Title, filepath.Base(os.Args[0])), at: time.Now()}
 	ids := make(names)
 	for _, snapshot := range p.Pools {
-		l.pools = append(l.pools, p.see(ids, "", snapshot()))
+		l.pools = append(l.pools, p.see(ids, "", askPool(snapshot)))
 	}
 	for _, cluster := range p.Clusters {
-		l.clusters = append(l.clusters, p.seeCluster(ids, cluster()))
+		l.clusters = append(l.clusters, p.seeCluster(ids, askCluster(cluster)))
 	}
 	maps.DeleteFunc(p.states, func(_ string, h *history) bool { return h.isOld(l.at) })
 	slices.SortStableFunc(l.pools, func(a, b seenPool) int { return cmp.Compare(severity(b.State), severity(a.State)) })
 	p.last = l
+	time.AfterFunc(lookLasts, func() { p.forget(l) })
 	return l
 }
+
+// forget drops a look: the connections in it may be nobody else's any more.
+func (p *Page) forget(l *look) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last == l {
+		p.last = nil
+	}
+}
+
+// askPool asks a pool. One that cannot tell, such as a nil one, must not take from the
+// page those that can.
+func askPool(snapshot func() pool.Snapshot) (s pool.Snapshot) {
+	defer func() {
+		if r := recover(); r != nil {
+			s = pool.Snapshot{At: time.Now(), State: "unknown", Dial: cannotBeAsked(r)}
+		}
+	}()
+	return snapshot()
+}
+
+// askCluster is askPool of a cluster, which is shown with one endpoint then.
+func askCluster(cluster func() Cluster) (c Cluster) {
+	defer func() {
+		if r := recover(); r != nil {
+			c = Cluster{Endpoints: []Endpoint{{Pool: pool.Snapshot{At: time.Now(), State: "unknown", Dial: cannotBeAsked(r)}}}}
+		}
+	}()
+	return cluster()
+}
+
+func cannotBeAsked(panicked any) error { return fmt.Errorf("cannot be asked: %v", panicked) }
 
 // see takes note of a pool's state.
 func (p *Page) see(ids names, within string, s pool.Snapshot) seenPool {
@@ -94,10 +127,13 @@ func (p *Page) seeCluster(ids names, c Cluster) seenCluster {
 	return seen
 }
 
-// together is the state of a cluster.
+// together is the state of a cluster. Without endpoints nothing is known of it.
 func together(endpoints []seenEndpoint) string {
-	out, worst := 0, "well"
+	out, closed, worst := 0, 0, "well"
 	for _, e := range endpoints {
+		if e.Pool.State == "closed" {
+			closed++
+		}
 		if e.Ejected || e.Pool.State == "outage" || e.Pool.State == "closed" {
 			out++
 		} else if severity(e.Pool.State) > severity(worst) {
@@ -105,7 +141,11 @@ func together(endpoints []seenEndpoint) string {
 		}
 	}
 	switch {
-	case out > 0 && out == len(endpoints):
+	case len(endpoints) == 0:
+		return "unknown"
+	case closed == len(endpoints):
+		return "closed"
+	case out == len(endpoints):
 		return "outage"
 	case out > 0:
 		return "degraded"
@@ -159,7 +199,7 @@ func (l *look) only() string {
 }
 
 // stateOrder has every state, that of no concern first, and the worst last.
-var stateOrder = []string{"well", "closed", "busy", "suspect", "full", "degraded", "probing", "outage"}
+var stateOrder = []string{"well", "closed", "busy", "suspect", "full", "unknown", "degraded", "probing", "outage"}
 
 // severity is how bad a state is; 0 is well, or closed on purpose.
 func severity(state string) int { return max(0, slices.Index(stateOrder, state)-1) }
@@ -178,7 +218,10 @@ func (l *look) summary() string {
 			troubles = append(troubles, p.id+": "+p.State)
 		}
 	}
-	if len(troubles) == 0 {
+	switch {
+	case len(l.pools)+len(l.clusters) == 0:
+		return "no pool was given to this page"
+	case len(troubles) == 0:
 		return "all is well"
 	}
 	return strings.Join(troubles, ", ")

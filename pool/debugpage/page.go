@@ -23,7 +23,8 @@ type Page struct {
 	Title string
 
 	// Pools has the method value Snapshot of each pool. They are shown in this order,
-	// those in trouble first.
+	// those in trouble first. One that panics, as that of a nil pool, is shown as
+	// "unknown", with the reason.
 	Pools []func() pool.Snapshot
 
 	// Clusters has what tells of each cluster, in the same way; see [Cluster]. The

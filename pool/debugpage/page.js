@@ -7,8 +7,8 @@
   const lost = document.getElementById('lost');
   const allow = { createHTML: (s) => s };
   const policy = window.trustedTypes ? trustedTypes.createPolicy('hale', allow) : allow;
-  const pollEvery = 2000, staleAfter = 5000, streamAgain = 15;
-  let stream, timer, turn = 0, last = Date.now();
+  const pollEvery = 2000, quietAfter = 3000, staleAfter = 5000, streamAgain = 15;
+  let stream, timer, turn = 0, last = Date.now(), gone = false;
 
   // show takes over what has changed. Nodes that stay are left in place, and with
   // them the focus, a selection, and what was opened.
@@ -64,10 +64,10 @@
   // tell says whether what is shown is new.
   function tell() {
     const stale = Date.now() - last > staleAfter;
-    const off = document.hidden ? 'paused since' : stale ? 'no answer since' : '';
+    const off = document.hidden ? 'paused since' : !stale ? '' : gone ? 'gone since' : 'no answer since';
     live.className = off ? 'live off' : 'live on';
     how.textContent = off || (stream ? 'live' : 'asking again and again');
-    const text = stale && !document.hidden ? 'The program does not answer' : '';
+    const text = !stale || document.hidden ? '' : gone ? 'This pool is gone' : 'The program does not answer';
     if (lost.textContent !== text) lost.textContent = text;
     document.body.classList.toggle('stale', stale);
   }
@@ -89,10 +89,19 @@
     const mine = turn;
     try {
       const answer = await fetch(location.href, { headers: { Accept: 'text/html' }, cache: 'no-store' });
+      gone = answer.status === 404;
       if (answer.ok && turn === mine) show(await answer.text());
     } catch { /* the next may succeed */ }
     if (turn !== mine) return;
     timer = setTimeout(() => (n + 1 < streamAgain ? poll(n + 1) : listen()), pollEvery);
+  }
+
+  // listenOrPoll gives up a stream that brings nothing: what is between (a proxy, a
+  // middleware that compresses) may hold it back.
+  function listenOrPoll() {
+    if (!stream || Date.now() - last < quietAfter) return;
+    stop();
+    poll(0);
   }
 
   function stop() {
@@ -109,6 +118,6 @@
   });
   addEventListener('pagehide', stop);
   addEventListener('pageshow', (e) => { if (e.persisted) listen(); });
-  setInterval(tell, 1000);
+  setInterval(() => { listenOrPoll(); tell(); }, 1000);
   if (!document.hidden) listen();
 })();

@@ -3,6 +3,7 @@ package debugpage
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ type poolReport struct {
 	MeanDialed seconds `json:"mean_dial_s"`      // of the dials that succeeded
 	MeanSilent seconds `json:"mean_detection_s"` // of all deaths, from the last sign of life
 	MeanOutage seconds `json:"mean_outage_s"`
-	Promise    seconds `json:"promise_s"` // within what time an idle peer's vanishing is noticed
+	Promise    seconds `json:"promise_s"` // within what time a peer that vanishes is to be noticed
 
 	Last   []outageReport `json:"last_outages"` // the newest first
 	States []run          `json:"states"`       // while somebody looked
@@ -209,10 +210,19 @@ func (c seenCluster) report(q query, v veil) clusterReport {
 	for _, e := range c.endpoints {
 		p := e.pool.report(q, v)
 		r.Endpoints = append(r.Endpoints, endpointReport{
-			Role: e.Role, Share: e.Share, Ejected: e.Ejected, Until: known(e.Until), Why: v.text(e.Why), Pool: &p,
+			Role: e.Role, Share: share(e.Share), Ejected: e.Ejected, Until: known(e.Until), Why: v.text(e.Why), Pool: &p,
 		})
 	}
 	return r
+}
+
+// share is a part of the whole. What somebody's function divides by nothing is none of
+// it: JSON has no number for that, and all of expvar would be broken.
+func share(x float64) float64 {
+	if math.IsNaN(x) {
+		return 0
+	}
+	return min(1, max(0, x))
 }
 
 func (p seenPool) report(q query, v veil) poolReport {
@@ -249,15 +259,18 @@ func (p seenPool) report(q query, v veil) poolReport {
 	return r
 }
 
-// promise is within what time an idle peer is noticed that vanishes, by the first
-// connection that tells.
+// promise is within what time a peer that vanishes is noticed, by the first connection
+// that tells, or by the last that died of it.
 func (p seenPool) promise() seconds {
 	for _, c := range p.Conns[:min(len(p.Conns), pageSize)] {
 		var f facts
-		if f.plan(c.Conn); f.planned {
-			if latest, err := f.noticed(); err == nil {
-				return seconds(latest)
-			}
+		if f.plan(c.Conn); f.promised > 0 {
+			return seconds(f.promised)
+		}
+	}
+	for _, o := range slices.Backward(p.Outages) {
+		if o.Death != nil && o.Death.Promised > 0 {
+			return seconds(o.Death.Promised)
 		}
 	}
 	return unknown

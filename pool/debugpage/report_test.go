@@ -25,7 +25,7 @@ func TestTheJSONHasSecondsAndNull(t *testing.T) {
 	for path, want := range map[string]any{
 		"state": "outage", "for_s": 7.0, "oldest_wait_s": 4.0, "attempt": 3.0, "trying": false, "next_try_s": 1.2,
 		"dial_error": errRefused.Error(), "cause": "keepalive_timeout", "max_conns": 10.0, "in_use": 3.0, "suspect": 1.0,
-		"mean_detection_s": 3.0, "mean_outage_s": 5.0, "mean_dial_s": 0.0, "promise_s": 2.75, "page": 1.0, "pages": 1.0,
+		"mean_detection_s": 3.0, "mean_outage_s": 5.0, "mean_dial_s": 0.0, "promise_s": 3.0, "page": 1.0, "pages": 1.0,
 	} {
 		if got := at(v, "pools", 0, path); got != want {
 			t.Errorf("%s is %v, want %v", path, got, want)
@@ -141,13 +141,12 @@ func TestAClusterIsAsItsEndpointsAre(t *testing.T) {
 		"probing":  {e("suspect", false), e("probing", false)},
 		"degraded": {e("well", false), e("well", true), e("suspect", false)},
 		"outage":   {e("outage", false), e("well", true), e("closed", false)},
+		"closed":   {e("closed", false), e("closed", false)},
+		"unknown":  nil,
 	} {
 		if got := together(endpoints); got != want {
 			t.Errorf("%s, want %s: %v", got, want, endpoints)
 		}
-	}
-	if got := together(nil); got != "well" {
-		t.Errorf("of none: %s", got)
 	}
 }
 
@@ -197,11 +196,15 @@ func TestTheHistoryHasWhatWasSeenAndNothingBetween(t *testing.T) {
 	if want := "well 0-3, suspect 3-4, well 60-61"; strings.Join(got, ", ") != want {
 		t.Errorf("got %s, want %s", strings.Join(got, ", "), want)
 	}
-	if got := h.since("well").Sub(start); got != time.Minute || !h.since("suspect").IsZero() {
-		t.Errorf("well since %v", got)
+	if !h.since("well").IsZero() || !h.since("suspect").IsZero() {
+		t.Error("nobody saw it begin")
+	}
+	see("suspect", 62, 63)
+	if got := h.since("suspect").Sub(start); got != 62*time.Second {
+		t.Errorf("suspect since %v", got)
 	}
 	see("busy", 960)
-	if len(h.runs) != 2 || h.isOld(start.Add(16*time.Minute)) || !h.isOld(start.Add(2*time.Hour)) {
+	if len(h.runs) != 3 || h.isOld(start.Add(16*time.Minute)) || !h.isOld(start.Add(2*time.Hour)) {
 		t.Errorf("after 16 minutes: %v", h.runs)
 	}
 	for i := range 1_000 {
@@ -261,11 +264,33 @@ func TestDurationsAreShort(t *testing.T) {
 	}
 }
 
+// In an outage there is no connection that could tell.
+func TestThePromiseIsToldByTheLastThatDiedIfNoneIsLeft(t *testing.T) {
+	t.Parallel()
+	s := outageSnapshot(t)
+	s.Conns = nil
+	if got := at(decoded(t, Handler(always(s)), "/"), "pools", 0, "promise_s"); got != nil {
+		t.Errorf("%v, of nobody", got)
+	}
+	s.Outages[0].Death = &health.DeadError{Cause: health.KeepAliveTimeout, Promised: 3 * time.Second}
+	s.Outages[1].Death = &health.DeadError{Cause: health.PeerClosed}
+	if got := at(decoded(t, Handler(always(s)), "/"), "pools", 0, "promise_s"); got != 3.0 {
+		t.Errorf("%v", got)
+	}
+	if text := get(Handler(always(s)), "/", "Accept", "*/*").Body.String(); !strings.Contains(text, "none is open") {
+		t.Errorf("%s", text)
+	}
+}
+
 // Every state of a pool has a place in the order, a shape and a colour.
 func TestEveryStateIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, state := range stateOrder {
-		for what, in := range map[string]string{`<symbol id="` + state + `"`: pageHTML, ".s-" + state: style} {
+		of := map[string]string{`<symbol id="` + state + `"`: pageHTML, ".s-" + state: style}
+		if state != "degraded" { // of a cluster, which has no timeline
+			of[".p-"+state] = style
+		}
+		for what, in := range of {
 			if !strings.Contains(in, what) {
 				t.Errorf("%s: there is no %s", state, what)
 			}

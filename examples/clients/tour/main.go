@@ -6,7 +6,9 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"time"
@@ -18,11 +20,19 @@ import (
 	"example.com/hale/health/healthtest"
 	otelhale "example.com/hale/otel"
 	"example.com/hale/pool"
+	"example.com/hale/pool/debugpage"
 	"example.com/hale/sockopt"
 )
 
+// PostgreSQL is frozen so long after the start, and thawed so long after that.
+var freezeAfter, thawAfter = 10 * time.Second, 20 * time.Second
+
 func main() {
 	log.SetFlags(log.Ltime)
+	page, err := healthtest.ListenOutside("tcp", "localhost:6060") // a net.Listener
+	if err != nil {
+		log.Fatal(err)
+	}
 	if err := healthtest.Isolate(); err != nil { // the right to freeze, without root
 		log.Fatal(err)
 	}
@@ -30,13 +40,15 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C
+	defer stop()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(printer{}))
-	if err := run(r, provider); err != nil {
+	if err := run(ctx, r, page, provider); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(r *road, provider *sdktrace.TracerProvider) error {
+func run(ctx context.Context, r *road, page net.Listener, provider *sdktrace.TracerProvider) error {
 	telemetry, err := otelhale.New(otelhale.WithTracerProvider(provider))
 	if err != nil {
 		return err
@@ -73,26 +85,36 @@ func run(r *road, provider *sdktrace.TracerProvider) error {
 	if err := orders.Register(p); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	mux := http.NewServeMux()
+	mux.Handle("/debug/hale", debugpage.Handler(p.Snapshot))
+	server := &http.Server{Handler: mux}
+	defer server.Close()
+	go server.Serve(page)
+	log.Printf("look at http://%s/debug/hale", page.Addr())
 	if err := p.WaitReady(ctx); err != nil {
 		return err
 	}
-	time.AfterFunc(2*time.Second, r.freeze)
-	time.AfterFunc(7*time.Second, r.thaw)
-	for range 10 {
-		var version string
-		err := p.Do(ctx, func(ctx context.Context, pg *pgconn.PgConn) error {
-			result := pg.ExecParams(ctx, "select 'PostgreSQL ' || current_setting('server_version')", nil, nil, nil, nil).Read()
-			if result.Err == nil {
-				version = string(result.Rows[0][0])
-			}
-			return result.Err
-		})
-		log.Println(version, err) // an error names the cause; the next request waits for the healing
+	time.AfterFunc(freezeAfter, r.freeze)
+	time.AfterFunc(freezeAfter+thawAfter, r.thaw)
+	for ctx.Err() == nil {
+		request(ctx, p)
 		time.Sleep(time.Second)
 	}
 	return nil
+}
+
+// request asks PostgreSQL for its version, and prints what comes of it: an error has the
+// cause in it, and the request after it waits for the healing.
+func request(ctx context.Context, p *pool.Pool[*pgconn.PgConn]) {
+	var version string
+	err := p.Do(ctx, func(ctx context.Context, pg *pgconn.PgConn) error {
+		result := pg.ExecParams(ctx, "select 'PostgreSQL ' || current_setting('server_version')", nil, nil, nil, nil).Read()
+		if result.Err == nil {
+			version = string(result.Rows[0][0])
+		}
+		return result.Err
+	})
+	log.Println(version, err)
 }
 
 // session is a connection, with the session on it.
@@ -170,8 +192,8 @@ type printer struct{}
 
 func (printer) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
 	for _, s := range spans {
-		if s.Name() != "outage orders" && !strings.HasPrefix(s.Name(), "reconnect") {
-			continue
+		if what, _, _ := strings.Cut(s.Name(), " "); what != "detection" && what != "outage" && what != "reconnect" {
+			continue // of connects and acquires
 		}
 		log.Printf("span %q, %v long", s.Name(), s.EndTime().Sub(s.StartTime()).Round(time.Millisecond))
 		for _, a := range s.Attributes() {

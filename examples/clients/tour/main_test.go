@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -26,8 +30,20 @@ func TestTheTourLeavesATrace(t *testing.T) {
 	}
 	spans := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(printer{}), sdktrace.WithSyncer(spans))
-	if err := run(r, provider); err != nil {
+	page, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
+	}
+	freezeAfter, thawAfter = 2*time.Second, 5*time.Second
+	ctx, stop := context.WithTimeout(t.Context(), 12*time.Second)
+	defer stop()
+	shown := make(chan string, 1)
+	time.AfterFunc(freezeAfter+thawAfter-500*time.Millisecond, func() { shown <- look(page.Addr()) })
+	if err := run(ctx, r, page, provider); err != nil {
+		t.Fatal(err)
+	}
+	if text := <-shown; !strings.Contains(text, "orders: outage for ") || !strings.Contains(text, "_timeout, attempt ") {
+		t.Errorf("while it lasted the page was\n%s", text)
 	}
 	r.listener.Close()
 	r.mu.Lock()
@@ -51,6 +67,21 @@ func TestTheTourLeavesATrace(t *testing.T) {
 			t.Errorf("no %s among %v", want, names)
 		}
 	}
+}
+
+// look is what curl shows of the page.
+func look(at net.Addr) string {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	answer, err := client.Get("http://" + at.String() + "/debug/hale")
+	if err != nil {
+		return err.Error()
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // unixSocket leads from a Unix socket, such as PostgreSQL has in a folder, to an address.

@@ -7,16 +7,21 @@ import (
 	"net/http"
 	"time"
 
+	"example.com/hale/health/healthtest"
 	"example.com/hale/pool/debugpage"
 )
 
-// Serve serves page at addr, a host and a port, and returns where it is, until stop is
-// called.
-func Serve(addr string, page *debugpage.Page) (url string, stop func(), err error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return "", nil, err
+// Listen listens at an address where a browser can be, for a program that isolates
+// itself afterwards. There is no listener for an empty one.
+func Listen(addr string) (net.Listener, error) {
+	if addr == "" {
+		return nil, nil
 	}
+	return healthtest.ListenOutside("tcp", addr)
+}
+
+// Serve serves page, and returns where it is, until stop is called.
+func Serve(l net.Listener, page *debugpage.Page) (url string, stop func()) {
 	mux := http.NewServeMux()
 	mux.Handle("/debug/hale", page)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
@@ -32,5 +37,5 @@ func Serve(addr string, page *debugpage.Page) (url string, stop func(), err erro
 			server.Close()
 		}
 		<-done
-	}, nil
+	}
 }

@@ -7,28 +7,28 @@ import (
 
 	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltraces "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 )
 
-// fake is a collector that counts. It takes metrics only if it is told to.
+// fake is a collector that keeps spans. It takes metrics only if it is told to.
 type fake struct {
 	coltraces.UnimplementedTraceServiceServer
 	addr   string
 	server *grpc.Server
 
-	mu    sync.Mutex     // guards what follows
-	names map[string]int // how many spans, by name
-	limit int            // spans after which it takes no more; 0 is none
-	taken int
+	mu    sync.Mutex // guards what follows
+	spans []*trace.Span
+	limit int // spans after which it takes no more; 0 is none
 }
 
 // serveFake starts f, and metrics if it is not nil, until the test ends.
 func serveFake(t *testing.T, f *fake, metrics *metricsSink) *fake {
 	t.Helper()
 	l := listen(t)
-	f.addr, f.names = l.Addr().String(), make(map[string]int)
+	f.addr = l.Addr().String()
 	f.server = grpc.NewServer()
 	coltraces.RegisterTraceServiceServer(f.server, f)
 	if metrics != nil {
@@ -46,30 +46,35 @@ func serveFake(t *testing.T, f *fake, metrics *metricsSink) *fake {
 	return f
 }
 
-// Export counts spans.
+// Export keeps spans.
 func (f *fake) Export(_ context.Context, r *coltraces.ExportTraceServiceRequest) (*coltraces.ExportTraceServiceResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, resource := range r.ResourceSpans {
 		for _, scope := range resource.ScopeSpans {
-			if f.limit > 0 && f.taken+len(scope.Spans) > f.limit {
+			if f.limit > 0 && len(f.spans)+len(scope.Spans) > f.limit {
 				return nil, grpcstatus.Error(codes.InvalidArgument, "full")
 			}
-			f.taken += len(scope.Spans)
-			for _, span := range scope.Spans {
-				f.names[span.Name]++
-			}
+			f.spans = append(f.spans, scope.Spans...)
 		}
 	}
 	return &coltraces.ExportTraceServiceResponse{}, nil
 }
 
-// count is how many spans of a name there are.
-func (f *fake) count(name string) int {
+// named is the spans of a name.
+func (f *fake) named(name string) (found []*trace.Span) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.names[name]
+	for _, span := range f.spans {
+		if span.Name == name {
+			found = append(found, span)
+		}
+	}
+	return found
 }
+
+// count is how many spans of a name there are.
+func (f *fake) count(name string) int { return len(f.named(name)) }
 
 // metricsSink takes metrics.
 type metricsSink struct {

@@ -24,7 +24,7 @@ import (
 	"example.com/hale/internal/lab/testnet"
 )
 
-var screens = flag.String("screens", "", "`directory` for screenshots")
+var screens = flag.String("screens", os.Getenv("HALE_SCREENS"), "`directory` for screenshots")
 
 // program is the browser, in Debian's package of the same name.
 const program = "chromium-headless-shell"
@@ -96,6 +96,16 @@ func eval[T any](b *browser, expression string) T {
 	return value
 }
 
+// await is what a promise comes to.
+func await[T any](b *browser, expression string) T {
+	b.Helper()
+	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
 // until waits for an expression to be true, for not longer than 30 s.
 func (b *browser) until(expression string) {
 	b.Helper()
@@ -153,6 +163,9 @@ func (b *browser) shoot(name string) {
 		return
 	}
 	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.MkdirAll(*screens, 0o777)
+	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(*screens, name+".png"), picture, 0o666)
 	}

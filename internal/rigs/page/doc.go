@@ -4,5 +4,6 @@
 //
 //	go test -screens /tmp ./...
 //
-// leaves screenshots there.
+// leaves screenshots there, and so does HALE_SCREENS=/tmp in the environment. What is
+// looked at is also what axe-core, in testdata, can check of WCAG's rules.
 package page

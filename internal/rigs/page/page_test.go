@@ -119,7 +119,8 @@ func (b *browser) shows(state string) {
 	b.until(word + ` === '` + state + `'`)
 }
 
-// fits fails the test unless the page is as wide as the window, at each width.
+// fits fails the test unless the page is as wide as the window, at each width, and can be
+// read by everybody.
 func (b *browser) fits(what string) {
 	b.Helper()
 	for _, width := range []int64{375, 1280} {
@@ -128,6 +129,7 @@ func (b *browser) fits(what string) {
 			if got := eval[int64](b, "document.documentElement.scrollWidth"); got != width {
 				b.Errorf("%s is %d wide in a window of %d", what, got, width)
 			}
+			b.isAccessible(fmt.Sprintf("%s at %d, %s", what, width, scheme))
 			b.shoot(fmt.Sprintf("%s-%d-%s", what, width, scheme))
 		}
 	}
@@ -218,7 +220,7 @@ func TestAScreenReaderFindsATableAtEveryWidth(t *testing.T) {
 		if rows := len(b.named("row")); rows < 8 {
 			t.Errorf("at %d there are %d rows", width, rows)
 		}
-		if got := b.named("heading"); !slices.Equal(got, []string{"orders"}) {
+		if got := b.named("heading"); !slices.Equal(got, []string{"hale shop", "orders"}) {
 			t.Errorf("at %d the headings are %q", width, got)
 		}
 		if got := b.named("image"); !slices.Contains(got, "Last 15 min: no outage") || !slices.Contains(got, "1 in use, 7 idle, 0 quarantined, 0 dialing, of 12") {
@@ -260,6 +262,51 @@ func TestWhereNothingCanBeStreamedThePageAsksAgainAndAgain(t *testing.T) {
 	b.until(`document.getElementById('how').textContent === 'asking again and again'`)
 	at := eval[string](b, `document.getElementById('clock').textContent`)
 	b.until(`document.getElementById('clock').textContent > '` + at + `'`)
+}
+
+// holdsBack is what a middleware that compresses may give a handler: who asks for the
+// writer below can flush that one, and sends nothing of what is held here.
+type holdsBack struct {
+	http.ResponseWriter
+	held []byte
+}
+
+func (w *holdsBack) Write(b []byte) (int, error)          { w.held = append(w.held, b...); return len(b), nil }
+func (w *holdsBack) WriteString(text string) (int, error) { return w.Write([]byte(text)) }
+func (w *holdsBack) Unwrap() http.ResponseWriter          { return w.ResponseWriter }
+
+func TestWhereAStreamIsHeldBackThePageAsksAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, false, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			held := &holdsBack{ResponseWriter: w}
+			h.ServeHTTP(held, r)
+			_, _ = w.Write(held.held)
+		})
+	})
+	b := open(t, s.url)
+	b.do(chromedp.Navigate(s.url))
+	b.until(`document.getElementById('how').textContent === 'asking again and again'`)
+	at := eval[string](b, `document.getElementById('clock').textContent`)
+	b.until(`document.getElementById('clock').textContent > '` + at + `'`)
+	b.noComplaints()
+}
+
+func TestAPageWhosePoolIsGoneSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, false, nil)
+	gone := atomic.Bool{}
+	s.page.Clusters = []func() debugpage.Cluster{func() (c debugpage.Cluster) {
+		if c.Name = "db"; !gone.Load() {
+			c.Endpoints = []debugpage.Endpoint{{Name: "db1", Pool: s.pool.Snapshot()}}
+		}
+		return c
+	}}
+	b := open(t, s.url)
+	b.do(chromedp.Navigate(s.url + "?pool=db/db1"))
+	b.until(`document.getElementById('how').textContent === 'live'`)
+	gone.Store(true)
+	b.until(`document.getElementById('how').textContent === 'gone since' && document.getElementById('lost').textContent === 'This pool is gone'`)
 }
 
 func TestAPageWhoseProgramIsGoneSaysSo(t *testing.T) {
