@@ -2,16 +2,13 @@ package hale
 
 import (
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unique"
 
 	"example.com/hale/health"
 	"example.com/hale/health/deathwatch"
 	"example.com/hale/internal/netconn"
-	"example.com/hale/sockopt"
 )
 
 // A Conn is a TCP connection that knows when and why it died. It embeds the
@@ -51,8 +48,7 @@ type Conn struct {
 	meter       netconn.Meter
 	before      *counts // at the last sample; nil if nobody wants any
 
-	mu    sync.Mutex           // guards facts
-	facts unique.Handle[facts] // most connections share them
+	made atomic.Pointer[known]
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -76,17 +72,15 @@ func momentNow() moment { return moment(time.Since(programStart)) }
 
 func (m moment) since() time.Duration { return time.Duration(momentNow() - m) }
 
-// newConn applies the plan and wraps tcp; it is not watched yet. The Conn is
-// usable even if there is an error, which then says that no option could be set.
-func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
+// newConn wraps tcp; it is not watched yet, and no option is set. The Conn is
+// usable even if there is an error.
+func newConn(tcp *net.TCPConn, o *Observer) (*Conn, error) {
 	c := &Conn{TCPConn: tcp, observer: o, opened: momentNow()}
-	c.verdict.done = make(chan struct{})
 	socket, err := tcp.SyscallConn()
-	if err != nil {
-		return c, err
+	if err == nil {
+		c.socket = socket
 	}
-	c.socket = socket
-	return c, c.apply(plan)
+	return c, err
 }
 
 // From returns the Conn that c is, or that lies under it. It looks through

@@ -71,8 +71,10 @@ func (c *Conn) startWatch(k sockopt.KeepAlive) error {
 // begin starts the watch of a connection that is set up for k. Where strict, it fails if
 // an option or the watch cannot be had; and if the socket is another's.
 func (c *Conn) begin(k sockopt.KeepAlive, strict bool) error {
-	if err := c.Report().Err(); err != nil && strict {
-		return err
+	if strict {
+		if err := c.known().report.Err(); err != nil {
+			return err
+		}
 	}
 	if err := c.startWatch(k); err != nil && (strict || errors.Is(err, deathwatch.ErrWatched)) {
 		return err
@@ -83,9 +85,10 @@ func (c *Conn) begin(k sockopt.KeepAlive, strict bool) error {
 // unwatched takes note of why nobody watches, or not over everything, and leaves the
 // promise to the kernel.
 func (c *Conn) unwatched(k sockopt.KeepAlive, why string) error {
-	c.learn(func(f *facts) { f.unwatched = why })
-	if plan, err := sockopt.Current().PlanUnwatched(k); err == nil {
-		_ = c.apply(plan)
+	now := facts{c.known().report, why}
+	c.made.Store(now.known())
+	if p, err := planUnwatched(k, c.retries2()); err == nil {
+		_ = c.apply(p, p.plan)
 	}
 	return c.Unwatched()
 }
@@ -213,14 +216,14 @@ func (s *subject) conn() *Conn { return (*Conn)(s) }
 func (s *subject) Socket() syscall.RawConn { return s.socket }
 
 func (s *subject) Limits() deathwatch.Limits {
-	r := s.conn().Report()
-	l := limitsOf(r)
+	k := s.conn().known()
+	l := k.limits
 	l.Samples = s.observer.set().Sampled != nil
 	if !s.conn().isWatched() {
 		return l // nobody can have set anything yet
 	}
-	if now, err := sockopt.Get(s.socket); err == nil && now != r.Got {
-		return stretch(l, r.Got, now)
+	if now, err := sockopt.Get(s.socket); err == nil && now != k.report.Got {
+		return stretch(l, k.report.Got, now)
 	}
 	return l
 }
