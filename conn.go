@@ -112,13 +112,18 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if c.socket == nil {
 		return nil, syscall.EINVAL // as net.TCPConn says
 	}
-	return plainRawConn{c.socket}, nil
+	return (*plainRawConn)(c), nil
 }
 
 // plainRawConn hides by what package os knows a socket of package net: io.Copy from an
 // [os.File] would have the kernel write past the Conn, which is to count what is sent
-// and to say why it fails. By ReadFrom it is a sendfile(2) all the same.
-type plainRawConn struct{ syscall.RawConn }
+// and to say why it fails. By ReadFrom it is a sendfile(2) all the same. It is the Conn
+// itself, so that nobody who asks for it allocates.
+type plainRawConn Conn
+
+func (r *plainRawConn) Control(f func(fd uintptr)) error           { return r.socket.Control(f) }
+func (r *plainRawConn) Read(f func(fd uintptr) (done bool)) error  { return r.socket.Read(f) }
+func (r *plainRawConn) Write(f func(fd uintptr) (done bool)) error { return r.socket.Write(f) }
 
 // Info returns what the kernel knows about the connection now; see
 // [health.Inspect].

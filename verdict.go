@@ -22,13 +22,13 @@ type verdict struct {
 	// closed its side, which a death may still replace. It is final once over is set.
 	why  atomic.Pointer[health.DeadError]
 	over atomic.Bool
+	fin  bool // the peer has closed its side, whatever came after; guarded by mu
 
 	// mu guards changes of all, and the kernel's word: it tells an error once, so
 	// that whoever asks for it keeps what it says before anybody else may ask.
 	// Nobody outside is called under it.
 	mu       sync.Mutex
 	done     chan struct{} // closed then; nil until somebody asks for it
-	fin      bool          // the peer has closed its side, whatever came after
 	watchers []*notify.Call[*health.DeadError]
 }
 
@@ -288,6 +288,7 @@ func (c *Conn) endBy(tell teller, find func() *health.DeadError) *health.DeadErr
 	if !first {
 		return final
 	}
+	c.meter.End()
 	if final.Cause != health.LocalClosed && c.observer.set().Dead != nil {
 		tell(c, func() { c.observer.dead(DeadInfo{Conn: c, Err: final}) })
 	}

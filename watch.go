@@ -23,22 +23,34 @@ import (
 // stop was called by dead). dead may make any call, and may block: that holds up what
 // is told to it, and nothing else.
 func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
-	over := false
-	call := notify.New(func(e *health.DeadError) {
-		// Two goroutines may come with the two events, in either order.
-		if over {
-			return
-		}
-		over = c.verdict.final() == e
-		dead(e)
-	})
-	if missed := c.verdict.watch(call); missed != nil {
-		call.Fire(missed)
+	w := &watcher{conn: c, dead: dead}
+	w.call.Of(w.tell)
+	if missed := c.verdict.watch(&w.call); missed != nil {
+		w.call.Fire(missed)
 	}
-	return func() {
-		c.verdict.unwatch(call)
-		call.Stop()
+	return w.stop
+}
+
+// watcher is a function that was given to Watch.
+type watcher struct {
+	conn *Conn
+	dead func(*health.DeadError)
+	call notify.Call[*health.DeadError]
+	over bool // it was told of the death
+}
+
+func (w *watcher) tell(e *health.DeadError) {
+	// Two goroutines may come with the two events, in either order.
+	if w.over {
+		return
 	}
+	w.over = w.conn.verdict.final() == e
+	w.dead(e)
+}
+
+func (w *watcher) stop() {
+	w.conn.verdict.unwatch(&w.call)
+	w.call.Stop()
 }
 
 // startWatch has the connection watched until it is closed, or collected as
