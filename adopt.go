@@ -102,15 +102,17 @@ func forgetAdopted(key weak.Pointer[net.TCPConn]) {
 }
 
 func (d *Dialer) adoptNew(tcp *net.TCPConn) (*Conn, error) {
-	plan, err := planFor(d.KeepAlive)
-	if err != nil {
+	if _, err := planFor(d.KeepAlive, 0); err != nil {
 		return nil, err
 	}
 	if listens(tcp) {
 		return nil, fmt.Errorf("a socket that listens is no connection: %w", errors.ErrUnsupported)
 	}
-	c, err := newConn(tcp, plan, d.Observer)
+	c, err := newConn(tcp, d.Observer)
 	if c.origin = fromOthers; err == nil {
+		err = c.hold(d.KeepAlive, false)
+	}
+	if err == nil {
 		c.origin = originOf(c.Info())
 		err = c.begin(d.KeepAlive, d.Strict)
 	}

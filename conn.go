@@ -2,16 +2,13 @@ package hale
 
 import (
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unique"
 
 	"example.com/hale/health"
 	"example.com/hale/health/deathwatch"
 	"example.com/hale/internal/netconn"
-	"example.com/hale/sockopt"
 )
 
 // A Conn is a TCP connection that knows when and why it died. It embeds the
@@ -50,8 +47,7 @@ type Conn struct {
 	meter       netconn.Meter
 	samples     *samples // made by the watch at the first; nil if nobody wants any
 
-	mu    sync.Mutex           // guards facts
-	facts unique.Handle[facts] // most connections share them
+	made atomic.Pointer[known]
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -75,17 +71,15 @@ func momentNow() moment { return moment(time.Since(programStart)) }
 
 func (m moment) since() time.Duration { return time.Duration(momentNow() - m) }
 
-// newConn applies the plan and wraps tcp; it is not watched yet. The Conn is
-// usable even if there is an error, which then says that no option could be set.
-func newConn(tcp *net.TCPConn, plan sockopt.Plan, o *Observer) (*Conn, error) {
+// newConn wraps tcp; it is not watched yet, and no option is set. The Conn is
+// usable even if there is an error.
+func newConn(tcp *net.TCPConn, o *Observer) (*Conn, error) {
 	c := &Conn{TCPConn: tcp, observer: o, opened: momentNow()}
-	c.verdict.done = make(chan struct{})
 	socket, err := tcp.SyscallConn()
-	if err != nil {
-		return c, err
+	if err == nil {
+		c.socket = socket
 	}
-	c.socket = socket
-	return c, c.apply(plan)
+	return c, err
 }
 
 // From returns the Conn that c is, or that lies under it. It looks through
@@ -117,13 +111,18 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if c.socket == nil {
 		return nil, syscall.EINVAL // as net.TCPConn says
 	}
-	return plainRawConn{c.socket}, nil
+	return (*plainRawConn)(c), nil
 }
 
 // plainRawConn hides by what package os knows a socket of package net: io.Copy from an
 // [os.File] would have the kernel write past the Conn, which is to count what is sent
-// and to say why it fails. By ReadFrom it is a sendfile(2) all the same.
-type plainRawConn struct{ syscall.RawConn }
+// and to say why it fails. By ReadFrom it is a sendfile(2) all the same. It is the Conn
+// itself, so that nobody who asks for it allocates.
+type plainRawConn Conn
+
+func (r *plainRawConn) Control(f func(fd uintptr)) error           { return r.socket.Control(f) }
+func (r *plainRawConn) Read(f func(fd uintptr) (done bool)) error  { return r.socket.Read(f) }
+func (r *plainRawConn) Write(f func(fd uintptr) (done bool)) error { return r.socket.Write(f) }
 
 // Info returns what the kernel knows about the connection now; see
 // [health.Inspect].

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"time"
 
 	"example.com/hale/internal/awake"
+	"example.com/hale/internal/bubble"
 	"example.com/hale/sockopt"
 )
 
@@ -52,14 +54,31 @@ func dialWithin(ctx context.Context, nd *net.Dialer, d time.Duration, network, a
 // much of it, which has shown nothing of the peer, for as long as it did: so the
 // bound is one of time awake.
 func dialAwake(ctx context.Context, nd *net.Dialer, network, address string) (net.Conn, error) {
-	span := awake.Begin(nd.Timeout)
-	conn, err := nd.DialContext(ctx, network, address)
-	missed := span.Stop()
-	if timedOut(err) && awake.Much(missed, nd.Timeout) && ctx.Err() == nil {
-		nd.Timeout = min(missed, nd.Timeout)
+	limit := nd.Timeout
+	conn, missed, err := dialWatched(ctx, nd, network, address)
+	if err != nil && timedOut(err) && awake.Much(missed, limit) && ctx.Err() == nil {
+		nd.Timeout = min(missed, limit)
 		return nd.DialContext(ctx, network, address)
 	}
 	return conn, err
+}
+
+// dialWatched dials and tells how long this process stood still meanwhile. The time for
+// a name is for package net to divide; that for one address is bounded without a timer
+// of its own.
+func dialWatched(ctx context.Context, nd *net.Dialer, network, address string) (conn net.Conn, missed time.Duration, err error) {
+	if _, notOne := netip.ParseAddrPort(address); notOne != nil || bubble.Inside() {
+		span := awake.Begin(nd.Timeout)
+		conn, err = nd.DialContext(ctx, network, address)
+		return conn, span.Stop(), err
+	}
+	bounded := awake.Bound(ctx, nd.Timeout)
+	defer bounded.Stop()
+	nd.Timeout = 0
+	if conn, err = nd.DialContext(bounded, network, address); err != nil {
+		missed = bounded.Missed()
+	}
+	return conn, missed, err
 }
 
 func timedOut(err error) bool {

@@ -104,16 +104,16 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		boundDial(ctx, &nd, 0)
 		return nd.DialContext(ctx, network, address)
 	}
-	plan, err := planFor(d.KeepAlive)
+	p, err := planFor(d.KeepAlive, 0)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	d.own(&nd)
-	conn, err := dialWithin(ctx, &nd, promised(plan), network, address)
+	d.own(&nd, p)
+	conn, err := dialWithin(ctx, &nd, promised(p.plan), network, address)
 	if err != nil {
 		return nil, err
 	}
-	return d.adopt(conn.(*net.TCPConn), plan)
+	return d.adopt(conn.(*net.TCPConn))
 }
 
 // netDialer returns a copy of NetDialer to be changed at will.
@@ -127,21 +127,21 @@ func (d *Dialer) netDialer() net.Dialer {
 // own takes the keepalive options out of net.Dialer's hands, which would set
 // its own after the connect and drop the errors, and has them set before the
 // connect instead. The timeouts and the pace are left for later: set now, they
-// would shorten the connect too (tcp(7), tcp_connect_init).
-func (d *Dialer) own(nd *net.Dialer) {
+// would shorten the connect too (tcp(7), tcp_connect_init). What is set now is read
+// back then, with the rest.
+func (d *Dialer) own(nd *net.Dialer, p *planned) {
 	nd.KeepAlive, nd.KeepAliveConfig = -1, net.KeepAliveConfig{}
-	before := d.KeepAlive
-	before.UserTimeout, before.StallTimeout = -1, -1
-	ours := sockopt.Control(before)
-	if ours == nil {
-		return // this system's dialer cannot have a Control function
+	if len(p.before.Ops) == 0 {
+		return // this system's dialer may not have a Control function at all
 	}
-	theirs := controlOf(nd)
+	theirs, strict := controlOf(nd), d.Strict
 	nd.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
-		if err := theirs(ctx, network, address, c); err != nil {
-			return err
+		if theirs != nil {
+			if err := theirs(ctx, network, address, c); err != nil {
+				return err
+			}
 		}
-		if err := ours(network, address, c); err != nil && d.Strict {
+		if err := p.before.Set(c); err != nil && strict {
 			return err
 		}
 		return nil
@@ -150,23 +150,23 @@ func (d *Dialer) own(nd *net.Dialer) {
 
 type control = func(ctx context.Context, network, address string, c syscall.RawConn) error
 
-// controlOf returns the Control function that nd would call.
+// controlOf returns the Control function that nd would call, or nil.
 func controlOf(nd *net.Dialer) control {
 	plain := nd.Control
-	switch {
-	case nd.ControlContext != nil:
+	if nd.ControlContext != nil || plain == nil {
 		return nd.ControlContext
-	case plain != nil:
-		return func(_ context.Context, network, address string, c syscall.RawConn) error {
-			return plain(network, address, c)
-		}
 	}
-	return func(context.Context, string, string, syscall.RawConn) error { return nil }
+	return func(_ context.Context, network, address string, c syscall.RawConn) error {
+		return plain(network, address, c)
+	}
 }
 
-// adopt applies the whole plan, now that the connection stands.
-func (d *Dialer) adopt(tcp *net.TCPConn, plan sockopt.Plan) (net.Conn, error) {
-	c, err := newConn(tcp, plan, d.Observer)
+// adopt sets the rest of the plan, now that the connection stands.
+func (d *Dialer) adopt(tcp *net.TCPConn) (net.Conn, error) {
+	c, err := newConn(tcp, d.Observer)
+	if err == nil {
+		err = c.hold(d.KeepAlive, true)
+	}
 	if err == nil {
 		err = c.begin(d.KeepAlive, d.Strict)
 	}

@@ -63,3 +63,92 @@ func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
 		t.Errorf("%d descriptors before, %d after", fds, now)
 	}
 }
+
+// What a listener hands down is not set again, and what it does not is.
+func TestWhatIsAcceptedHoldsItsOptionsHoweverTheListenerWasMade(t *testing.T) {
+	t.Parallel()
+	multipath := new(net.ListenConfig)
+	multipath.SetMultipathTCP(true)
+	refuses := &net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		_, err := sockopt.Get(c)
+		return err
+	}}
+	for name, test := range map[string]struct {
+		nlc  *net.ListenConfig
+		wrap bool
+	}{"plain": {}, "multipath": {nlc: multipath}, "with a Control of its own": {nlc: refuses}, "wrapped": {wrap: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := sockopt.Within(20 * time.Second)
+			lc := &ListenConfig{NetListenConfig: test.nlc, KeepAlive: k}
+			l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if test.wrap {
+				var inner net.Listener
+				inner, err = net.Listen("tcp", "127.0.0.1:0")
+				l = listenOver(t, inner, lc)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			peer, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer peer.Close()
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			report := c.(*Conn).Report()
+			if got, want := report.Got, held(t, k); got != want || report.Err() != nil {
+				t.Errorf("%v, %v; want %v", got, report.Err(), want)
+			}
+		})
+	}
+}
+
+func listenOver(t *testing.T, inner net.Listener, lc *ListenConfig) net.Listener {
+	t.Helper()
+	l, err := NewListener(inner, lc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// Not parallel: it has others' plans forgotten.
+func TestAPlanIsMadeOnce(t *testing.T) {
+	k := sockopt.Within(11 * time.Second)
+	first, err := planFor(k, 15)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _ := planFor(k, 15)
+	other, _ := planFor(k, 5)
+	if first != again || first == other || first.plan.Asked == other.plan.Asked {
+		t.Error("another plan for the same, or the same for another")
+	}
+	for i := range 3 * mostPlans {
+		if _, err := planFor(sockopt.Within(time.Duration(i+100)*time.Second), 15); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(*plans.all.Load()); n > mostPlans {
+		t.Errorf("%d are remembered", n)
+	}
+	if p, err := planFor(sockopt.Within(time.Second), 15); p != nil || err == nil {
+		t.Errorf("%v, %v", p, err)
+	}
+}
+
+func TestConnectionsOfWhichTheSameIsKnownShareIt(t *testing.T) {
+	t.Parallel()
+	d := &Dialer{KeepAlive: sockopt.Within(4321 * time.Second)}
+	first, _ := connect(t, d)
+	second, _ := connect(t, d)
+	if first.known() != second.known() {
+		t.Errorf("%v, %v", first.known(), second.known())
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"example.com/hale/internal/logline"
+	"example.com/hale/internal/tcpretries"
 	"example.com/hale/sockopt"
 )
 
@@ -22,8 +23,8 @@ func (i DialStartInfo) LogValue() slog.Value { return i.line().Value() }
 
 // asked is k with its defaults filled in, if k is in range.
 func asked(k sockopt.KeepAlive) sockopt.KeepAlive {
-	if plan, err := planFor(k); err == nil {
-		return plan.Asked
+	if plan, err := planFor(k, tcpretries.Setting()); err == nil {
+		return plan.plan.Asked
 	}
 	return k
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"example.com/hale/internal/lab/hookstest"
+	"example.com/hale/internal/tcpretries"
 	"example.com/hale/sockopt"
 )
 
@@ -17,11 +18,11 @@ func TestEveryInfoCanBePrintedAndLogged(t *testing.T) {
 
 func TestADialTellsWhatItsKeepAliveMeans(t *testing.T) {
 	t.Parallel()
-	plan, err := planFor(sockopt.KeepAlive{})
+	plan, err := planFor(sockopt.KeepAlive{}, tcpretries.Setting())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for want, k := range map[string]sockopt.KeepAlive{plan.Asked.String(): {}, "count -7": {Count: -7}} {
+	for want, k := range map[string]sockopt.KeepAlive{plan.plan.Asked.String(): {}, "count -7": {Count: -7}} {
 		if got := (DialStartInfo{KeepAlive: k}).String(); !strings.Contains(got, want) {
 			t.Errorf("%s, want %s", got, want)
 		}

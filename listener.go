@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -61,14 +62,38 @@ func Listen(network, address string) (net.Listener, error) {
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	nlc := lc.netListenConfig()
 	nlc.KeepAlive, nlc.KeepAliveConfig = -1, net.KeepAliveConfig{}
-	if _, err := planFor(lc.KeepAlive); err != nil {
+	p, err := planFor(lc.KeepAlive, 0)
+	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
+	}
+	begun := isTCP(network) && handsDown
+	if begun {
+		handDown(&nlc, p)
 	}
 	inner, err := nlc.Listen(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return NewListener(inner, lc)
+	return newListener(inner, lc, begun), nil
+}
+
+// handsDown: accepted connections have the keepalive options of their listener (Linux,
+// tcp_create_openreq_child).
+const handsDown = runtime.GOOS == "linux" || runtime.GOOS == "android"
+
+// handDown has the listener hold what accepted connections are to have. Where it does
+// not, or does not hand it down, Accept finds that out.
+func handDown(nlc *net.ListenConfig, p *planned) {
+	theirs := nlc.Control
+	nlc.Control = func(network, address string, c syscall.RawConn) error {
+		if theirs != nil {
+			if err := theirs(network, address, c); err != nil {
+				return err
+			}
+		}
+		_ = p.before.Set(c)
+		return nil
+	}
 }
 
 func (lc *ListenConfig) netListenConfig() net.ListenConfig {
@@ -93,22 +118,25 @@ func NewListener(inner net.Listener, config *ListenConfig) (net.Listener, error)
 	if config == nil {
 		config = new(ListenConfig)
 	}
-	plan, err := planFor(config.KeepAlive)
-	if err != nil {
+	if _, err := planFor(config.KeepAlive, 0); err != nil {
 		return nil, err
 	}
-	return &listener{Listener: inner, keepAlive: config.KeepAlive, plan: plan, strict: config.Strict, observer: config.Observer}, nil
+	return newListener(inner, config, false), nil
+}
+
+func newListener(inner net.Listener, config *ListenConfig, begun bool) *listener {
+	return &listener{Listener: inner, keepAlive: config.KeepAlive, begun: begun, strict: config.Strict, observer: config.Observer}
 }
 
 type listener struct {
 	net.Listener
 	keepAlive sockopt.KeepAlive
-	plan      sockopt.Plan
+	begun     bool // what a connection may have before it stands, the listener has handed down
 	strict    bool
 	observer  *Observer
 }
 
-// Accept applies the plan to each connection itself: what a listener's own
+// Accept sets on each connection itself what it does not hold: what a listener's own
 // options hand down differs from system to system, and an MPTCP listener has
 // no pace to hand down.
 func (l *listener) Accept() (net.Conn, error) {
@@ -132,10 +160,13 @@ func (l *listener) Accept() (net.Conn, error) {
 // that is gone already is no reason for Accept to fail: the connection's Report
 // and its first Read tell.
 func (l *listener) adopt(tcp *net.TCPConn) *Conn {
-	c, err := newConn(tcp, l.plan, l.observer)
+	c, err := newConn(tcp, l.observer)
 	c.origin = fromAccept
 	if err == nil {
-		err = c.Report().Err()
+		err = c.hold(l.keepAlive, l.begun)
+	}
+	if err == nil {
+		err = c.known().report.Err()
 	}
 	if err == nil || !l.strict {
 		err = cmp.Or(err, c.startWatch(l.keepAlive))

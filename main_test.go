@@ -10,6 +10,7 @@ import (
 
 	"example.com/hale/health"
 	"example.com/hale/internal/lab/testnet"
+	"example.com/hale/internal/tcpretries"
 	"example.com/hale/sockopt"
 )
 
@@ -23,11 +24,11 @@ var quick = sockopt.KeepAlive{Idle: time.Second, Interval: time.Second, Count: 1
 // stands.
 func held(t testing.TB, k sockopt.KeepAlive) sockopt.KeepAlive {
 	t.Helper()
-	plan, err := planFor(k)
+	plan, err := planFor(k, tcpretries.Setting())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := plan.Effective
+	h := plan.plan.Effective
 	if runtime.GOOS == "linux" { // one option for both
 		h.UserTimeout = max(h.UserTimeout, h.StallTimeout, 0)
 		h.StallTimeout = h.UserTimeout

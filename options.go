@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net"
 	"time"
-	"unique"
 
+	"example.com/hale/health/deathwatch"
+	"example.com/hale/internal/rawconn"
+	"example.com/hale/internal/tcpretries"
 	"example.com/hale/sockopt"
 )
 
@@ -13,6 +15,21 @@ import (
 type facts struct {
 	report    sockopt.Report
 	unwatched string // why, or ""
+}
+
+// known is the facts of a connection, and of others with the same, and what follows
+// from them.
+type known struct {
+	facts
+	limits           deathwatch.Limits
+	earliest, latest time.Duration // the window
+	promised         time.Duration
+}
+
+func (f facts) known() *known {
+	k := &known{facts: f, limits: limitsOf(f.report), promised: promisedTo(f.report)}
+	k.earliest, k.latest = f.report.Window()
+	return k
 }
 
 // Report says which options were asked for and what the operating system made
@@ -45,41 +62,58 @@ type unwatchedError struct{ why string }
 func (e *unwatchedError) Error() string        { return "hale: not watched: " + e.why }
 func (e *unwatchedError) Is(target error) bool { return target == errors.ErrUnsupported }
 
-func (c *Conn) known() facts {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.facts == (unique.Handle[facts]{}) { // there was no socket to apply anything to
-		return facts{}
+// known is what is known of the connection.
+func (c *Conn) known() *known {
+	if k := c.made.Load(); k != nil {
+		return k
 	}
-	return c.facts.Value()
+	return unmade
 }
 
-// learn changes the facts.
-func (c *Conn) learn(change func(*facts)) {
-	now := c.known()
-	change(&now)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.facts = unique.Make(now)
-}
+// unmade is for a connection that had no socket to apply anything to.
+var unmade = facts{}.known()
 
-// apply carries the plan out and keeps the report.
-func (c *Conn) apply(plan sockopt.Plan) error {
+// apply carries a plan of p out, all of it or what is left of it, and keeps the report.
+func (c *Conn) apply(p *planned, plan sockopt.Plan) error {
 	report, err := plan.Apply(c.socket)
-	c.learn(func(f *facts) { f.report = report })
+	c.made.Store(p.share(facts{report, c.known().unwatched}))
 	return err
+}
+
+// hold sets the options for k; those that may be set before a connect were, if it has
+// begun.
+func (c *Conn) hold(k sockopt.KeepAlive, begun bool) error {
+	p, err := planFor(k, c.retries2())
+	switch {
+	case err != nil:
+		return err
+	case begun:
+		return c.apply(p, p.after)
+	}
+	return c.apply(p, p.plan)
+}
+
+// retries2 is the setting of the connection's network namespace; zero if it is not
+// known.
+func (c *Conn) retries2() (n uint8) {
+	_ = rawconn.Control(c.socket, func(fd uintptr) error {
+		n = tcpretries.Of(fd)
+		return nil
+	})
+	return n
 }
 
 // SetOptions holds the connection to k from now on, as a [Dialer] with that
 // KeepAlive would have done, and returns what became of it. The error is a
 // [*sockopt.RangeError], with nothing changed, or [net.ErrClosed].
 func (c *Conn) SetOptions(k sockopt.KeepAlive) (sockopt.Report, error) {
-	plan, err := planFor(k)
-	if c.Unwatched() != nil {
-		plan, err = sockopt.Current().PlanUnwatched(k)
+	make := planFor
+	if c.known().unwatched != "" {
+		make = planUnwatched
 	}
+	p, err := make(k, c.retries2())
 	if err == nil {
-		err = c.apply(plan)
+		err = c.apply(p, p.plan)
 	}
 	if err != nil {
 		return sockopt.Report{}, &net.OpError{Op: "set", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}

@@ -19,30 +19,38 @@ import (
 // verdict is what is known about a connection's end, the same for everybody.
 type verdict struct {
 	// why the connection cannot be used again: its death, or that the peer has
-	// closed its side, which a death may still replace. It is final once done
-	// is closed.
+	// closed its side, which a death may still replace. It is final once over is set.
 	why  atomic.Pointer[health.DeadError]
-	done chan struct{}
+	over atomic.Bool
+	fin  bool // the peer has closed its side, whatever came after; guarded by mu
 
 	// mu guards changes of all, and the kernel's word: it tells an error once, so
 	// that whoever asks for it keeps what it says before anybody else may ask.
 	// Nobody outside is called under it.
 	mu       sync.Mutex
-	fin      bool // the peer has closed its side, whatever came after
+	done     chan struct{} // closed then; nil until somebody asks for it
 	watchers []*notify.Call[*health.DeadError]
 }
 
 // final returns the connection's death, or nil.
 func (v *verdict) final() *health.DeadError {
-	if v.why.Load() == nil {
-		return nil // as a rule, and the select takes longer
-	}
-	select {
-	case <-v.done:
-		return v.why.Load()
-	default:
+	if !v.over.Load() {
 		return nil
 	}
+	return v.why.Load()
+}
+
+// whenOver returns a channel that is closed with the verdict.
+func (v *verdict) whenOver() <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.done == nil {
+		v.done = make(chan struct{})
+		if v.over.Load() {
+			close(v.done)
+		}
+	}
+	return v.done
 }
 
 // decided is final once whoever is finding out has: the socket of a peer that is
@@ -66,7 +74,10 @@ func (v *verdict) settle(find func() *health.DeadError) (final *health.DeadError
 		return nil, false, nil
 	}
 	v.why.Store(dead)
-	close(v.done)
+	v.over.Store(true)
+	if v.done != nil {
+		close(v.done)
+	}
 	tell, v.watchers = v.watchers, nil
 	return dead, true, tell
 }
@@ -126,7 +137,7 @@ func (c *Conn) Err() error {
 
 // Done returns a channel that is closed when the connection has died or was
 // closed. That the peer has closed its side is neither.
-func (c *Conn) Done() <-chan struct{} { return c.verdict.done }
+func (c *Conn) Done() <-chan struct{} { return c.verdict.whenOver() }
 
 // State returns [health.Dead] once Done is closed, [health.Suspect] while the
 // peer leaves something unanswered, and [health.Alive] otherwise.
@@ -246,9 +257,8 @@ func (c *Conn) look() error {
 // others may have dead already.
 func (c *Conn) described(dead health.DeadError) *health.DeadError {
 	dead.Peer = c.RemoteAddr()
-	report := c.Report()
-	dead.WindowEarliest, dead.WindowLatest = report.Window()
-	dead.Promised = promisedTo(report)
+	k := c.known()
+	dead.WindowEarliest, dead.WindowLatest, dead.Promised = k.earliest, k.latest, k.promised
 	return &dead
 }
 
@@ -274,6 +284,7 @@ func (c *Conn) endBy(tell teller, find func() *health.DeadError) *health.DeadErr
 	if !first {
 		return final
 	}
+	c.meter.End()
 	if final.Cause != health.LocalClosed && c.observer.set().Dead != nil {
 		tell(c, func() { c.observer.dead(DeadInfo{Conn: c, Err: final}) })
 	}

@@ -24,22 +24,34 @@ import (
 // stop was called by dead). dead may make any call, and may block: that holds up what
 // is told to it, and nothing else.
 func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
-	over := false
-	call := notify.New(func(e *health.DeadError) {
-		// Two goroutines may come with the two events, in either order.
-		if over {
-			return
-		}
-		over = c.verdict.final() == e
-		dead(e)
-	})
-	if missed := c.verdict.watch(call); missed != nil {
-		call.Fire(missed)
+	w := &watcher{conn: c, dead: dead}
+	w.call.Of(w.tell)
+	if missed := c.verdict.watch(&w.call); missed != nil {
+		w.call.Fire(missed)
 	}
-	return func() {
-		c.verdict.unwatch(call)
-		call.Stop()
+	return w.stop
+}
+
+// watcher is a function that was given to Watch.
+type watcher struct {
+	conn *Conn
+	dead func(*health.DeadError)
+	call notify.Call[*health.DeadError]
+	over bool // it was told of the death
+}
+
+func (w *watcher) tell(e *health.DeadError) {
+	// Two goroutines may come with the two events, in either order.
+	if w.over {
+		return
 	}
+	w.over = w.conn.verdict.final() == e
+	w.dead(e)
+}
+
+func (w *watcher) stop() {
+	w.conn.verdict.unwatch(&w.call)
+	w.call.Stop()
 }
 
 // startWatch has the connection watched until it is closed, or collected as
@@ -72,8 +84,10 @@ func (c *Conn) startWatch(k sockopt.KeepAlive) error {
 // begin starts the watch of a connection that is set up for k. Where strict, it fails if
 // an option or the watch cannot be had; and if the socket is another's.
 func (c *Conn) begin(k sockopt.KeepAlive, strict bool) error {
-	if err := c.Report().Err(); err != nil && strict {
-		return err
+	if strict {
+		if err := c.known().report.Err(); err != nil {
+			return err
+		}
 	}
 	if err := c.startWatch(k); err != nil && (strict || errors.Is(err, deathwatch.ErrWatched)) {
 		return err
@@ -84,9 +98,10 @@ func (c *Conn) begin(k sockopt.KeepAlive, strict bool) error {
 // unwatched takes note of why nobody watches, or not over everything, and leaves the
 // promise to the kernel.
 func (c *Conn) unwatched(k sockopt.KeepAlive, why string) error {
-	c.learn(func(f *facts) { f.unwatched = why })
-	if plan, err := sockopt.Current().PlanUnwatched(k); err == nil {
-		_ = c.apply(plan)
+	now := facts{c.known().report, why}
+	c.made.Store(now.known())
+	if p, err := planUnwatched(k, c.retries2()); err == nil {
+		_ = c.apply(p, p.plan)
 	}
 	return c.Unwatched()
 }
@@ -219,14 +234,14 @@ func (s *subject) conn() *Conn { return (*Conn)(s) }
 func (s *subject) Socket() syscall.RawConn { return s.socket }
 
 func (s *subject) Limits() deathwatch.Limits {
-	r := s.conn().Report()
-	l := limitsOf(r)
+	k := s.conn().known()
+	l := k.limits
 	l.Samples = s.observer.set().Sampled != nil
 	if !s.conn().isWatched() {
 		return l // nobody can have set anything yet
 	}
-	if now, err := sockopt.Get(s.socket); err == nil && now != r.Got {
-		return stretch(l, r.Got, now)
+	if now, err := sockopt.Get(s.socket); err == nil && now != k.report.Got {
+		return stretch(l, k.report.Got, now)
 	}
 	return l
 }

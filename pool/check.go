@@ -26,13 +26,13 @@ func (p *Pool[T]) passes(a *acquisition[T], s *slot[T]) bool {
 		return false
 	case !p.needsCheck(s):
 		return true
-	case s.check == nil:
+	case !s.checkable:
 		s.unmark(needsCheck)
 		return true
 	case !a.mayCheck:
 		// One check has failed this caller already. Those that are left are
 		// checked beside each other, and it waits like everybody.
-		p.background(s, s.check, ReasonSuspect)
+		p.background(s, p.checkOf(s.conn), ReasonSuspect)
 		return false
 	}
 	a.mayCheck = false
@@ -66,7 +66,7 @@ func (p *Pool[T]) checkFor(a *acquisition[T], s *slot[T]) bool {
 	defer leave()
 	passed := make(chan bool)
 	p.wg.Go(func() {
-		ok := p.probe(s, s.check, ReasonSuspect)
+		ok := p.probe(s, p.checkOf(s.conn), ReasonSuspect)
 		select {
 		case passed <- ok:
 		case <-waiting.Done():

@@ -11,6 +11,7 @@ type conns[T any] struct {
 	mu    sync.Mutex   // guards what follows
 	all   map[*slot[T]]struct{}
 	added uint64 // how many were
+	named string // the last that name was asked for
 }
 
 func (c *conns[T]) add(s *slot[T]) {
@@ -77,4 +78,14 @@ func (c *conns[T]) unused() (n int) {
 		}
 	}
 	return n
+}
+
+// name returns an address that connections to it share, as a rule.
+func (c *conns[T]) name(remote string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.named != remote {
+		c.named = remote
+	}
+	return c.named
 }

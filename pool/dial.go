@@ -40,7 +40,7 @@ func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 		p.dialFailed(err, start)
 		return err
 	}
-	p.dialer.succeeded(s.opened)
+	p.dialer.succeeded(s.opened.time())
 	p.measure(s)
 	if p.idle.admit(s) != nil { // the pool is closed
 		s.move(take)
@@ -165,18 +165,21 @@ func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (opened[T], erro
 
 // equip makes s a slot of conn.
 func (p *Pool[T]) equip(s *slot[T], conn net.Conn) {
-	s.opened = time.Now()
+	s.opened = momentNow()
 	s.vital, _ = netconn.Find[vital](conn)
 	s.meter = meterOf(conn)
 	s.info = infoOf(conn)
-	s.check = p.checkOf(conn)
+	s.checkable = p.checkOf(conn) != nil
 	s.keepUnread, s.spoken = p.config.KeepUnread, p.config.Open != nil
 	if !s.keepUnread || s.vital == nil {
-		s.peek.at(conn)
+		s.peek = peekable(conn)
 	}
 	s.begin()
-	s.remote = conn.RemoteAddr().String()
-	s.conn, s.lastUsed = conn, s.opened
+	s.remote = p.conns.name(conn.RemoteAddr().String())
+	s.conn, s.lastUsed, s.proved = conn, s.opened, s.opened
+	if p.holds {
+		s.holder = new(holder)
+	}
 }
 
 // fill makes s a slot of conn that is the pool's, and has its death told.
@@ -185,7 +188,7 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	p.dialledTo(s.remote)
 	p.startHeartbeat(s)
 	s.light = s.vital != nil && p.config.AfterRelease == nil
-	s.quick = s.pulse == nil && p.config.PrepareAcquire == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek.raw != nil)
+	s.quick = s.pulse == nil && p.config.PrepareAcquire == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek != nil)
 	p.conns.add(s)
 	p.limitLife(s)
 	p.watch(s, conn)

@@ -185,7 +185,7 @@ func lookAt[T any](s *slot[T]) *health.DeadError {
 		if dead := s.lifeless(); dead != nil {
 			return dead
 		}
-	case s.peek.raw != nil:
+	case s.peek != nil:
 		s.look()
 	default:
 		err = health.Check(s.conn)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// holder is who holds a slot, for those who report on it.
+// holder is who holds a slot, for those who report on it. A nil one is of nobody.
 type holder struct {
 	mu     sync.Mutex // guards what follows
 	ctx    context.Context
@@ -31,12 +31,18 @@ func (h *holder) set(ctx context.Context, leaks bool) {
 
 // clear forgets who held the slot.
 func (h *holder) clear() {
+	if h == nil {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ctx, h.since = nil, time.Time{}
 }
 
 func (h *holder) context() context.Context {
+	if h == nil {
+		return nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.ctx
@@ -45,6 +51,9 @@ func (h *holder) context() context.Context {
 // leak returns who has held the slot for longer than after, once, and before
 // that how much time is left.
 func (h *holder) leak(after time.Duration) (info LeakInfo, left time.Duration) {
+	if h == nil {
+		return LeakInfo{}, 0
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	held := time.Since(h.since)
@@ -61,6 +70,9 @@ func (h *holder) leak(after time.Duration) (info LeakInfo, left time.Duration) {
 // who returns for how long a slot has been held, and by whom; both are zero where
 // no stack is kept, or nobody holds it.
 func (h *holder) who() (held time.Duration, stack string) {
+	if h == nil {
+		return 0, ""
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.since.IsZero() {

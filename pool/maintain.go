@@ -141,7 +141,7 @@ func (m *maintenance[T]) tidy(s *slot[T], spare *int) (next time.Duration) {
 		p.revalidate(s)
 		return roundEvery
 	}
-	idle := time.Since(s.lastUsed)
+	idle := s.lastUsed.since()
 	if idle >= limit && *spare > 0 {
 		*spare--
 		p.evict(s, ReasonIdle, nil)
@@ -179,8 +179,8 @@ func (p *Pool[T]) revalidate(s *slot[T]) {
 		p.evict(s, reason, dead)
 	case s.dubious():
 		p.isolate(s)
-	case s.check != nil && (s.marked(needsCheck) || p.queue.len() > 0 && p.needsCheck(s)):
-		p.background(s, s.check, ReasonSuspect)
+	case s.checkable && (s.marked(needsCheck) || p.queue.len() > 0 && p.needsCheck(s)):
+		p.background(s, p.checkOf(s.conn), ReasonSuspect)
 	default:
 		s.unmark(needsCheck)
 		p.putIdle(s, unused)
@@ -204,7 +204,7 @@ func (p *Pool[T]) refill() {
 func (p *Pool[T]) endOutage() {
 	over, ended := p.dialer.endOutage(func(before time.Time) bool {
 		return len(p.conns.those(func(s *slot[T]) bool {
-			return s.opened.Before(before) && !s.marked(unfit) && (s.marked(needsCheck) || s.suspect())
+			return s.opened.time().Before(before) && !s.marked(unfit) && (s.marked(needsCheck) || s.suspect())
 		})) > 0
 	})
 	if ended {

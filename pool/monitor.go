@@ -168,7 +168,7 @@ func (m *monitor[T]) listen() {
 		was, before := m.seen[s]
 		switch {
 		case !before:
-			m.hear(s.opened)
+			m.hear(s.opened.time())
 		case was.bytes != bytes:
 			m.hear(last)
 		case was.use == now.use:
@@ -208,7 +208,7 @@ func (m *monitor[T]) hear(at time.Time) {
 // far as is known now.
 func (s *slot[T]) received() (bytes uint64, last time.Time, known bool) {
 	if s.info != nil {
-		info, err := s.info()
+		info, err := s.info.Info()
 		counts := info.BytesReceived > 0 || info.BytesAcked > 0 // not before Linux 4.1
 		return info.BytesReceived, time.Now().Add(-info.SinceReceived), err == nil && counts
 	}

@@ -163,7 +163,7 @@ func (d *doubt[T]) death(s *slot[T]) *health.DeadError {
 		Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: d.err,
 	}
 	if s.info != nil {
-		dead.Info, _ = s.info()
+		dead.Info, _ = s.info.Info()
 	}
 	return dead
 }

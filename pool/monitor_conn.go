@@ -21,7 +21,7 @@ func (m *monitor[T]) open() (opened bool) {
 	m.slot = s
 	if p.config.Open != nil { // which was answered
 		m.doubt = doubt[T]{}
-		m.hear(s.opened)
+		m.hear(s.opened.time())
 	}
 	return true
 }

@@ -625,7 +625,7 @@ func TestWhatCannotTellIsNotJudged(t *testing.T) {
 		"a kernel that does not count": {health.Info{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &slot[deaf]{info: func() (health.Info, error) { return test.info, nil }}
+			s := &slot[deaf]{info: informed{&test.info}}
 			if _, _, judged := s.received(); judged != test.judged {
 				t.Error(judged)
 			}
@@ -761,7 +761,7 @@ func TestOneUseOfAConnectionIsCondemned(t *testing.T) {
 func TestALookThatIsOverdueIsTakenBeforeAHangIsJudged(t *testing.T) {
 	t.Parallel()
 	var info health.Info
-	s := &slot[net.Conn]{info: func() (health.Info, error) { return info, nil }}
+	s := &slot[net.Conn]{info: informed{&info}}
 	for _, test := range []struct {
 		unacked int
 		after   time.Duration
@@ -782,3 +782,8 @@ func TestALookThatIsOverdueIsTakenBeforeAHangIsJudged(t *testing.T) {
 		}
 	}
 }
+
+// informed tells what it was told to.
+type informed struct{ info *health.Info }
+
+func (i informed) Info() (health.Info, error) { return *i.info, nil }

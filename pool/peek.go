@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // sight is what a look at a socket has shown.
-type sight int
+type sight uint8
 
 const (
 	clean  sight = iota // nothing to read, or what may lie there: a TLS record that may be a ticket
@@ -21,10 +22,9 @@ const (
 	ended               // the connection is over
 )
 
-// peeker looks at what there is to read on a connection, without reading it.
-// The zero value sees nothing.
+// peeker looks at what there is to read on a connection, without reading it. It keeps
+// what a look needs, so that a look allocates nothing.
 type peeker struct {
-	raw  syscall.RawConn
 	look func(fd uintptr)
 
 	// Of the last look.
@@ -33,29 +33,36 @@ type peeker struct {
 	err  error
 }
 
+var peekers = sync.Pool{New: func() any {
+	p := new(peeker)
+	p.look = func(fd uintptr) { p.n, p.err = peek(fd, &p.head) }
+	return p
+}}
+
 // errNothing is a look that has seen nothing to read.
 var errNothing = errors.New("pool: nothing to read")
 
-// at points the peeker at conn's socket, if it has one that can be looked at. It
-// keeps what a look needs, so that a look allocates nothing.
-func (p *peeker) at(conn net.Conn) {
+// peekable returns conn's socket, if it has one that can be looked at, or nil.
+func peekable(conn net.Conn) syscall.RawConn {
 	sc, ok := netconn.Find[syscall.Conn](conn)
 	if !ok || !canPeek {
-		return
+		return nil
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return
+		return nil
 	}
-	p.raw, p.look = raw, func(fd uintptr) { p.n, p.err = peek(fd, &p.head) }
+	return raw
 }
 
-// see looks.
-func (p *peeker) see() (sight, error) {
-	if p.raw == nil {
+// see looks at a socket, or sees nothing where there is none.
+func see(raw syscall.RawConn) (sight, error) {
+	if raw == nil {
 		return clean, nil
 	}
-	if err := p.raw.Control(p.look); err != nil {
+	p := peekers.Get().(*peeker)
+	defer peekers.Put(p)
+	if err := raw.Control(p.look); err != nil {
 		return ended, err
 	}
 	switch {
@@ -104,7 +111,7 @@ func (s *slot[T]) look() sight {
 	if s.sight != clean || fresh && s.vital != nil {
 		return s.sight // of a fresh one nothing was asked
 	}
-	seen, err := s.peek.see()
+	seen, err := see(s.peek)
 	switch {
 	case seen == ended && err != nil:
 		if s.end = s.ended(err); s.end == nil {
@@ -130,7 +137,7 @@ func (s *slot[T]) ended(err error) *health.DeadError {
 		}
 	}
 	if s.info != nil {
-		dead.Info, _ = s.info()
+		dead.Info, _ = s.info.Info()
 		dead.Silence = dead.Info.Silence()
 	}
 	return dead

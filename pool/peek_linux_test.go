@@ -44,9 +44,8 @@ func TestUnreadBytesAreToldByTheirFirst(t *testing.T) {
 
 func TestALookAllocatesNothing(t *testing.T) {
 	client, server := testnet.Pair(t)
-	var p peeker
-	p.at(client)
-	look := func() { _, _ = p.see() }
+	raw := peekable(client)
+	look := func() { _, _ = see(raw) }
 	if n := testing.AllocsPerRun(100, look); n != 0 {
 		t.Errorf("%v allocations if there is nothing", n)
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,17 +264,16 @@ func TestAReplyThatComesLateNeverReachesTheNextCaller(t *testing.T) {
 // awaitReadable waits for data to arrive.
 func awaitReadable(t *testing.T, c net.Conn) {
 	t.Helper()
-	var look peeker
-	look.at(c)
-	for deadline := time.Now().Add(10 * time.Second); !lookUnread(&look); time.Sleep(100 * time.Microsecond) {
+	raw := peekable(c)
+	for deadline := time.Now().Add(10 * time.Second); !lookUnread(raw); time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing arrives")
 		}
 	}
 }
 
-func lookUnread(p *peeker) bool {
-	seen, _ := p.see()
+func lookUnread(raw syscall.RawConn) bool {
+	seen, _ := see(raw)
 	return seen != clean
 }
 

@@ -35,9 +35,9 @@ func before(heard time.Time, dead *health.DeadError) bool {
 }
 
 // infoOf returns what asks the kernel about conn, or nil if it does not tell.
-func infoOf(conn net.Conn) func() (health.Info, error) {
-	if i, ok := netconn.Find[interface{ Info() (health.Info, error) }](conn); ok {
-		return i.Info
+func infoOf(conn net.Conn) informer {
+	if i, ok := netconn.Find[informer](conn); ok {
+		return i
 	}
 	sc, ok := netconn.Find[syscall.Conn](conn)
 	if !ok {
@@ -47,18 +47,26 @@ func infoOf(conn net.Conn) func() (health.Info, error) {
 	if err != nil {
 		return nil
 	}
-	info := func() (health.Info, error) { return health.Inspect(raw) }
-	if _, err := info(); err != nil {
+	info := &socketInfo{raw}
+	if _, err := info.Info(); err != nil {
 		return nil
 	}
 	return info
 }
+
+// informer is what tells what the kernel knows of a connection, as hale.Conn does.
+type informer interface{ Info() (health.Info, error) }
+
+// socketInfo tells it of any socket.
+type socketInfo struct{ raw syscall.RawConn }
+
+func (i *socketInfo) Info() (health.Info, error) { return health.Inspect(i.raw) }
 
 // unanswered asks the kernel whether the peer leaves anything unanswered.
 func (s *slot[T]) unanswered() (info health.Info, yes bool) {
 	if s.info == nil {
 		return info, false
 	}
-	info, err := s.info()
+	info, err := s.info.Info()
 	return info, err == nil && (info.Probes > 0 || info.Retransmits > 0)
 }

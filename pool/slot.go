@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync"
@@ -21,16 +20,16 @@ type slot[T any] struct {
 	status
 	value      T
 	conn       net.Conn
-	vital      vital                          // nil if the connection does not tell of itself
-	meter      *netconn.Meter                 // of the connection
-	check      func(context.Context, T) error // nil if nobody can tell whether it works
-	opened     time.Time
+	vital      vital          // nil if the connection does not tell of itself
+	meter      *netconn.Meter // of the connection
+	opened     moment
 	number     uint64      // of all connections of the pool; set when conns lists it
 	lifetime   *time.Timer // marks it as outlived; nil if it may live for ever
 	epoch      uint64      // of the pool when the dial began
 	remote     string
-	info       func() (health.Info, error) // nil if the kernel does not tell
-	peek       peeker
+	info       informer        // nil if the kernel does not tell
+	peek       syscall.RawConn // nil if nobody is to look what there is to read
+	checkable  bool            // somebody can tell whether it works, see checkOf
 	keepUnread bool
 	spoken     bool             // by Open, so that no greeting is to come
 	quick      bool             // a caller may claim it as it lies in the store
@@ -41,14 +40,14 @@ type slot[T any] struct {
 
 	// Of whoever owns it.
 	res      *puddle.Resource[*slot[T]] // nil before puddle has given it
-	lastUsed time.Time                  // kept only if a limit depends on it
-	proved   time.Time                  // when a check last passed
+	lastUsed moment                     // kept only if a limit depends on it
+	proved   moment                     // when a check last passed
 	asked    uint64                     // how many dials of the pool had failed before this use, or check
-	checked  bool                       // a check has passed since the pulse was locked
 	fault    string                     // what Reset, PrepareAcquire or AfterRelease failed with
+	end      *health.DeadError          // of what the connection is over, as a look has shown
+	sight    sight                      // what the look has shown
+	checked  bool                       // a check has passed since the pulse was locked
 	served   bool                       // it was used before this use
-	sight    sight                      // what a look has shown
-	end      *health.DeadError          // and of what the connection is over then
 
 	// Set by the owner before a use; a Conn whose use has ended may read them.
 	used    atomic.Bool   // Value was called
@@ -58,15 +57,15 @@ type slot[T any] struct {
 
 	answered atomic.Uint64 // of the last use or check that had a reply: asked
 
-	holder holder      // kept only for an Observer
-	probed atomic.Bool // Check or Reset is at it
+	holder *holder // nil unless an Observer asks for it
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards what follows, but probed
 	reason    Reason     // why it is unfit
 	death     *health.DeadError
-	aborted   bool // its connection was, by Interrupt
 	unwatch   func()
-	unwatched bool // its death is not told
+	aborted   bool        // its connection was, by Interrupt
+	unwatched bool        // its death is not told
+	probed    atomic.Bool // Check or Reset is at it
 }
 
 // vital is a connection that knows its own state, without a system call, as
@@ -95,13 +94,13 @@ func (s *slot[T]) well() bool {
 // unproved is how long nothing has shown that the slot works: neither its use
 // nor a check.
 func (s *slot[T]) unproved() time.Duration {
-	return min(time.Since(s.lastUsed), time.Since(s.proved))
+	return min(s.lastUsed.since(), s.proved.since())
 }
 
 // prove notes that a check has passed.
 func (s *slot[T]) prove() {
 	s.unmark(needsCheck)
-	s.proved = time.Now()
+	s.proved = momentNow()
 	s.begin() // faults up to here are forgiven
 }
 
@@ -138,7 +137,7 @@ func (s *slot[T]) repliedSince(ask asking) bool {
 	if s.info == nil {
 		return false
 	}
-	info, err := s.info()
+	info, err := s.info.Info()
 	return err == nil && info.BytesReceived > 0 && time.Now().Add(-info.SinceReceived).After(ask.since)
 }
 
@@ -179,7 +178,7 @@ func (s *slot[T]) broken() bool {
 }
 
 // age is how long ago the connection was opened.
-func (s *slot[T]) age() time.Duration { return time.Since(s.opened) }
+func (s *slot[T]) age() time.Duration { return s.opened.since() }
 
 // why says why the slot is unfit, if it is, and of what it died, if it did.
 func (s *slot[T]) why() (Reason, *health.DeadError) {

@@ -129,7 +129,7 @@ func (p *Pool[T]) describe(s *Snapshot) (slots []described[T]) {
 
 // complete adds what needs no lock of the pool.
 func (d described[T]) complete() ConnInfo {
-	d.info.Conn, d.info.Opened = d.slot.conn, d.slot.opened
+	d.info.Conn, d.info.Opened = d.slot.conn, d.slot.opened.time()
 	d.info.Leaves, _ = d.slot.why()
 	if d.info.State == "in_use" {
 		d.info.Held, d.info.Stack = d.slot.holder.who()

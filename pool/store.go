@@ -2,7 +2,6 @@ package pool
 
 import (
 	"slices"
-	"time"
 )
 
 // takeIdle returns an idle slot, which is then the caller's, or nil.
@@ -34,7 +33,7 @@ func (p *Pool[T]) own(s *slot[T]) bool {
 // the slot at once: the next to be released need not wait until it is awake.
 func (p *Pool[T]) putUsed(s *slot[T]) {
 	if p.ages {
-		s.lastUsed = time.Now()
+		s.lastUsed = momentNow()
 	}
 	s.unlock(used)
 	if p.queue.strict() {
@@ -58,7 +57,7 @@ func (p *Pool[T]) putIdle(s *slot[T], after afterwards) {
 		return
 	}
 	if after == used && p.ages {
-		s.lastUsed = time.Now()
+		s.lastUsed = momentNow()
 	}
 	if !s.move(put) { // something has come to speak against it
 		p.revalidate(s)

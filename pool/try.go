@@ -95,10 +95,10 @@ func (p *Pool[T]) sound(s *slot[T]) bool {
 	if reason, _ := p.unfitness(s); reason != "" || s.dubious() {
 		return false
 	}
-	if s.check == nil {
+	if !s.checkable {
 		s.unmark(needsCheck)
 	}
-	return s.check == nil || !p.needsCheck(s)
+	return !s.checkable || !p.needsCheck(s)
 }
 
 // AcquireAllIdle returns every connection that TryAcquire would, those first that

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,16 +53,27 @@ func (p Plan) Apply(c syscall.RawConn) (Report, error) {
 	if p.Path == pathNone {
 		return p.apply(descriptor(0)), nil // no operation, so no descriptor
 	}
-	var r Report
-	err := rawconn.Control(c, func(fd uintptr) error {
-		r = p.apply(descriptor(fd))
-		return nil
-	})
-	if err != nil {
+	a := applications.Get().(*application)
+	defer applications.Put(a)
+	a.plan = p
+	if err := c.Control(a.do); err != nil {
 		return Report{}, fmt.Errorf("sockopt: %w", err)
 	}
-	return r, nil
+	return a.report, nil
 }
+
+// application is a plan and what has become of it, a kilobyte that the next can use.
+type application struct {
+	plan   Plan
+	report Report
+	do     func(fd uintptr)
+}
+
+var applications = sync.Pool{New: func() any {
+	a := new(application)
+	a.do = func(fd uintptr) { a.report = a.plan.apply(descriptor(fd)) }
+	return a
+}}
 
 // Get reads what the kernel holds for an open TCP socket, rounded as it keeps
 // it. A value that it does not give, or that no option exists for, is -1: the
@@ -88,15 +100,63 @@ func Get(c syscall.RawConn) (KeepAlive, error) {
 	return k, nil
 }
 
+// Split divides the calls of p in two, for a socket that is to be connected, or to
+// listen. early has those that may be made before, by [Plan.Set]: of the timeouts and
+// the pace, which would shorten the connect, there is none. late.Apply is for the
+// connection, once it stands: it makes the others, reads everything back, and makes
+// those of early again if the kernel does not hold them by then, as where a listener
+// hands nothing down.
+func (p Plan) Split() (early, late Plan) {
+	n := slices.IndexFunc(p.Ops, func(o Op) bool { return !o.Field.isEarly() })
+	if n < 0 {
+		n = len(p.Ops)
+	}
+	early, late = p, p
+	early.Ops, late.made = p.Ops[:n:n], n
+	return early, late
+}
+
+// Set makes the calls of the plan and reads nothing back: what the kernel holds then
+// is for [Plan.Apply] to find out. The errors of refused calls are joined. It does not
+// fall back to an older way, as Apply does.
+func (p Plan) Set(c syscall.RawConn) error {
+	ops := p.Ops
+	if len(ops) == 0 {
+		return nil
+	}
+	return rawconn.Control(c, func(fd uintptr) error {
+		done := set(descriptor(fd), ops, calls{})
+		return errors.Join(done.errs[:]...)
+	})
+}
+
 // apply is Apply on a descriptor known to be open.
 func (p Plan) apply(s socket) Report {
 	p = p.heedPath(s)
-	errs := p.set(s, nil)
-	for older, ok := p.older(s, errs); ok; older, ok = p.older(s, errs) {
-		errs = older.set(s, errs)
+	if r, ok := p.finish(s); ok {
+		return r
+	}
+	done := set(s, p.Ops, calls{})
+	for older, ok := p.older(s, done); ok; older, ok = p.older(s, done) {
+		done = set(s, older.Ops, done)
 		p = older
 	}
-	return p.report(s, errs)
+	return p.report(s, done)
+}
+
+// finish is apply for a plan of which some calls were made already; it is not ok if
+// the kernel holds something else.
+func (p Plan) finish(s socket) (r Report, ok bool) {
+	if p.made == 0 {
+		return r, false
+	}
+	r = p.report(s, set(s, p.Ops[p.made:], calls{}))
+	for _, o := range r.Options {
+		if o.Name != "" && o.Asked >= 0 && (o.Got < 0 || o.Err != nil) && !o.Optional {
+			return r, false
+		}
+	}
+	return r, true
 }
 
 // heedPath raises the pace to twice the path's retransmission timeout: a segment
@@ -116,18 +176,32 @@ func (p Plan) heedPath(s socket) Plan {
 	return p
 }
 
-// set makes the calls, all of them, and returns the error of each by its
-// field. Calls that are in done already are not made again.
-func (p Plan) set(s socket, done map[Op]error) map[Op]error {
-	errs := make(map[Op]error, len(p.Ops))
-	for _, o := range p.Ops {
-		err, ok := done[o]
-		if !ok {
+// calls are those that were made, and the error of each in its place.
+type calls struct {
+	ops  []Op
+	errs [len(fields)]error
+}
+
+// of returns the error of a call, and whether it was made.
+func (c *calls) of(o Op) (err error, made bool) {
+	i := slices.Index(c.ops, o)
+	if i < 0 {
+		return nil, false
+	}
+	return c.errs[i], true
+}
+
+// set makes calls, all of them. Those that are in done already are not made again.
+func set(s socket, ops []Op, done calls) calls {
+	now := calls{ops: ops}
+	for i, o := range ops {
+		err, made := done.of(o)
+		if !made {
 			err = s.set(o)
 		}
-		errs[o] = err
+		now.errs[i] = err
 	}
-	return errs
+	return now
 }
 
 // The builds of Windows that the two older paths are those of.
@@ -138,9 +212,10 @@ var (
 
 // older returns the plan to fall back to, if the kernel lacks an option for
 // which there is an older way.
-func (p Plan) older(s socket, errs map[Op]error) (Plan, bool) {
+func (p Plan) older(s socket, done calls) (Plan, bool) {
 	to, ok := Platform{}, false
-	for o, err := range errs {
+	for i, o := range done.ops {
+		err := done.errs[i]
 		switch {
 		case err == nil || o.Call == callIoctl || !s.lacks(err):
 		case o.Field == FieldCount:

@@ -243,3 +243,54 @@ func TestThePaceIsRaisedToTwiceTheTimeoutOfThePath(t *testing.T) {
 		}
 	}
 }
+
+func TestASplitPlanSetsEachValueOnceAndAgainWhatIsNotHeld(t *testing.T) {
+	early, late := planFor(t, Platform{GOOS: "linux"}, KeepAlive{StallTimeout: time.Minute}).Split()
+	if len(early.Ops) != 4 || len(late.Ops) != 6 {
+		t.Fatalf("%v, %v", early.Ops, late.Ops)
+	}
+	for _, test := range []struct {
+		name  string
+		early bool
+		f     fake
+		calls int
+	}{
+		{"held", true, fake{}, 4 + 2},
+		{"not set before", false, fake{}, 2 + 6},
+		{"held as something else", true, fake{off: 1}, 4 + 2 + 6},
+		{"not to be read", true, fake{unread: true}, 4 + 2 + 6},
+		{"refused", true, fake{refuse: map[string]int{"TCP_KEEPCNT": 22}}, 4 + 2 + 6},
+		{"no pace, which nobody has asked for", true, fake{missing: []string{"TCP_RTO_MAX_MS"}}, 4 + 2},
+	} {
+		f := test.f
+		if test.early {
+			set(&f, early.Ops, calls{})
+		}
+		r := late.apply(&f)
+		if len(f.calls) != test.calls {
+			t.Errorf("%s: %d calls, want %d: %q", test.name, len(f.calls), test.calls, f.calls)
+		}
+		whole := test.f
+		whole.calls, whole.held = nil, nil
+		if want := planFor(t, Platform{GOOS: "linux"}, KeepAlive{StallTimeout: time.Minute}).apply(&whole); want.String() != r.String() {
+			t.Errorf("%s: %v, want %v", test.name, r, want)
+		}
+	}
+}
+
+func TestWhereTheTimesAreSetByAnIoctlASplitPlanIsAppliedWhole(t *testing.T) {
+	early, late := planFor(t, Platform{GOOS: "windows", Major: 6}, KeepAlive{}).Split()
+	f := new(fake)
+	set(f, early.Ops, calls{})
+	r := late.apply(f)
+	if n, _ := f.call("WSAIoctl"); n != 2 || r.Path != pathIoctl {
+		t.Errorf("%d ioctls, %v", n, r)
+	}
+}
+
+func TestNoPartOfAPlanThatHasNoCallsIsSetBefore(t *testing.T) {
+	early, late := planFor(t, Platform{GOOS: "plan9"}, KeepAlive{}).Split()
+	if len(early.Ops) != 0 || len(late.Ops) != 0 || early.Set(nil) != nil {
+		t.Errorf("%v, %v", early, late)
+	}
+}

@@ -40,6 +40,10 @@ func (f Field) isTime() bool { return f != FieldKeepAlive && f != FieldCount }
 // isProbing reports whether the field means nothing without keepalive.
 func (f Field) isProbing() bool { return f == FieldIdle || f == FieldInterval || f == FieldCount }
 
+// isEarly reports whether the field may be set before the connect, and does not
+// shorten it.
+func (f Field) isEarly() bool { return f == FieldKeepAlive || f.isProbing() }
+
 // format returns v, nanoseconds or a plain number, as people write it.
 func (f Field) format(v int64) string {
 	switch {

@@ -11,6 +11,7 @@ import (
 
 	"example.com/hale/internal/lab/testnet"
 	"example.com/hale/internal/rawconn"
+	"example.com/hale/internal/tcpretries"
 	"example.com/hale/sockopt"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -227,6 +228,68 @@ func TestInANamespaceOfFewRetriesThePaceIsLongerOrTheSystems(t *testing.T) {
 		if got := mustPlan(t, p, sockopt.Within(d)).Effective.Pace; got != want {
 			t.Errorf("Within(%v): pace %v, want %v", d, got, want)
 		}
+	}
+}
+
+func TestARetrySettingIsThatOfTheSocketsNamespace(t *testing.T) {
+	hosts := testnet.NewChain(t, 2)
+	for host, setting := range map[*testnet.Host]string{hosts[0]: "5", hosts[1]: "7"} {
+		host.Sysctl("net/ipv4/tcp_retries2", setting)
+	}
+	of := func() (n uint8) {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		return tcpretries.Of(uintptr(fd))
+	}
+	ours := tcpretries.Setting()
+	for range 3 {
+		for want, host := range map[uint8]*testnet.Host{5: hosts[0], 7: hosts[1]} {
+			_ = host.Do(func() error {
+				for range 2 {
+					if got := of(); got != want {
+						t.Errorf("%d, want %d", got, want)
+					}
+				}
+				return nil
+			})
+		}
+		if got := of(); got != ours {
+			t.Errorf("here %d, want %d", got, ours)
+		}
+	}
+	// What was read is good for a second.
+	hosts[0].Sysctl("net/ipv4/tcp_retries2", "6")
+	deadline := time.Now().Add(5 * sec)
+	for got := uint8(0); got != 6; {
+		_ = hosts[0].Do(func() error { got = of(); return nil })
+		if time.Now().After(deadline) {
+			t.Fatalf("%d for five seconds", got)
+		}
+	}
+}
+
+func TestWhatIsSetBeforeTheConnectIsNotSetAgain(t *testing.T) {
+	early, late := mustPlan(t, sockopt.Current(), sockopt.KeepAlive{StallTimeout: time.Minute}).Split()
+	d := net.Dialer{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error { return early.Set(c) }}
+	c, server := pair(t, d, plain())
+	for _, conn := range []*net.TCPConn{c, server} { // of which the second holds nothing of it
+		r, err := late.Apply(raw(t, conn))
+		if err != nil || r.Err() != nil || r.Got.Idle != r.Effective.Idle || r.Got.Count != 8 || r.Got.UserTimeout != time.Minute || r.Got.Disabled {
+			t.Errorf("%v, %v, %v", err, r.Err(), r)
+		}
+		if whole := apply(t, conn, sockopt.KeepAlive{StallTimeout: time.Minute}); whole != r {
+			t.Errorf("%v, but the whole plan: %v", r, whole)
+		}
+	}
+	if err := early.Set(raw(t, c)); err != nil {
+		t.Error(err)
+	}
+	c.Close()
+	if err := early.Set(raw(t, c)); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
 	}
 }
 

@@ -46,6 +46,8 @@ type Plan struct {
 	// Unsupported has one sentence, beginning with the field, for everything
 	// that was asked for and is not to be had, or not quite as it reads.
 	Unsupported []string
+
+	made int // how many of Ops, the first of them, were made before: see Split
 }
 
 // Plan works out what to set on p on a connection that hale watches. It is

@@ -138,7 +138,7 @@ func (r Report) Window() (earliest, latest time.Duration) {
 }
 
 // report reads the socket and compares.
-func (p Plan) report(s socket, errs map[Op]error) Report {
+func (p Plan) report(s socket, done calls) Report {
 	sys := p.Platform.system()
 	got, err := sys.read(s)
 	if err != nil {
@@ -146,16 +146,17 @@ func (p Plan) report(s socket, errs map[Op]error) Report {
 	}
 	r := Report{Platform: p.Platform, Path: p.Path, Watched: p.Watched, Asked: p.Asked, Effective: p.Effective, Got: got}
 	for i, f := range fields {
-		r.Options[i] = p.option(f, got, errs)
+		r.Options[i] = p.option(f, got, &done)
 	}
 	return r
 }
 
 // option is the entry for one field.
-func (p Plan) option(f Field, got KeepAlive, errs map[Op]error) OptionReport {
+func (p Plan) option(f Field, got KeepAlive, done *calls) OptionReport {
 	for _, o := range p.Ops {
 		if o.serves(f) && (o.Call != callIoctl || p.Asked.value(f) >= 0) {
-			return o.report(f, got.value(f), errs[o])
+			err, _ := done.of(o)
+			return o.report(f, got.value(f), err)
 		}
 	}
 	r := OptionReport{Field: f, Asked: p.Asked.value(f), Got: got.value(f)}

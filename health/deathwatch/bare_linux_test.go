@@ -18,9 +18,10 @@ import (
 // Not parallel: for as long as it runs, this kernel counts as one that fills no
 // TCP_INFO. What it finds by itself is told all the same.
 func TestWhereTCPInfoIsEmptyTheKernelsOwnFindingsAreTold(t *testing.T) {
-	filled := fills
-	defer func() { fills = filled }()
+	before := fills
+	defer func() { fills = before }()
 	fills = func(*unix.TCPInfo) bool { return false }
+	filled.Store(false)
 	for name, test := range map[string]struct {
 		happen func(client, server *net.TCPConn)
 		what   string

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +23,7 @@ func refuse(s Subject) error {
 			return os.NewSyscallError("getsockopt", err)
 		case protocol != unix.IPPROTO_TCP && protocol != unix.IPPROTO_MPTCP:
 			return noSuchWatch(s)
-		case rawconn.IsMultipath(fd):
+		case protocol == unix.IPPROTO_MPTCP && rawconn.IsMultipath(fd):
 			return errMultipath
 		}
 		return nil
@@ -31,12 +32,21 @@ func refuse(s Subject) error {
 
 var errMultipath = fmt.Errorf("deathwatch: the kernel tells of the first subflow of a Multipath TCP connection only: %w", errors.ErrUnsupported)
 
+// filled: the kernel has filled TCP_INFO once, and so does it for all.
+var filled atomic.Bool
+
 // tellsLittle reports whether the kernel does not fill TCP_INFO: a connection has a
 // segment size and a path MTU on all that do.
 func tellsLittle(s Subject) (little bool) {
+	if filled.Load() {
+		return false
+	}
 	_ = rawconn.Control(s.Socket(), func(fd uintptr) error {
 		t, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		little = err != nil || !fills(t)
+		if !little {
+			filled.Store(true)
+		}
 		return nil
 	})
 	return little

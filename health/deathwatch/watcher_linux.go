@@ -131,7 +131,7 @@ func (w *watcher) stopIfIdle() {
 
 func (w *watcher) add(c *Supervision, s Subject) error {
 	w.place(c)
-	err := w.control(s, unix.EPOLL_CTL_ADD, &unix.EpollEvent{
+	err := w.control(s, unix.EPOLL_CTL_ADD, unix.EpollEvent{
 		Events: deathMask, Fd: c.place.slot, Pad: c.place.gen,
 	})
 	if err != nil {
@@ -143,14 +143,12 @@ func (w *watcher) add(c *Supervision, s Subject) error {
 	return err
 }
 
-func (w *watcher) control(s Subject, op int, event *unix.EpollEvent) error {
+func (w *watcher) control(s Subject, op int, event unix.EpollEvent) error {
 	return rawconn.Control(s.Socket(), func(fd uintptr) error {
-		var err error
 		// The watcher's own descriptor must stay open meanwhile, too.
-		if cerr := w.raw.Control(func(epfd uintptr) { err = unix.EpollCtl(int(epfd), op, int(fd), event) }); cerr != nil {
-			return cerr
-		}
-		return os.NewSyscallError("epoll_ctl", err)
+		return rawconn.Control(w.raw, func(epfd uintptr) error {
+			return os.NewSyscallError("epoll_ctl", unix.EpollCtl(int(epfd), op, int(fd), &event))
+		})
 	})
 }
 
@@ -178,7 +176,7 @@ func (w *watcher) remove(c *Supervision, s Subject) (was bool) {
 		return false
 	}
 	if s != nil {
-		_ = w.control(s, unix.EPOLL_CTL_DEL, nil)
+		_ = w.control(s, unix.EPOLL_CTL_DEL, unix.EpollEvent{})
 	}
 	current.mu.Lock()
 	defer current.mu.Unlock()

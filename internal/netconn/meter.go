@@ -11,10 +11,17 @@ import (
 // put it back. The zero Meter is ready; it is safe for concurrent use.
 type Meter struct {
 	faults, written atomic.Uint64
+	ended           atomic.Bool
 
-	mu          sync.Mutex // guards what follows
-	read, write time.Time
+	mu    sync.Mutex                       // guards what follows
+	until *struct{ read, write time.Time } // deadlines; nil as long as there was none
 }
+
+// End notes that the connection has died, or was closed.
+func (m *Meter) End() { m.ended.Store(true) }
+
+// Ended reports whether the connection has died, or was closed.
+func (m *Meter) Ended() bool { return m.ended.Load() }
 
 // Fault counts a call that failed: a death, a deadline or io.EOF.
 func (m *Meter) Fault() { m.faults.Add(1) }
@@ -38,19 +45,30 @@ func (m *Meter) Written() uint64 { return m.written.Load() }
 func (m *Meter) SetDeadlines(read, write *time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.until == nil && isZero(read) && isZero(write) {
+		return
+	}
+	if m.until == nil {
+		m.until = new(struct{ read, write time.Time })
+	}
 	if read != nil {
-		m.read = *read
+		m.until.read = *read
 	}
 	if write != nil {
-		m.write = *write
+		m.until.write = *write
 	}
 }
+
+func isZero(t *time.Time) bool { return t == nil || t.IsZero() }
 
 // Deadlines returns the deadlines as they were last set, zero for none.
 func (m *Meter) Deadlines() (read, write time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.read, m.write
+	if m.until == nil {
+		return read, write
+	}
+	return m.until.read, m.until.write
 }
 
 // Metered is a connection with an account of its use.

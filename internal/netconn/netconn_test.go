@@ -78,14 +78,14 @@ func TestWhatIsNotBoundAnyMoreGoesOn(t *testing.T) {
 // lasting is a connection that can be ended.
 type lasting struct {
 	net.Conn
-	done chan struct{}
+	meter Meter
 }
 
-func (l *lasting) Done() <-chan struct{} { return l.done }
+func (l *lasting) Meter() *Meter { return &l.meter }
 
 func TestTheLastConnectionThatStandsIsTheOneThatWasDialled(t *testing.T) {
 	t.Parallel()
-	open := func() *lasting { return &lasting{done: make(chan struct{})} }
+	open := func() *lasting { return new(lasting) }
 	first, second, third, late := open(), open(), open(), open()
 	Note(t.Context(), first) // nobody records
 	ctx, record := Record(t.Context())
@@ -98,7 +98,7 @@ func TestTheLastConnectionThatStandsIsTheOneThatWasDialled(t *testing.T) {
 	for _, c := range []*lasting{first, second, third} {
 		Note(child, c)
 	}
-	close(third.done)
+	third.meter.End()
 	if got := record.Seal(); got != second {
 		t.Error("not the second")
 	}

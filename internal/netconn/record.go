@@ -6,10 +6,11 @@ import (
 	"sync"
 )
 
-// Lasting is a connection that tells when it has ended.
+// Lasting is a connection that tells when it has ended, and whether it has: of its
+// Meter, which is there anyway.
 type Lasting interface {
 	net.Conn
-	Done() <-chan struct{}
+	Metered
 }
 
 // A Recorder notes what dialers make under a context, or under one that comes
@@ -54,9 +55,7 @@ func (r *Recorder) Seal() Lasting {
 	r.mu.Unlock()
 	for i := range conns {
 		c := conns[len(conns)-1-i]
-		select {
-		case <-c.Done():
-		default:
+		if !c.Meter().Ended() {
 			return c
 		}
 	}

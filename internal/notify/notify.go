@@ -27,6 +27,9 @@ type Call[T any] struct {
 // New returns a Call of f.
 func New[T any](f func(T)) *Call[T] { return &Call[T]{f: f} }
 
+// Of makes c, which is zero, a Call of f.
+func (c *Call[T]) Of(f func(T)) { c.f = f }
+
 // Fire calls the function, unless Stop came first. Calls do not overlap and
 // come in the order of the Fires. While the function runs, a Fire, its own ones
 // included, returns at once and leaves its call to the Fire that is under way:

@@ -8,6 +8,7 @@ package rawconn
 
 import (
 	"errors"
+	"sync"
 	"syscall"
 )
 
@@ -27,11 +28,28 @@ func Of(c any) (syscall.RawConn, error) {
 // and returns the error of f, or the reason why f could not be called
 // ([net.ErrClosed] after Close).
 func Control(c syscall.RawConn, f func(fd uintptr) error) error {
-	var opErr error
+	k := calls.Get().(*call)
+	k.f = f
 	// Two variables: Control returning nil into the variable that f has set
 	// would lose f's error.
-	if err := c.Control(func(fd uintptr) { opErr = f(fd) }); err != nil {
+	err, opErr := c.Control(k.do), k.err
+	k.f, k.err = nil, nil
+	calls.Put(k)
+	if err != nil {
 		return err
 	}
 	return opErr
 }
+
+// call is a function under way, in memory that the next can use.
+type call struct {
+	f   func(fd uintptr) error
+	err error
+	do  func(fd uintptr)
+}
+
+var calls = sync.Pool{New: func() any {
+	k := new(call)
+	k.do = func(fd uintptr) { k.err = k.f(fd) }
+	return k
+}}

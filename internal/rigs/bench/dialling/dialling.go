@@ -63,15 +63,18 @@ around one connect(2). Another connection is open all the time, so that the deat
 		return s, err
 	}
 	defer release()
-	total, err := times(ctx, e, addr, &s)
+	samples, err := times(ctx, e, addr, &s)
 	if err != nil {
 		return s, err
 	}
-	return s, calls(ctx, addr, total, &s)
+	if err := calls(ctx, addr, samples, &s); err != nil {
+		return s, err
+	}
+	return s, explain(ctx, e, addr, samples, &s)
 }
 
-// times returns the nanoseconds that hale's dial takes more.
-func times(ctx context.Context, e figure.Effort, addr string, s *page.Section) (more float64, err error) {
+// times returns the nanoseconds of the dials of each kind.
+func times(ctx context.Context, e figure.Effort, addr string, s *page.Section) ([]figure.Sample, error) {
 	n := figure.Pick(e, 5, 100, 300)
 	var runs []func() (float64, error)
 	for _, kind := range kinds {
@@ -79,7 +82,7 @@ func times(ctx context.Context, e figure.Effort, addr string, s *page.Section) (
 	}
 	samples, err := figure.Turns(figure.Pick(e, 2, 25, 60), runs...)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	t := page.Table{Columns: []string{"dialer", "dial and close", "/ net.Dialer", "bound"}}
 	for i, kind := range kinds {
@@ -96,13 +99,13 @@ func times(ctx context.Context, e figure.Effort, addr string, s *page.Section) (
 		s.Miss(ratio <= 1+within, "a dial on loopback within "+figure.Percent(within)+" of net.Dialer's", figure.Percent(ratio-1)),
 	}
 	s.Tables = append(s.Tables, t)
-	return samples[last].Median() - samples[0].Median(), nil
+	return samples, nil
 }
 
 var bounds = []string{
 	"socket(2), connect(2) and close(2), which on loopback do the handshake of both sides",
 	"the same, without four setsockopt(2)",
-	"the same, with the system calls below",
+	"the same, with the system calls and the parts below",
 }
 
 func dials(ctx context.Context, d dialer, addr string, n int) (float64, error) {
@@ -154,7 +157,7 @@ func counted(d dialer, addr string, count func(func())) error {
 	return nil
 }
 
-func calls(ctx context.Context, addr string, more float64, s *page.Section) error {
+func calls(ctx context.Context, addr string, samples []figure.Sample, s *page.Section) error {
 	t := page.Table{Title: "System calls of a dial, without the Close", Columns: []string{"dialer", "calls", "of them"}}
 	var typical []syscalls.Window
 	for i, kind := range kinds {
@@ -167,6 +170,7 @@ func calls(ctx context.Context, addr string, more float64, s *page.Section) erro
 		t.Rows = append(t.Rows, []string{kind.name, figure.Count(typical[i].Total()), typical[i].String()})
 	}
 	first, last := typical[0].Total(), typical[len(typical)-1].Total()
+	more := samples[len(samples)-1].Median() - samples[0].Median()
 	t.Reading = []string{fmt.Sprintf("hale makes %d calls more, and takes %s longer: %s for each.",
 		last-first, figure.Nanoseconds(more), figure.Nanoseconds(more/max(1, float64(last-first))))}
 	t.Reading = append(t.Reading, twice(typical[len(typical)-1])...)
@@ -178,7 +182,7 @@ func calls(ctx context.Context, addr string, more float64, s *page.Section) erro
 func twice(w syscalls.Window) []string {
 	var all []string
 	for name, n := range w {
-		if n > 1 {
+		if n > 1 && name != "epoll_ctl" { // of Go's poller, and of the watch
 			all = append(all, fmt.Sprintf("%s (%d)", name, n))
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"example.com/hale/internal/lab/program"
 	"example.com/hale/internal/rigs/bench"
 	"example.com/hale/internal/rigs/bench/dialling"
+	"example.com/hale/internal/rigs/bench/endpoints"
 	"example.com/hale/internal/rigs/bench/fake"
 	"example.com/hale/internal/rigs/bench/figure"
 	"example.com/hale/internal/rigs/bench/herd"
@@ -46,7 +47,7 @@ func chapters(rivals []bench.Rival) []chapter {
 		{"idle", idle.Section},
 		{"outage", outage.Section},
 		{"herd", herd.Section},
-		// Many endpoints, beside grpc's round_robin: of package pool/cluster, here.
+		{"endpoints", endpoints.Section},
 		{"telemetry", telemetry.Section},
 	}
 }

@@ -34,6 +34,7 @@ var optionNames = map[[2]uint64]string{
 	{unix.SOL_SOCKET, unix.SO_ERROR}:          "SO_ERROR",
 	{unix.SOL_SOCKET, unix.SO_BROADCAST}:      "SO_BROADCAST",
 	{unix.SOL_SOCKET, unix.SO_PROTOCOL}:       "SO_PROTOCOL",
+	{unix.SOL_SOCKET, unix.SO_NETNS_COOKIE}:   "SO_NETNS_COOKIE",
 	{unix.IPPROTO_TCP, unix.TCP_NODELAY}:      "TCP_NODELAY",
 	{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}:     "TCP_KEEPIDLE",
 	{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL}:    "TCP_KEEPINTVL",

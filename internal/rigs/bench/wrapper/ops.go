@@ -26,6 +26,9 @@ type op struct {
 
 func nothing() {}
 
+// copyOfFile is the op that allocates more by hale.
+const copyOfFile = "io.Copy of a file"
+
 var ops = []op{
 	{
 		name: "Read", bound: "read(2), and the copy out of the kernel", feeds: true, free: true,
@@ -74,7 +77,7 @@ var ops = []op{
 		},
 	},
 	{
-		name: "io.Copy of a file", bound: "sendfile(2)", drains: true,
+		name: copyOfFile, bound: "sendfile(2)", drains: true,
 		prepare: func(e *ends, size int) (func() error, func(), error) {
 			f, err := fileOf(size)
 			if err != nil {

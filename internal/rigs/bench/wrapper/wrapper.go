@@ -5,6 +5,7 @@ package wrapper
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,9 @@ func times(e figure.Effort, s *page.Section) error {
 		s.Miss(len(beyond) == 0, "within "+figure.Percent(within)+" of the raw connection, as far as the spread tells", beyondText(beyond)),
 		s.Miss(len(more) == 0, "no allocation that the raw connection does not make", map[bool]string{true: "so in every row", false: "not so for " + page.List(more)}[len(more) == 0]),
 		"What hale adds to a call is two atomic additions for those that are under way and one for the bytes written, some 10 to 20 ns; the rest is the kernel's.",
+	}
+	if slices.Contains(more, copyOfFile) {
+		t.Reading = append(t.Reading, "What bounds "+copyOfFile+": package os has the kernel write to a *net.TCPConn by itself, past whatever wraps it, so that nobody would count the bytes or keep the error. To a Conn it goes by way of ReadFrom, for which package os and package net make a wrapper of the file, its descriptor and a closure.")
 	}
 	s.Tables = append(s.Tables, t)
 	return nil

@@ -1,0 +1,39 @@
+package endpoints
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/hale/internal/lab/testnet"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
+
+func TestEveryKindServesAllEndpoints(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			if most, err := uneven(t.Context(), kind, 4, 400); err != nil || most < 1 || most > 2 {
+				t.Errorf("%v times the mean, %v", most, err)
+			}
+			failed, all, err := died(t.Context(), kind, 4, 50*time.Millisecond)
+			if err != nil || all == 0 || all > 100 && failed == all { // of a few they all may, by chance
+				t.Errorf("%d of %d failed, %v", failed, all, err)
+			}
+		})
+	}
+}
+
+func TestWhoMeetsADeadEndpointLessIsNamed(t *testing.T) {
+	t.Parallel()
+	parts := map[string]float64{kinds[0].name: 0.1, kinds[1].name: 0.2, kinds[2].name: 0.05}
+	if got := compareDeaths(parts); !strings.Contains(got[0], kinds[2].name) {
+		t.Error(got)
+	}
+	parts[kinds[2].name] = 0.1
+	if got := compareDeaths(parts); !strings.Contains(got[0], "No other") {
+		t.Error(got)
+	}
+}
