@@ -78,8 +78,14 @@ func TestAConnFromOutsideWorksInABubble(t *testing.T) {
 	})
 	reset(busyPeer)
 	<-began
+	later, laterPeer := connect(t, new(Dialer))
+	defer func() { // the watch is outside, too
+		reset(laterPeer)
+		waitDone(t, later)
+	}()
 	synctest.Test(t, func(t *testing.T) {
 		stop() // which waits for what runs outside
+		later.Done()
 		if err := c.Unwatched(); err != nil {
 			t.Error(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"example.com/hale/health"
 	"example.com/hale/health/deathwatch"
+	"example.com/hale/internal/bubble"
 	"example.com/hale/internal/netconn"
 )
 
@@ -75,6 +76,9 @@ func (m moment) since() time.Duration { return time.Duration(momentNow() - m) }
 // usable even if there is an error.
 func newConn(tcp *net.TCPConn, o *Observer) (*Conn, error) {
 	c := &Conn{TCPConn: tcp, observer: o, opened: momentNow()}
+	if bubble.Possible() {
+		c.Done() // one that is made in a bubble must not be closed from outside
+	}
 	socket, err := tcp.SyscallConn()
 	if err == nil {
 		c.socket = socket

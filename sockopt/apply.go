@@ -55,7 +55,7 @@ func (p Plan) Apply(c syscall.RawConn) (Report, error) {
 	}
 	a := applications.Get().(*application)
 	defer applications.Put(a)
-	a.plan = p
+	a.plan, a.report = p, Report{}
 	if err := c.Control(a.do); err != nil {
 		return Report{}, fmt.Errorf("sockopt: %w", err)
 	}
