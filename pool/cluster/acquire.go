@@ -116,19 +116,9 @@ func (a *acquisition[T]) note(m *member[T], err error) (again bool) {
 	return again
 }
 
-// left is how many endpoints fit that were not tried in this round.
-func (a *acquisition[T]) left() (n int) {
-	s := a.cluster.snapshot.Load()
-	choice := s.of(a.wish.role)
-	if wider := s.wider(a.wish.role); wider != nil {
-		choice = wider
-	}
-	for _, m := range choice.members {
-		if !contains(a.tried, m) {
-			n++
-		}
-	}
-	return n
+// left is how many endpoints there are that were not tried in this round.
+func (a *acquisition[T]) left() int {
+	return left(a.cluster.snapshot.Load().of(a.wish.role).reach, a.tried)
 }
 
 // nextRound begins anew, with more patience.

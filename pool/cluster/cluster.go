@@ -192,14 +192,7 @@ func (c *Cluster[T]) admit(w *wish, avoid []*member[T]) *member[T] {
 
 // enter takes a place at a member alone.
 func (c *Cluster[T]) enter(w *wish, avoid []*member[T]) *member[T] {
-	s := c.snapshot.Load()
-	if m := s.of(w.role).enter(w, avoid); m != nil {
-		return m
-	}
-	if wider := s.wider(w.role); wider != nil {
-		return wider.enter(w, avoid)
-	}
-	return nil
+	return c.snapshot.Load().of(w.role).enter(w, avoid)
 }
 
 // leave gives a place back.

@@ -30,7 +30,7 @@ func (c *Cluster[T]) hand(w *wish, m *member[T], conn pool.Conn[T]) Conn[T] {
 	t.member.Store(m)
 	t.wished = w.role
 	if w.role == PreferReplica {
-		c.noteFallback()
+		c.noteFallback(m)
 	}
 	return Conn[T]{conn: conn, ticket: t, use: t.use.Load()}
 }

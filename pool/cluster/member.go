@@ -19,6 +19,7 @@ type member[T any] struct {
 	inUse     atomic.Int64             // places taken
 	fails     atomic.Int64             // uses that failed, in a row
 	roleUntil atomic.Int64             // when the role is to be asked for again, by the cluster's clock; 0 is now
+	follows   atomic.Bool              // its role is Replica
 	rtt       atomic.Int64             // of the path, in nanoseconds; 0 is not known
 	path      path                     // where rtt is read from
 	speed     speed                    // what Do took of late
@@ -50,6 +51,12 @@ func take(n *atomic.Int64, most int64) bool {
 			return true
 		}
 	}
+}
+
+// play sets the role. The caller holds the mutex of the cluster, once others know m.
+func (m *member[T]) play(role Role) {
+	m.role = role
+	m.follows.Store(role == Replica)
 }
 
 // usable reports whether it may be chosen, ejected or not. The caller holds the

@@ -81,7 +81,7 @@ func (c *Cluster[T]) addMembers(all []Endpoint) (added []*member[T], err error) 
 func (c *Cluster[T]) newMember(e Endpoint) (*member[T], error) {
 	m := &member[T]{key: e.key(), hash: hash(e.key()), most: int64(c.config.Pool.MaxConns)}
 	m.about.Store(&e)
-	m.role = e.Role
+	m.play(e.Role)
 	config := c.config.Pool
 	config.Dial = c.dialTo(m)
 	if c.config.Role != nil {

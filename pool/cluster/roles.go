@@ -155,7 +155,7 @@ func (c *Cluster[T]) learn(m *member[T], role Role) {
 // setRole changes what is known of a member. The caller holds mu.
 func (c *Cluster[T]) setRole(m *member[T], role Role) {
 	was := m.role
-	m.role = role
+	m.play(role)
 	switch {
 	case role != Primary:
 		if was == Primary || role == Replica {
@@ -187,7 +187,7 @@ func (c *Cluster[T]) demoted(m *member[T]) {
 
 // hasPrimary reports whether there is one that can be reached. The caller holds mu.
 func (c *Cluster[T]) hasPrimary() bool {
-	return len(c.snapshot.Load().of(Primary).members) > 0
+	return len(c.snapshot.Load().of(Primary).fit) > 0
 }
 
 // seekRoles asks every endpoint for its role when it is new, and as long as there is
@@ -223,7 +223,7 @@ func (c *Cluster[T]) toAsk() []*member[T] {
 // replaced reports whether m says that it is the primary, and another is believed.
 // The caller holds mu.
 func (c *Cluster[T]) replaced(m *member[T]) bool {
-	return m.role == Primary && m.usable() && !c.config.ManyPrimaries && !contains(c.snapshot.Load().of(Primary).members, m)
+	return m.role == Primary && m.usable() && !c.config.ManyPrimaries && !contains(c.snapshot.Load().of(Primary).fit, m)
 }
 
 // askAgain is when somebody who was replaced is asked again; 0 is never.

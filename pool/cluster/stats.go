@@ -103,11 +103,8 @@ func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
 	case m.ejection.lasts(now):
 		row.State, row.Until = "ejected", m.ejection.until
 	}
-	all := c.snapshot.Load().of(Any)
-	for i, other := range all.members {
-		if other == m {
-			row.Share = all.weights[i] / all.sums[len(all.sums)-1]
-		}
+	if near := c.snapshot.Load().of(Any).near; len(near) > 0 {
+		row.Share = near[0].share(m)
 	}
 	return row
 }
