@@ -197,42 +197,43 @@ func (a *acquisition[T]) try(m *member[T]) (got Conn[T], err error) {
 	}()
 	ctx, cancel := context.WithTimeout(a.ctx, a.patience())
 	defer cancel()
-	conn, err := a.open(ctx, m)
+	conn, knows, err := a.open(ctx, m)
 	returned = true
 	if err != nil {
 		return Conn[T]{}, err
 	}
-	return c.hand(a.wish, m, conn), nil
+	return c.hand(a.wish, m, conn, knows), nil
 }
 
-// open has a connection to m that is in the role that is wished. What the asking has
-// sent is no part of the caller's use, so another use begins after it.
-func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (pool.Conn[T], error) {
+// open has a connection to m that is in the role that is wished, and what it knows of
+// that. What the asking has sent is no part of the caller's use, so another use begins
+// after it; and a slow answer is no reason to try another endpoint.
+func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (conn pool.Conn[T], knows Role, err error) {
 	c := a.cluster
-	conn, plays, err := a.connect(ctx, m)
+	conn, plays, knows, err := a.connect(ctx, m, false)
 	if err != nil || plays {
-		return conn, err
+		return conn, knows, err
 	}
 	if a.wish.role == Primary && c.config.Role != nil && !c.fresh(m) {
-		if err = c.askHere(ctx, m, conn); err != nil {
-			return pool.Conn[T]{}, err
+		if err = c.askHere(a.ctx, m, conn); err != nil {
+			return pool.Conn[T]{}, Any, err
 		}
-		if conn, plays, err = a.connect(ctx, m); err != nil || plays {
-			return conn, err
+		if conn, plays, knows, err = a.connect(ctx, m, true); err != nil || plays {
+			return conn, knows, err
 		}
 	}
 	conn.Release()
-	return pool.Conn[T]{}, errOtherRole
+	return pool.Conn[T]{}, Any, errOtherRole
 }
 
 // connect has a connection to m, and whether that is known to be in the role that is
-// wished.
-func (a *acquisition[T]) connect(ctx context.Context, m *member[T]) (conn pool.Conn[T], plays bool, err error) {
-	if conn, err = m.pool.Acquire(ctx); err != nil || a.wish.role == Any {
-		return conn, err == nil, err
+// wished; asked is whether that was asked for just now.
+func (a *acquisition[T]) connect(ctx context.Context, m *member[T], asked bool) (conn pool.Conn[T], plays bool, knows Role, err error) {
+	if conn, err = m.pool.Acquire(ctx); err != nil {
+		return conn, false, Any, err
 	}
-	if plays, err = a.cluster.plays(a.wish, m, conn); err != nil {
+	if plays, knows, err = a.cluster.plays(a.wish, m, conn, asked); err != nil {
 		err = &brokenError{err}
 	}
-	return conn, plays, err
+	return conn, plays, knows, err
 }

@@ -47,9 +47,9 @@ type Cluster[T any] struct {
 	gone      gone      // what the pools of those that are gone have counted
 	rebuilt   time.Time // when the snapshot was made
 	resolved  bool      // endpoints were known once
+	begun     uint64    // counts rounds of asking for roles
+	rounds    uint64    // the last of them that has ended
 	round     uint64    // the last one that does not tell whether there is a primary
-	rounds    uint64    // of asking for roles, that have ended
-	asking    bool      // one is under way
 	became    uint64    // counts members that became the primary
 	panicking bool
 	primary   *member[T] // the last one that could be reached; nil if there was none
@@ -134,8 +134,9 @@ func (c *Cluster[T]) tryHere(ctx context.Context, w *wish, m *member[T]) (got Co
 		}
 	}()
 	conn, ok := m.pool.TryAcquire(ctx)
-	if ok && w.role != Any {
-		if ok, _ = c.plays(w, m, conn); !ok { // an error comes again, and is told then
+	knows := Any
+	if ok && (w.role != Any || c.config.RoleOf != nil) {
+		if ok, knows, _ = c.plays(w, m, conn, false); !ok { // an error comes again, and is told then
 			conn.Release()
 		}
 	}
@@ -143,7 +144,7 @@ func (c *Cluster[T]) tryHere(ctx context.Context, w *wish, m *member[T]) (got Co
 	if !ok {
 		return Conn[T]{}, false
 	}
-	return c.hand(w, m, conn), true
+	return c.hand(w, m, conn, knows), true
 }
 
 // TryAcquire returns an idle connection to an endpoint that fits the wish of ctx and
@@ -165,7 +166,7 @@ func (c *Cluster[T]) TryAcquire(ctx context.Context) (Conn[T], bool) {
 			}
 			return Conn[T]{}, false
 		}
-		if w.role != Primary || c.config.Role == nil || c.fresh(m) {
+		if w.role != Primary || c.config.Role == nil || c.config.RoleOf != nil || c.fresh(m) {
 			if got, ok := c.tryHere(ctx, w, m); ok {
 				return got, true
 			}

@@ -114,27 +114,36 @@ type Config[T any] struct {
 	DrainTimeout time.Duration
 
 	// Role asks a connection what its endpoint is: Primary, Replica, or Any if it is
-	// neither. It is called of each endpoint that is new; after each Open; for a caller
-	// who wishes the primary, if that was asked longer than RoleMaxAge ago; and, while
-	// no primary is known that can be reached, of every endpoint each RoleEvery, on
-	// connections beside those of the callers. ctx ends after RoleTimeout, and
-	// with the caller's. A connection on which it fails is closed. Nil asks nothing:
-	// then Endpoint.Role counts.
+	// neither. It is called of each endpoint that is new; after each Open, which fails
+	// if it does; for a caller who wishes the primary, if the last answer came longer
+	// than RoleMaxAge ago; of one that says that it is the primary and was replaced,
+	// every RoleMaxAge (or RoleEvery, if that is more; 5 s if RoleMaxAge is negative);
+	// and, while no primary is known that can be reached, of every endpoint each
+	// RoleEvery, on connections beside those of the callers, but of the same pool: at
+	// an endpoint with all Pool.MaxConns in use it is called when one comes free. It is
+	// called once at a time for an endpoint, but for what is opened. ctx ends after
+	// RoleTimeout, or with the cluster; one that ignores that has failed a second
+	// later. A connection on which it fails is closed. Nil asks nothing: then
+	// Endpoint.Role counts.
 	Role func(ctx context.Context, value T) (Role, error)
-	// RoleOf returns what a connection knows of its endpoint's role without asking,
-	// such as in_hot_standby of a PostgreSQL session, or Any if it does not. It is
-	// called when a connection is handed out to who wishes a role, and when one is
-	// released, and must be quick. It may be nil.
+	// RoleOf returns what a connection has heard of its endpoint's role without asking,
+	// such as in_hot_standby of a PostgreSQL session, or Any if it has not. It is
+	// called when a connection is handed out and after its use, and must be quick. What
+	// it has heard during a use is believed, and that it is the primary needs not be
+	// asked for. What an idle one says may be of before a failover: if it is not what
+	// was learned of its endpoint, that is asked. It may be nil.
 	RoleOf func(value T) Role
-	// Demoted reports whether an error of Do says that the endpoint is not the
-	// primary (any more), such as 25006 of PostgreSQL or READONLY of Redis. That
-	// ends what was known of its role; the connection is kept, for reads. It may be nil.
+	// Demoted reports whether an error of Do, which may be wrapped, says that the
+	// endpoint is not the primary (any more), such as 25006 of PostgreSQL or READONLY of
+	// Redis. That ends what was known of its role, if it was taken for the primary; the
+	// connection is kept, for reads. One that panics has said no. It may be nil.
 	Demoted func(err error) bool
 	// ManyPrimaries has every endpoint that says so be a primary. Otherwise it is
-	// the one that has become it last, as far as was seen: one that was cut off
-	// and comes back may not know yet that it was replaced.
+	// the one that has become it last, as far as was seen, of those that can be
+	// reached: one that was cut off and comes back may not know yet that it was
+	// replaced.
 	ManyPrimaries bool
-	RoleMaxAge    time.Duration // how long an answer of Role holds for a wish; 0 is 5 s, negative is for ever
+	RoleMaxAge    time.Duration // how long an answer of Role holds for who wishes the primary; 0 is 5 s, negative is until the next outage or failover
 	RoleEvery     time.Duration // how often to ask for a primary while there is none; 0 is 500 ms
 	RoleTimeout   time.Duration // for one call of Role; 0 is 1 s
 
@@ -151,8 +160,10 @@ type Ejection struct {
 	// Failures is after how many failures in a row, of Do and by [Conn.Report], an
 	// endpoint is ejected; 0 is 5, negative is never.
 	Failures int
-	// Failed reports whether an error of Do is the endpoint's fault. Nil counts
-	// connections that died under the request. What Demoted says yes to never counts.
+	// Failed reports whether an error of Do or Conn.Report, which may be wrapped, is
+	// the endpoint's fault; one that panics has said no. Nil counts connections that
+	// died under a request of Do, and every error of Conn.Report. What Demoted says yes
+	// to never counts, nor does what comes after the caller has cancelled its ctx.
 	Failed func(err error) bool
 	// Slow is how many times as long as at the median of the endpoints Do takes on
 	// average, over ten seconds and twenty calls at least, before an endpoint is

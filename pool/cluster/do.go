@@ -63,7 +63,7 @@ func (c *Cluster[T]) doOn(ctx context.Context, conn Conn[T], fn func(context.Con
 		if c.config.Ejection.Slow > 0 {
 			began = time.Now()
 		}
-		if again, err = conn.conn.Do(ctx, c.watching(m, fn)); err != nil {
+		if again, err = conn.conn.Do(ctx, c.watching(m, t.knew, fn)); err != nil {
 			return
 		}
 		took := time.Duration(0)
@@ -92,14 +92,15 @@ func (c *Cluster[T]) failedOn(ctx context.Context, m *member[T], err error, agai
 	return again || demoted && ctx.Err() == nil && pool.IsIdempotent(ctx)
 }
 
-// watching is fn, and what the connection knows of the role of m after it.
-func (c *Cluster[T]) watching(m *member[T], fn func(context.Context, T) error) func(context.Context, T) error {
+// watching is fn, and what the connection has heard in it of the role of m; knew is
+// what it knew before.
+func (c *Cluster[T]) watching(m *member[T], knew Role, fn func(context.Context, T) error) func(context.Context, T) error {
 	if c.config.RoleOf == nil {
 		return fn
 	}
 	return func(ctx context.Context, value T) error {
 		err := fn(ctx, value)
-		if role, roleErr := c.callRoleOf(value); roleErr == nil && role != Any {
+		if role, roleErr := c.callRoleOf(value); roleErr == nil && role != Any && role != knew {
 			c.learn(m, role)
 		}
 		return err

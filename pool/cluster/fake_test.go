@@ -55,6 +55,8 @@ type host struct {
 	mu     sync.Mutex
 	refuse error         // what a dial gets
 	delay  time.Duration // what a dial takes
+	thinks atomic.Int64  // what an answer to the question for its role takes, as a Duration
+	hangs  atomic.Bool   // it does not answer that
 	frozen bool          // dials hang, until their ctx ends
 	conns  []*fakeConn   // that are open
 	dials  int
@@ -135,6 +137,10 @@ func (h *host) freeze(detected time.Duration) {
 		}
 	})
 }
+
+func (h *host) think(d time.Duration) { h.thinks.Store(int64(d)) }
+
+func (h *host) hang(yes bool) { h.hangs.Store(yes) }
 
 func (h *host) open() int {
 	h.mu.Lock()
@@ -241,8 +247,17 @@ func (c *fakeConn) die(cause health.Cause) error {
 
 func openFake(_ context.Context, c net.Conn) (*fakeConn, error) { return c.(*fakeConn), nil }
 
-func askRole(_ context.Context, c *fakeConn) (Role, error) {
+func askRole(ctx context.Context, c *fakeConn) (Role, error) {
 	c.host.asked.Add(1)
+	if c.host.hangs.Load() {
+		<-ctx.Done()
+		return Any, ctx.Err()
+	}
+	select {
+	case <-time.After(time.Duration(c.host.thinks.Load())):
+	case <-ctx.Done():
+		return Any, ctx.Err()
+	}
 	if err := c.Err(); err != nil {
 		return Any, err
 	}

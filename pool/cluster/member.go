@@ -31,8 +31,10 @@ type member[T any] struct {
 	draining bool
 	ejection ejection
 	role     Role
-	became   uint64 // when it became the primary, by the count of such events; 0 is never
-	asked    uint64 // how often its role was learned since nothing was known
+	became   uint64    // when it became the primary, by the count of such events; 0 is never
+	asked    uint64    // how often its role was learned since nothing was known
+	asking   *asking   // nil if it is not being asked for its role
+	askAt    time.Time // when it is to be asked again, if it was replaced
 }
 
 func (m *member[T]) endpoint() Endpoint { return *m.about.Load() }

@@ -140,6 +140,9 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		case *e != *m.about.Load():
 			changed = true
 			c.describe(m, e)
+		case c.config.Role == nil && e.Role != m.role: // an error has said otherwise
+			changed = true
+			c.setRole(m, e.Role)
 		}
 		return e == nil
 	})

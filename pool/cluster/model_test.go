@@ -81,8 +81,8 @@ func runModel(t *testing.T, seed uint64) int64 {
 		Dial: m.s.dial, Resolve: m.e.resolve, ResolveEvery: time.Duration(1+r.IntN(3)) * time.Second, Role: askRole,
 		MaxConns: m.most, MaxWaiters: r.IntN(2) * 20, FailFast: r.IntN(4) == 0, ByLatency: r.IntN(3) == 0,
 		SlowStart: time.Duration(r.IntN(2)*r.IntN(10)) * time.Second, RoleMaxAge: time.Second, DrainTimeout: time.Duration(r.IntN(2)*5) * time.Second,
-		Demoted:  func(err error) bool { return err == errBad },
-		Ejection: Ejection{Failed: func(err error) bool { return err == errRefused }, Failures: 1 + r.IntN(5), For: time.Second},
+		Demoted:  func(err error) bool { return errors.Is(err, errBad) },
+		Ejection: Ejection{Failed: func(err error) bool { return errors.Is(err, errRefused) }, Failures: 1 + r.IntN(5), For: time.Second},
 		Pool: pool.Config[*fakeConn]{
 			Open: openFake, MaxConns: m.perHost, DialTimeout: 2 * time.Second, MinConns: r.IntN(2),
 			MaxConnLifetime: time.Duration(r.IntN(2)*3) * time.Second,

@@ -34,10 +34,7 @@ func (c *Cluster[T]) rebuild() {
 	}
 	before := c.snapshot.Swap(s)
 	if len(before.of(Primary).fit) > 0 && !c.hasPrimary() {
-		c.round = c.rounds // what was asked before, or is being asked, does not count
-		if c.asking {
-			c.round++
-		}
+		c.round = c.begun // what was asked before, or is being asked, does not count
 	}
 	c.noteFailover(before, s, now)
 	c.announce()
