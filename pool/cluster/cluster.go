@@ -43,14 +43,14 @@ type Cluster[T any] struct {
 	mu        sync.Mutex
 	closed    bool
 	members   []*member[T]
-	draining  map[*member[T]]struct{}
-	gone      gone      // what the pools of those that are gone have counted
-	rebuilt   time.Time // when the snapshot was made
-	resolved  bool      // endpoints were known once
-	begun     uint64    // counts rounds of asking for roles
-	rounds    uint64    // the last of them that has ended
-	round     uint64    // the last one that does not tell whether there is a primary
-	became    uint64    // counts members that became the primary
+	draining  []*member[T] // in the order in which they left
+	gone      gone         // what the pools of those that are gone have counted
+	rebuilt   time.Time    // when the snapshot was made
+	resolved  bool         // endpoints were known once
+	begun     uint64       // counts rounds of asking for roles
+	rounds    uint64       // the last of them that has ended
+	round     uint64       // the last one that does not tell whether there is a primary
+	became    uint64       // counts members that became the primary
 	panicking bool
 	primary   *member[T] // the last one that could be reached; nil if there was none
 	failover  *FailoverInfo
@@ -72,7 +72,7 @@ func New[T any](config Config[T]) (*Cluster[T], error) {
 	c := &Cluster[T]{
 		config: config, born: time.Now(),
 		lost: make(chan struct{}, 1), seek: make(chan struct{}, 1), due: make(chan struct{}, 1), spill: make(chan struct{}, 1),
-		draining: make(map[*member[T]]struct{}), news: make(chan struct{}),
+		news: make(chan struct{}),
 	}
 	c.budget = budget{ratio: config.Retry.Ratio, floor: config.Retry.PerSecond, born: c.born}
 	c.tickets.New = func() any { return &ticket[T]{cluster: c} }

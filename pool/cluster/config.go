@@ -42,9 +42,11 @@ type Config[T any] struct {
 	// the program's own. It is called in the background: at the beginning, every
 	// ResolveEvery, and after the loss of a connection or of an endpoint; one call
 	// at a time, and none within a second of the last. ctx ends after 10 s, and
-	// when the cluster is closed. An error, or no endpoints, changes nothing, is told
-	// to the Observer, and is asked again after pauses that grow from a second to
-	// half a minute. The result is not kept.
+	// when the cluster is closed; a call that ignores that has failed a second later.
+	// An error, no endpoints, or one that is wrong, changes nothing, is told to the
+	// Observer, and is asked again after pauses that grow from a second to half a
+	// minute. Of those with one Address and ID the first counts. The result is not
+	// kept.
 	Resolve func(ctx context.Context) ([]Endpoint, error)
 	// ResolveEvery is how often Resolve is called if nothing happens; 0 is 30 s,
 	// negative is never.

@@ -446,8 +446,8 @@ func TestAConfigThatIsWrongIsRefusedByName(t *testing.T) {
 		}
 	}
 	for want, e := range map[string]Endpoint{
-		"cluster: Endpoint.Weight -1 of a: must be 0 or more, and finite":             {Address: "a", Weight: -1},
-		"cluster: Endpoint.Weight NaN of a: must be 0 or more, and finite":            {Address: "a", Weight: math.NaN()},
+		"cluster: Endpoint.Weight -1 of a: must be 0, or from 1e-09 to 1e+09":         {Address: "a", Weight: -1},
+		"cluster: Endpoint.Weight NaN of a: must be 0, or from 1e-09 to 1e+09":        {Address: "a", Weight: math.NaN()},
 		"cluster: Endpoint.Role prefer_replica of a: must be Primary, Replica or Any": {Address: "a", Role: PreferReplica},
 	} {
 		if _, err := checkAll([]Endpoint{e}); err == nil || err.Error() != want {

@@ -5,8 +5,11 @@ import "time"
 const (
 	// warmSteps is in how many steps a share grows.
 	warmSteps = 50
-	// settleAfter is when what a dial has brought is counted: it is in its pool then.
+	// settleAfter is when what a dial has brought is counted: it is in its pool then,
+	// as a rule. Where there are, or may be, too many, they are counted again each
+	// settleEvery.
 	settleAfter = 50 * time.Millisecond
+	settleEvery = time.Second
 )
 
 // maintain does what is to be done in time, until the cluster is closed.
@@ -28,8 +31,9 @@ func (c *Cluster[T]) maintain() {
 			}
 			continue
 		case <-spill:
-			spill = nil
-			c.makeRoom(c.life, nil)
+			if spill = nil; c.makeRoom(c.life, nil) {
+				spill = time.After(settleEvery)
+			}
 			continue
 		case <-timer.C:
 		}

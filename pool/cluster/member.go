@@ -16,7 +16,7 @@ type member[T any] struct {
 	most int64 // connections in use at a time
 
 	about     atomic.Pointer[Endpoint] // as it was resolved last
-	inUse     atomic.Int64             // places taken
+	inUse     *atomic.Int64            // places taken, also of those before that drain still
 	fails     atomic.Int64             // uses that failed, in a row
 	roleUntil atomic.Int64             // when the role is to be asked for again, by the cluster's clock; 0 is now
 	follows   atomic.Bool              // its role is Replica
@@ -40,7 +40,7 @@ type member[T any] struct {
 func (m *member[T]) endpoint() Endpoint { return *m.about.Load() }
 
 // enter takes a place, if there is one.
-func (m *member[T]) enter() bool { return take(&m.inUse, m.most) }
+func (m *member[T]) enter() bool { return take(m.inUse, m.most) }
 
 // take adds one to n, unless that is more than most.
 func take(n *atomic.Int64, most int64) bool {

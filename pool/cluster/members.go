@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"example.com/hale/pool"
@@ -17,6 +18,9 @@ var errNoEndpoints = errors.New("cluster: there are no endpoints in the answer")
 func (c *Cluster[T]) update(answer []Endpoint) error {
 	c.updating.Lock()
 	defer c.updating.Unlock()
+	if c.life.Err() != nil {
+		return pool.ErrClosed
+	}
 	all, err := checkAll(answer)
 	if err == nil && len(all) == 0 {
 		err = errNoEndpoints
@@ -79,7 +83,7 @@ func (c *Cluster[T]) addMembers(all []Endpoint) (added []*member[T], err error) 
 }
 
 func (c *Cluster[T]) newMember(e Endpoint) (*member[T], error) {
-	m := &member[T]{key: e.key(), hash: hash(e.key()), most: int64(c.config.Pool.MaxConns)}
+	m := &member[T]{key: e.key(), hash: hash(e.key()), most: int64(c.config.Pool.MaxConns), inUse: new(atomic.Int64)}
 	m.about.Store(&e)
 	m.play(e.Role)
 	config := c.config.Pool
@@ -135,7 +139,7 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		switch {
 		case e == nil:
 			m.draining, changed = true, true
-			c.draining[m] = struct{}{}
+			c.draining = append(slices.Clone(c.draining), m)
 			removed = append(removed, m)
 		case *e != *m.about.Load():
 			changed = true
@@ -150,6 +154,11 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		if m.role == Primary {
 			c.became++
 			m.became = c.became
+		}
+		for _, before := range c.draining {
+			if before.key == m.key { // it has left and returned
+				m.inUse = before.inUse
+			}
 		}
 		c.members = append(c.members, m)
 	}
@@ -206,7 +215,7 @@ func (c *Cluster[T]) drain(m *member[T]) {
 		_, _ = m.pool.Shutdown(ctx) // of the cluster ends it sooner
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.draining, m)
+		c.draining = filter(c.draining, func(other *member[T]) bool { return other != m })
 		c.gone.add(m.pool.Stats())
 	})
 }

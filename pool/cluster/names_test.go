@@ -196,7 +196,7 @@ func TestServersOfAServiceHavePrioritiesAndWeights(t *testing.T) {
 	t.Parallel()
 	s, names := serveNames(t)
 	s.set(func() {
-		s.srv = []net.SRV{{Target: "b.example.", Port: 2, Priority: 20, Weight: 5}, {Target: "a.example.", Port: 1, Priority: 10}, {Target: "c.example.", Port: 3, Priority: 10, Weight: 60}}
+		s.srv = []net.SRV{{Target: "b.example.", Port: 2, Priority: 20, Weight: 5}, {Target: "a.example.", Port: 1, Priority: 10}, {Target: "C.Example.", Port: 3, Priority: 10, Weight: 60}}
 	})
 	got, err := names.SRV("pg", "tcp", "example.")(t.Context())
 	if err != nil {

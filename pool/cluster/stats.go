@@ -11,7 +11,7 @@ import (
 // Stats is what a cluster has done and what it holds. Counts are since New, and
 // include those of endpoints that are gone.
 type Stats struct {
-	Endpoints []EndpointStats // in the order of the resolver; those that drain come last
+	Endpoints []EndpointStats // in the order in which they were found; those that drain come last
 
 	MaxConns int
 	InUse    int // places taken: connections with callers, and callers that dial
@@ -81,7 +81,7 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
 		down = down && m.down
 	}
-	for m := range c.draining {
+	for _, m := range c.draining {
 		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
 	}
 	for _, e := range st.Endpoints {
@@ -95,9 +95,14 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
 	row := EndpointStats{Endpoint: m.endpoint(), State: "up", InUse: int(m.inUse.Load()), RTT: time.Duration(m.rtt.Load()), Pool: m.pool.Stats()}
 	row.Endpoint.Role = m.role
+	for _, before := range c.draining {
+		if !m.draining && before.inUse == m.inUse {
+			row.InUse = max(0, row.InUse-before.pool.Stats().InUse)
+		}
+	}
 	switch {
 	case m.draining:
-		row.State = "draining"
+		row.State, row.InUse = "draining", row.Pool.InUse
 	case m.down:
 		row.State = "down"
 	case m.ejection.lasts(now):
