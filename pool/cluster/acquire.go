@@ -110,6 +110,9 @@ func (a *acquisition[T]) note(m *member[T], err error) (again bool) {
 	if again = contains(a.tried, m); !again {
 		a.tried = append(a.tried, m)
 	}
+	if a.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		a.cluster.setDoubt(m)
+	}
 	if a.ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded) || len(a.causes) == 0 {
 		a.causes = addCause(a.causes, m.endpoint().Address, err)
 	}
@@ -154,9 +157,12 @@ func (a *acquisition[T]) wait() (*member[T], error) {
 	}
 	c.served() // it may be next
 	for {
-		news := c.nextNews()
-		if c.hopeless(a.wish) && c.queue.remove(w) {
-			return nil, a.failed(nil)
+		var news <-chan struct{}
+		if c.config.FailFast {
+			news = c.nextNews()
+			if c.hopeless(a.wish) && c.queue.remove(w) {
+				return nil, a.failed(nil)
+			}
 		}
 		select {
 		case m := <-w.told:

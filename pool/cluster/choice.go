@@ -225,10 +225,12 @@ func (c *Cluster[T]) offer(well, all []*member[T], now time.Time) (o offer[T]) {
 			continue
 		}
 		o.fit = tier
-		if local := c.local(tier, all); len(local) < len(tier) {
-			o.near = append(o.near, c.shares(local, now))
+		calm := calm(tier, now)
+		for _, some := range [][]*member[T]{c.local(calm, all), calm, tier} {
+			if n := len(o.near); n == 0 || len(some) > len(o.near[n-1].members) {
+				o.near = append(o.near, c.shares(some, now))
+			}
 		}
-		o.near = append(o.near, c.shares(tier, now))
 	}
 	o.reach = well
 	return o

@@ -182,3 +182,97 @@ func TestWhoHasTriedAllInVainBeginsAnew(t *testing.T) {
 		}
 	})
 }
+
+// An endpoint that hangs costs one caller its patience, not all who come.
+func TestOneCallerPaysForAnEndpointThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b", "c")
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.Pool.DialTimeout = time.Minute })
+		ready(t, c)
+		s.host("a").freeze(time.Hour)
+		paid := 0
+		const second = 40
+		for range 5 * second {
+			at, took := within(t, c, t.Context(), 10*time.Second)
+			if at == "a" {
+				t.Fatal("it hangs")
+			}
+			if took > 0 {
+				paid++
+			}
+			time.Sleep(time.Second / second)
+		}
+		if paid != 1 {
+			t.Errorf("%d have paid", paid)
+		}
+		s.host("a").up()
+		time.Sleep(2 * time.Minute) // the dial that hung has ended, and another was made
+		got := map[string]int{}
+		for range 90 {
+			got[where(t, c, Any)]++
+		}
+		if got["a"] < 15 {
+			t.Errorf("it gets %v again", got)
+		}
+	})
+}
+
+// Connections in use that may be about to die speak for their endpoint, as long as
+// there are others.
+func TestASuspectEndpointIsNotChosen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b", "c")
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.MaxConns, c.Pool.MaxConns = 30, 10 })
+		held := map[string][]Conn[*fakeConn]{}
+		for range 15 {
+			conn := acquire(t, c, t.Context())
+			held[conn.Endpoint().Address] = append(held[conn.Endpoint().Address], conn)
+		}
+		suspect := func(yes bool, of string, n int) {
+			for _, conn := range held[of][:n] {
+				conn.Value().suspect.Store(yes)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		got := func() map[string]int {
+			got := map[string]int{}
+			for range 60 {
+				got[where(t, c, Any)]++
+			}
+			return got
+		}
+		suspect(true, "a", 1) // one that has lost a packet
+		if len(held["a"]) > 2 && got()["a"] == 0 {
+			t.Error("one of many speaks for all")
+		}
+		suspect(true, "a", len(held["a"]))
+		if got := got(); got["a"] != 0 {
+			t.Errorf("all of a are suspect: %v", got)
+		}
+		for _, row := range c.Stats().Endpoints {
+			if row.Suspect != (row.Endpoint.Address == "a") || row.State != "up" {
+				t.Errorf("%+v", row)
+			}
+		}
+		suspect(true, "b", len(held["b"]))
+		if got := got(); len(got) != 3 {
+			t.Errorf("most are suspect, so that is our own network: %v", got)
+		}
+		suspect(false, "b", len(held["b"]))
+		suspect(false, "a", len(held["a"]))
+		if got := got(); len(got) != 3 {
+			t.Errorf("they have recovered: %v", got)
+		}
+		suspect(true, "a", len(held["a"]))
+		for range 5 + len(held["a"]) { // the others have ten places each
+			if at := acquire(t, c, t.Context()).Endpoint().Address; at == "a" {
+				t.Error("there is a place elsewhere")
+			}
+		}
+		if at := acquire(t, c, t.Context()).Endpoint().Address; at != "a" {
+			t.Errorf("%s has no place", at)
+		}
+	})
+}

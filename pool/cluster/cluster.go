@@ -23,6 +23,7 @@ type Cluster[T any] struct {
 	budget   budget
 	tickets  sync.Pool
 	failing  atomic.Bool // a failover runs, which a use of the new primary ends
+	looking  atomic.Bool // suspects are looked for
 	fell     atomic.Bool // who prefers a replica got something else, and the Observer knows
 	stats    counts
 	born     time.Time
@@ -184,6 +185,9 @@ func (c *Cluster[T]) admit(w *wish, avoid []*member[T]) *member[T] {
 		return nil
 	}
 	if take(&c.inUse, int64(c.config.MaxConns)) {
+		if !c.looking.Load() {
+			c.beginLooking()
+		}
 		return m
 	}
 	m.inUse.Add(-1)
@@ -209,9 +213,13 @@ func (c *Cluster[T]) served() {
 	if c.queue.len() > 0 {
 		c.queue.serve(func(w *wish, avoid []*member[T]) *member[T] {
 			m := c.enter(w, avoid)
-			if m != nil && !take(&c.inUse, int64(c.config.MaxConns)) {
+			switch {
+			case m == nil:
+			case !take(&c.inUse, int64(c.config.MaxConns)):
 				m.inUse.Add(-1)
 				return nil
+			default:
+				c.beginLooking()
 			}
 			return m
 		}, func() bool { return c.inUse.Load() >= int64(c.config.MaxConns) })

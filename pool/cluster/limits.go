@@ -23,6 +23,9 @@ func (c *Cluster[T]) dialTo(m *member[T]) func(context.Context) (net.Conn, error
 			m.rtt.CompareAndSwap(0, int64(max(time.Since(began), 1)))
 			m.path.set(conn)
 		}
+		if c.opener() == nil {
+			c.endDoubt(m)
+		}
 		signal(c.spill) // if nobody waits for it any more, it may be one too many
 		return conn, nil
 	}

@@ -30,6 +30,7 @@ type member[T any] struct {
 	outage   pool.Outage
 	draining bool
 	ejection ejection
+	doubt    time.Time // until when it is in doubt; zero if it is not
 	role     Role
 	became   uint64    // when it became the primary, by the count of such events; 0 is never
 	asked    uint64    // how often its role was learned since nothing was known

@@ -88,8 +88,8 @@ func (c *Cluster[T]) newMember(e Endpoint) (*member[T], error) {
 	m.play(e.Role)
 	config := c.config.Pool
 	config.Dial = c.dialTo(m)
-	if c.config.Role != nil {
-		config.Open = c.openAsking(m, opener[T](c.opener()))
+	if open := c.opener(); open != nil {
+		config.Open = c.opening(m, open)
 	}
 	config.Observer = pool.Tee(c.poolObserver(m), c.config.Pool.Observer, c.observerOf(e))
 	p, err := pool.New(config)
@@ -100,12 +100,27 @@ func (c *Cluster[T]) newMember(e Endpoint) (*member[T], error) {
 	return m, nil
 }
 
-// opener is Config.Pool.Open, or what a pool of connections does without.
+// opener is Config.Pool.Open, or what does for it where roles are asked for; or nil:
+// then a connection is all that there is.
 func (c *Cluster[T]) opener() opener[T] {
-	if c.config.Pool.Open != nil {
+	if c.config.Pool.Open != nil || c.config.Role == nil {
 		return c.config.Pool.Open
 	}
 	return func(_ context.Context, conn conn) (T, error) { return any(conn).(T), nil }
+}
+
+// opening is open, and Config.Role of what that opens.
+func (c *Cluster[T]) opening(m *member[T], open opener[T]) opener[T] {
+	if c.config.Role != nil {
+		open = c.openAsking(m, open)
+	}
+	return func(ctx context.Context, conn conn) (T, error) {
+		value, err := open(ctx, conn)
+		if err == nil {
+			c.endDoubt(m)
+		}
+		return value, err
+	}
 }
 
 // observerOf is Config.PoolObserver. One that panics is no observer.

@@ -186,7 +186,7 @@ func (c *Cluster[T]) askOn(ctx context.Context, m *member[T], conn pool.Conn[T])
 	return nil
 }
 
-// openAsking is Config.Pool.Open, and Config.Role of what it opens.
+// openAsking is open, and Config.Role of what that opens.
 func (c *Cluster[T]) openAsking(m *member[T], open opener[T]) opener[T] {
 	return func(ctx context.Context, conn conn) (value T, err error) {
 		if value, err = open(ctx, conn); err != nil {

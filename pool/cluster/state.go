@@ -142,9 +142,6 @@ func (c *Cluster[T]) tellOne(call func()) {
 // hopeless reports whether a caller with a wish, who does not want to wait for an
 // endpoint, has none to wait for.
 func (c *Cluster[T]) hopeless(w *wish) bool {
-	if !c.config.FailFast {
-		return false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.resolved || len(c.snapshot.Load().of(w.role).fit) > 0 {

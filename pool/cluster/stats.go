@@ -42,6 +42,7 @@ type Stats struct {
 type EndpointStats struct {
 	Endpoint Endpoint      // its Role is what is known of it
 	State    string        // "up", "down", "ejected" or "draining"
+	Suspect  bool          // it may have frozen: half of what is in use, or more, is suspect, or a dial hangs
 	Until    time.Time     // of the ejection; zero if there is none
 	Share    float64       // of the callers without a wish, by weight and slow start: 0 to 1
 	InUse    int           // places taken
@@ -94,7 +95,7 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 // row is that of a member. The caller holds mu.
 func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
 	row := EndpointStats{Endpoint: m.endpoint(), State: "up", InUse: int(m.inUse.Load()), RTT: time.Duration(m.rtt.Load()), Pool: m.pool.Stats()}
-	row.Endpoint.Role = m.role
+	row.Endpoint.Role, row.Suspect = m.role, m.inDoubt(now)
 	for _, before := range c.draining {
 		if !m.draining && before.inUse == m.inUse {
 			row.InUse = max(0, row.InUse-before.pool.Stats().InUse)
