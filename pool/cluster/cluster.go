@@ -38,6 +38,8 @@ type Cluster[T any] struct {
 	spill chan struct{} // has what is open counted
 
 	updating sync.Mutex // held to change the endpoints, one update after the other; pools are made under it
+	held     []held     // guarded by updating: what answers had, with Config.Hold
+	release  chan struct{}
 
 	// mu guards what follows, and what members say that it guards. No call-out
 	// under it; the mutex of queue may be taken.
@@ -73,13 +75,17 @@ func New[T any](config Config[T]) (*Cluster[T], error) {
 	c := &Cluster[T]{
 		config: config, born: time.Now(),
 		lost: make(chan struct{}, 1), seek: make(chan struct{}, 1), due: make(chan struct{}, 1), spill: make(chan struct{}, 1),
-		news: make(chan struct{}),
+		release: make(chan struct{}, 1),
+		news:    make(chan struct{}),
 	}
 	c.budget = budget{ratio: config.Retry.Ratio, floor: config.Retry.PerSecond, born: c.born}
 	c.tickets.New = func() any { return &ticket[T]{cluster: c} }
 	c.life, c.end = context.WithCancel(context.Background())
 	c.snapshot.Store(new(snapshot[T]))
 	c.wg.Go(c.maintain)
+	if config.Hold != 0 {
+		c.wg.Go(c.releaseHeld)
+	}
 	if config.Role != nil {
 		c.wg.Go(c.seekRoles)
 	}

@@ -59,6 +59,15 @@ type Config[T any] struct {
 	// Watch returns before, it is called again, after pauses as those of Resolve.
 	Watch func(ctx context.Context, update func([]Endpoint) error) error
 
+	// Hold is for how long an endpoint stays that is missing from the answers, counted
+	// from the first without it: for name servers that answer with some of the
+	// addresses, others each time, as many do where there are more than about eight. It
+	// should be many times ResolveEvery. An outage of the endpoint, or the death of a
+	// connection to it since, ends that at once. 0 is not at all, as for pods, which
+	// are to drain when their name has them no longer (HAProxy's hold obsolete has the
+	// same default); negative is until it is lost.
+	Hold time.Duration
+
 	// Dial connects to an endpoint; for the rest it is as [pool.Config].Dial. An
 	// Address that is a name is resolved anew for each dial.
 	Dial func(ctx context.Context, endpoint Endpoint) (net.Conn, error)

@@ -29,6 +29,7 @@ type member[T any] struct {
 	down     bool      // an outage runs
 	outage   pool.Outage
 	draining bool
+	lost     bool // a connection has died since the endpoint was in an answer
 	ejection ejection
 	doubt    time.Time // until when it is in doubt; zero if it is not
 	role     Role

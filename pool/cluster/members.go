@@ -29,6 +29,12 @@ func (c *Cluster[T]) update(answer []Endpoint) error {
 		c.unresolved(err)
 		return err
 	}
+	return c.use(c.withHeld(all))
+}
+
+// use makes all the endpoints of the cluster, or a subset of them. The caller holds
+// updating.
+func (c *Cluster[T]) use(all []Endpoint) error {
 	all = c.subset(all)
 	added, err := c.addMembers(all)
 	if err != nil {
@@ -44,6 +50,7 @@ func (c *Cluster[T]) update(answer []Endpoint) error {
 		c.drain(m)
 	}
 	c.afterChange()
+	signal(c.release)
 	return nil
 }
 

@@ -157,10 +157,21 @@ func (c *Cluster[T]) poolObserver(m *member[T]) *pool.Observer {
 		OutageEnd:   func(o pool.Outage) { c.outage(m, o) },
 		Evict: func(i pool.EvictInfo) {
 			if i.Reason == pool.ReasonDead || i.Reason == pool.ReasonSuspect {
-				signal(c.lost)
+				c.loseConn(m)
 			}
 		},
 	}
+}
+
+// loseConn takes note of a connection that has died.
+func (c *Cluster[T]) loseConn(m *member[T]) {
+	if c.config.Hold != 0 {
+		c.mu.Lock()
+		m.lost = true
+		c.mu.Unlock()
+		signal(c.release)
+	}
+	signal(c.lost)
 }
 
 // outage takes note of one that has begun or ended.
@@ -175,6 +186,7 @@ func (c *Cluster[T]) outage(m *member[T], o pool.Outage) {
 	c.mu.Unlock()
 	if o.Ended.IsZero() {
 		signal(c.lost)
+		signal(c.release)
 	}
 	c.afterChange()
 }
