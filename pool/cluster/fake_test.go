@@ -49,17 +49,18 @@ func (s *site) dial(ctx context.Context, e Endpoint) (net.Conn, error) {
 // host is one server. Its connections are pipes that know their own state, as a
 // hale.Conn does.
 type host struct {
-	name   string
-	role   atomic.Int64 // a Role
-	asked  atomic.Int64 // for it
-	mu     sync.Mutex
-	refuse error         // what a dial gets
-	delay  time.Duration // what a dial takes
-	thinks atomic.Int64  // what an answer to the question for its role takes, as a Duration
-	hangs  atomic.Bool   // it does not answer that
-	frozen bool          // dials hang, until their ctx ends
-	conns  []*fakeConn   // that are open
-	dials  int
+	name        string
+	role        atomic.Int64 // a Role
+	asked       atomic.Int64 // for it
+	mu          sync.Mutex
+	refuse      error         // what a dial gets
+	delay       time.Duration // what a dial takes
+	thinks      atomic.Int64  // what an answer to the question for its role takes, as a Duration
+	saidPrimary atomic.Int64  // when it has said last that it is the primary
+	hangs       atomic.Bool   // it does not answer that
+	frozen      bool          // dials hang, until their ctx ends
+	conns       []*fakeConn   // that are open
+	dials       int
 }
 
 type fakeConn struct {
@@ -261,7 +262,11 @@ func askRole(ctx context.Context, c *fakeConn) (Role, error) {
 	if err := c.Err(); err != nil {
 		return Any, err
 	}
-	return Role(c.host.role.Load()), nil
+	role := Role(c.host.role.Load())
+	if role == Primary {
+		c.host.saidPrimary.Store(time.Now().UnixNano())
+	}
+	return role, nil
 }
 
 // newCluster is a cluster of all of a site's hosts that there are, closed when the
