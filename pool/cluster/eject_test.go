@@ -65,7 +65,7 @@ func TestAnEndpointThatAnswersBadlyIsLeftAloneForTimesThatGrow(t *testing.T) {
 			for states(c)[0] != "ejected" {
 				_ = c.Do(t.Context(), bad("a"))
 			}
-			if got := o.ejected[i]; got.For != want || got.Times != i+1 || got.Why != "failures" || !errors.Is(got.Err, errBad) || got.Endpoint.Address != "a" {
+			if got := o.ejections()[i]; got.For != want || got.Times != i+1 || got.Why != "failures" || !errors.Is(got.Err, errBad) || got.Endpoint.Address != "a" {
 				t.Errorf("%v, want for %v", got, want)
 			}
 			time.Sleep(want + 10*time.Millisecond)
@@ -77,7 +77,7 @@ func TestAnEndpointThatAnswersBadlyIsLeftAloneForTimesThatGrow(t *testing.T) {
 		for states(c)[0] != "ejected" {
 			_ = c.Do(t.Context(), bad("a"))
 		}
-		if got := o.ejected[3]; got.Times != 1 {
+		if got := o.ejections()[3]; got.Times != 1 {
 			t.Errorf("after a long time that was well: %v", got)
 		}
 		c.Invalidate("I know better")
@@ -148,8 +148,8 @@ func TestInPanicTheEjectedAreUsedAgain(t *testing.T) {
 		}
 		s.host("c").up()
 		time.Sleep(20 * time.Second)
-		if c.Stats().Panic || !slices.Equal(o.panics, []bool{true, false}) {
-			t.Error("it goes on", o.panics)
+		if panics := o.panicked(); c.Stats().Panic || !slices.Equal(panics, []bool{true, false}) {
+			t.Error("it goes on", panics)
 		}
 	})
 }
@@ -188,8 +188,8 @@ func TestTheSlowOneIsEjected(t *testing.T) {
 				return nil
 			})
 		}
-		if len(o.ejected) == 0 || o.ejected[0].Why != "slow" || o.ejected[0].Endpoint.Address != "b" {
-			t.Error(o.ejected)
+		if len(o.ejections()) == 0 || o.ejections()[0].Why != "slow" || o.ejections()[0].Endpoint.Address != "b" {
+			t.Error(o.ejections())
 		}
 	})
 }

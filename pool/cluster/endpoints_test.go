@@ -70,8 +70,8 @@ func TestEndpointsThatAreGoneDrainAndNewOnesAreUsed(t *testing.T) {
 		if n := c.Stats().Total.Acquires; n != 24 {
 			t.Errorf("%d acquires are counted of 24", n)
 		}
-		if len(o.resolved) != 2 || addresses(o.resolved[1].Added) != "c" || addresses(o.resolved[1].Removed) != "a" {
-			t.Error(o.resolved)
+		if len(o.resolutions()) != 2 || addresses(o.resolutions()[1].Added) != "c" || addresses(o.resolutions()[1].Removed) != "a" {
+			t.Error(o.resolutions())
 		}
 	})
 }
@@ -117,7 +117,7 @@ func TestAnEmptyOrFailedAnswerKeepsWhatWasKnown(t *testing.T) {
 			t.Error(got)
 		}
 		var failed, empty, wrong bool
-		for _, r := range o.resolved[1:] {
+		for _, r := range o.resolutions()[1:] {
 			failed = failed || r.Err == errDNS
 			empty = empty || r.Err == errNoEndpoints
 			wrong = wrong || r.Err != nil && r.Err.Error() == `cluster: Endpoint.Address "": must not be empty`

@@ -141,6 +141,12 @@ func (h *host) freeze(detected time.Duration) {
 
 func (h *host) think(d time.Duration) { h.thinks.Store(int64(d)) }
 
+func (h *host) set(change func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change()
+}
+
 func (h *host) hang(yes bool) { h.hangs.Store(yes) }
 
 func (h *host) open() int {

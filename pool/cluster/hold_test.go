@@ -107,12 +107,12 @@ func TestAHoldEndsWithoutAnotherAnswer(t *testing.T) {
 		ready(t, c)
 		_ = update([]Endpoint{{Address: "b"}})
 		time.Sleep(59 * time.Second)
-		if len(names(c)) != 2 || len(o.resolved) != 1 {
-			t.Error(names(c), o.resolved)
+		if len(names(c)) != 2 || len(o.resolutions()) != 1 {
+			t.Error(names(c), o.resolutions())
 		}
 		time.Sleep(2 * time.Second)
-		if len(names(c)) != 1 || len(o.resolved) != 2 || addresses(o.resolved[1].Removed) != "a" {
-			t.Error(names(c), o.resolved)
+		if len(names(c)) != 1 || len(o.resolutions()) != 2 || addresses(o.resolutions()[1].Removed) != "a" {
+			t.Error(names(c), o.resolutions())
 		}
 		_ = update([]Endpoint{{Address: "a"}, {Address: "b"}})
 		_ = update([]Endpoint{{Address: "b"}})

@@ -43,6 +43,24 @@ func (o *told) note(f func()) {
 	f()
 }
 
+func (o *told) resolutions() []ResolvedInfo {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.resolved)
+}
+
+func (o *told) panicked() []bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.panics)
+}
+
+func (o *told) ejections() []EjectedInfo {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.ejected)
+}
+
 func (o *told) failovers() (begun, ended []FailoverInfo) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -525,7 +543,7 @@ func TestASessionThatHearsOfAPromotionTellsOfIt(t *testing.T) {
 		where(t, c, Primary)
 		where(t, c, Replica)
 		reader := acquire(t, c, Want(t.Context(), Replica))
-		s.host("a").down(health.Reset)
+		s.host("a").freeze(0)
 		time.Sleep(time.Second)
 		s.host("b").role.Store(int64(Primary))
 		asked := s.host("b").asked.Load()
