@@ -32,7 +32,8 @@ const (
 // default, and a negative number is an error unless it says otherwise.
 //
 // A panic in a function of the Config is an error of that call, a
-// [pool.PanicError], and so is one in RoleOf; those of Pool are as there.
+// [pool.PanicError], and so is one in RoleOf; in Demoted and Ejection.Failed it is a
+// no. Those of Pool are as there.
 type Config[T any] struct {
 	// Name tells clusters apart in errors, traces and metrics; the pools have it as
 	// well. It may be empty.
@@ -48,8 +49,8 @@ type Config[T any] struct {
 	// minute. Of those with one Address and ID the first counts. The result is not
 	// kept.
 	Resolve func(ctx context.Context) ([]Endpoint, error)
-	// ResolveEvery is how often Resolve is called if nothing happens; 0 is 30 s,
-	// negative is never.
+	// ResolveEvery is how often Resolve is called if nothing happens, give or take a
+	// fifth, and no more than once a second; 0 is 30 s, negative is never.
 	ResolveEvery time.Duration
 
 	// Watch is for who is told of endpoints, as by Kubernetes, Consul or etcd: it calls
@@ -79,12 +80,14 @@ type Config[T any] struct {
 	// affair. Its Observer is told of all pools, as one.
 	Pool pool.Config[T]
 	// PoolObserver returns what is told of one endpoint's pool besides Pool.Observer.
-	// It is called once for each, and may return nil, as it may be.
+	// It is called once for each, one after the other, and must be quick. It may return
+	// nil, and may be nil. One that panics is told to the Observer, and returns none.
 	PoolObserver func(endpoint Endpoint) *pool.Observer
 
 	// MaxConns is the most connections in use at a time, at all endpoints, and the
 	// most that are open: an idle one of the endpoint with most of them is closed
-	// when another is dialled. MinConns and MinIdleConns of the pools come first.
+	// when another is dialled. MinConns and MinIdleConns of the pools come first, and
+	// what asks for roles comes on top for as long as that takes.
 	// It is required, and at most 2^31-1. Those that are being closed do not count.
 	MaxConns int
 	// MaxWaiters is how many callers may wait for a place; 0 is no limit.
@@ -96,9 +99,9 @@ type Config[T any] struct {
 	FailFast bool
 
 	// Zone is where this program is. Endpoints of the same Zone are used alone as
-	// long as they carry 70 % of what they would if all were well; callers go to the
-	// others as well if not, and whenever those of the zone have no place. Empty is
-	// no zone.
+	// long as they carry 70 % of what they would if all were well (of those that fit
+	// the wish, by their weights); callers go to the others as well if not, and whenever
+	// those of the zone have no place, or were tried in vain. Empty is no zone.
 	Zone string
 
 	// ByLatency chooses by the round-trip time as well: an endpoint twice as far
@@ -178,8 +181,8 @@ type Ejection struct {
 	Failed func(err error) bool
 	// Slow is how many times as long as at the median of the endpoints Do takes on
 	// average, over ten seconds and twenty calls at least, before an endpoint is
-	// ejected; there have to be three that were called as often. 0 is never; 1 or
-	// less is an error.
+	// ejected; there have to be three that were called as often. A call in which this
+	// process stood still does not count. 0 is never; 1 or less is an error.
 	Slow float64
 	// For is how long the first ejection lasts, and each one after it longer by as
 	// much, up to Most; each time it is well for as long as For makes it one less.
@@ -194,10 +197,10 @@ type Ejection struct {
 // Budget bounds what Do sends again, so that a failure of all is not multiplied.
 type Budget struct {
 	// Ratio is how many may be sent again of the calls of the last ten seconds; 0 is
-	// 0.2, negative is none but PerSecond.
+	// 0.2, negative is none but PerSecond, and more than 1 is an error.
 	Ratio float64
-	// PerSecond is how many more may, on average over ten seconds; 0 is 10,
-	// negative is none.
+	// PerSecond is how many more may, on average over ten seconds, also at the
+	// beginning; 0 is 10, negative is none.
 	PerSecond int
 }
 

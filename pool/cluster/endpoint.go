@@ -25,8 +25,8 @@ type Endpoint struct {
 	// Zone is where the endpoint is, for Config.Zone. It may be empty.
 	Zone string
 
-	// Priority has endpoints used only if none of a lower number can be: 0 is the
-	// first, and negative ones come before it.
+	// Priority has endpoints used only if none of a lower number can be, or by who has
+	// tried those in vain: 0 is the first, and negative ones come before it.
 	Priority int
 
 	// Role is what the resolver knows of the endpoint's role: Primary or Replica.
