@@ -264,6 +264,68 @@ func TestTheBudgetOfRetriesIsKept(t *testing.T) {
 	}
 }
 
+// A minute in which all calls fail, ten seconds in which none does, and then all again,
+// fifty a second: what is sent again is never more than the budget of the ten seconds
+// before, and nearly that.
+func TestABudgetIsSpentAndSavedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const rate, ratio, floor = 50, 0.1, 2
+		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) {
+			c.Retry, c.Ejection.Failures = Budget{Ratio: ratio, PerSecond: floor}, -1
+		})
+		var fail bool
+		second := func() (again int64) {
+			before := c.Stats().Retries
+			for range rate {
+				_ = c.Do(pool.Idempotent(t.Context()), func(_ context.Context, c *fakeConn) error {
+					if fail {
+						return c.die(health.Reset)
+					}
+					return nil
+				})
+				time.Sleep(time.Second / rate)
+			}
+			return c.Stats().Retries - before
+		}
+		ready(t, c)
+		time.Sleep(time.Second - time.Since(c.born)%time.Second)
+		const most = 10 * (rate*ratio + floor)
+		spent := func(seconds int) (all []int64) {
+			for range seconds {
+				all = append(all, second())
+			}
+			return all
+		}
+		check := func(what string, all []int64, least int64) {
+			t.Helper()
+			sum := int64(0)
+			for i := range all {
+				ten := int64(0)
+				for _, n := range all[max(0, i-9) : i+1] {
+					ten += n
+				}
+				if ten > most {
+					t.Errorf("%s: %d again in the ten seconds to %d, the most is %v", what, ten, i+1, most)
+				}
+				sum += all[i]
+			}
+			if sum < least {
+				t.Errorf("%s: %d again, %v", what, sum, all)
+			}
+		}
+		fail = true
+		check("at first", spent(60), 6*most-50)
+		fail = false
+		check("all is well", spent(10), 0)
+		fail = true
+		check("again", spent(10), most-5)
+		if st := c.Stats(); st.Denied == 0 {
+			t.Error("none was denied")
+		}
+	})
+}
+
 func TestAPanicOfARequestLosesNoPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -166,7 +166,7 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		case *e != *m.about.Load():
 			changed = true
 			c.describe(m, e)
-		case c.config.Role == nil && e.Role != m.role: // an error has said otherwise
+		case c.config.Role == nil && m.role == Any && e.Role != Any: // an error has said otherwise
 			changed = true
 			c.setRole(m, e.Role)
 		}

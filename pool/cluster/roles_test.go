@@ -577,6 +577,23 @@ func TestWhatTheResolverSaysCountsAgainAfterADemotion(t *testing.T) {
 	})
 }
 
+// What sessions know stays known although the resolver knows nothing.
+func TestWhatSessionsKnowOutlastsAnAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, e, c := newMoving(t, new(told), func(c *Config[*fakeConn]) {
+			c.RoleOf, c.ResolveEvery = func(conn *fakeConn) Role { return Role(conn.host.role.Load()) }, time.Second
+		}, "a")
+		s.host("a").role.Store(int64(Primary))
+		where(t, c, Any)
+		asked := e.asked()
+		time.Sleep(10 * time.Second)
+		if role := c.Stats().Endpoints[0].Endpoint.Role; role != Primary || e.asked() < asked+5 {
+			t.Errorf("it is %v after %d answers", role, e.asked()-asked)
+		}
+	})
+}
+
 // That a replica takes no writes is no news, and costs it no reader.
 func TestAReplicaThatRefusesAWriteIsStillAReplica(t *testing.T) {
 	t.Parallel()
