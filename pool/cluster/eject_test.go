@@ -265,12 +265,12 @@ func TestTheBudgetOfRetriesIsKept(t *testing.T) {
 }
 
 // A minute in which all calls fail, ten seconds in which none does, and then all again,
-// fifty a second: what is sent again is never more than the budget of the ten seconds
+// twenty a second: what is sent again is never more than the budget of the ten seconds
 // before, and nearly that.
 func TestABudgetIsSpentAndSavedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const rate, ratio, floor = 50, 0.1, 2
+		const rate, ratio, floor = 20, 0.2, 1
 		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) {
 			c.Retry, c.Ejection.Failures = Budget{Ratio: ratio, PerSecond: floor}, -1
 		})
@@ -315,7 +315,7 @@ func TestABudgetIsSpentAndSavedAgain(t *testing.T) {
 			}
 		}
 		fail = true
-		check("at first", spent(60), 6*most-50)
+		check("at first", spent(60), 6*most-40)
 		fail = false
 		check("all is well", spent(10), 0)
 		fail = true

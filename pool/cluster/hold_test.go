@@ -37,12 +37,12 @@ func TestEndpointsOfAnAnswerThatRotatesAreKept(t *testing.T) {
 				}
 				return n
 			}
-			time.Sleep(10 * time.Minute)
+			time.Sleep(6 * time.Minute)
 			before := dials()
-			time.Sleep(10 * time.Minute)
+			time.Sleep(6 * time.Minute)
 			n := len(c.Stats().Endpoints)
 			switch churn := dials() - before; {
-			case hold == 0 && (churn < 50 || n != 4): // what the other is good for
+			case hold == 0 && (churn < 30 || n != 4): // what the other is good for
 				t.Errorf("without a hold: %d dials, %d endpoints", churn, n)
 			case hold > 0 && (churn > 5 || n < 19):
 				t.Errorf("%d dials, %d endpoints", churn, n)
@@ -61,7 +61,7 @@ func TestAHoldEnds(t *testing.T) {
 	}{
 		{0, nil, 0, 3 * time.Second},
 		{time.Minute, nil, 55 * time.Second, 62 * time.Second},
-		{-1, nil, time.Hour, time.Hour},
+		{-1, nil, 5 * time.Minute, 5*time.Minute + time.Second},
 		{time.Hour, func(s *site) { s.host("a").down(health.PeerClosed) }, 0, 3 * time.Second},
 		{-1, func(s *site) { s.host("a").freeze(5 * time.Second) }, 5 * time.Second, 8 * time.Second},
 	} {
@@ -77,7 +77,7 @@ func TestAHoldEnds(t *testing.T) {
 			}
 			began := time.Now()
 			for slices.Contains(names(c), "a up") && time.Since(began) < test.most {
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(500 * time.Millisecond)
 			}
 			if took := time.Since(began); took < test.gone || took > test.most {
 				t.Errorf("a hold of %v: gone after %v", test.hold, took)
@@ -158,7 +158,7 @@ func TestASubsetIsOfAllThatIsHeld(t *testing.T) {
 		})
 		time.Sleep(5 * time.Minute)
 		before := names(c)
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		if after := names(c); len(after) != 3 || !slices.Equal(before, after) {
 			t.Errorf("%v, and then %v", before, after)
 		}
