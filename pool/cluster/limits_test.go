@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/hale/pool"
 )
 
 // An idle connection that is to be checked first is closed as well.
@@ -272,6 +274,45 @@ func TestWhatDrainsIsListedInTheOrderInWhichItLeft(t *testing.T) {
 		}
 		if !slices.Equal(rows, []string{"d", "c", "a", "b"}) {
 			t.Error(rows)
+		}
+	})
+}
+
+// Room is made before a dial, not after it, and by the endpoint with most that is idle.
+func TestRoomIsMadeBeforeADialByWhoHasMost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b", "c")
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.MaxConns = 4 })
+		ready(t, c)
+		members := make(map[string]*member[*fakeConn])
+		for _, m := range c.members {
+			members[m.endpoint().Address] = m
+		}
+		var held []pool.Conn[*fakeConn]
+		for _, at := range []string{"b", "a", "a", "a"} {
+			conn, err := members[at].pool.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, conn)
+		}
+		for _, conn := range held {
+			conn.Release()
+		}
+		s.host("c").set(func() { s.host("c").delay = time.Second })
+		go func() {
+			if conn, err := members["c"].pool.Acquire(t.Context()); err == nil {
+				conn.Release()
+			}
+		}()
+		synctest.Wait() // it is being dialled
+		if a, b := s.host("a").open(), s.host("b").open(); a != 2 || b != 1 {
+			t.Errorf("when c is dialled %d and %d are open", a, b)
+		}
+		time.Sleep(2 * time.Second)
+		if n := s.open(); n != 4 {
+			t.Errorf("%d are open", n)
 		}
 	})
 }

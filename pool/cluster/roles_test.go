@@ -617,6 +617,27 @@ func TestAReplicaThatRefusesAWriteIsStillAReplica(t *testing.T) {
 	})
 }
 
+// Who seems to have been replaced is asked at once, however new its last answer is.
+func TestWhoWasReplacedIsAskedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge = time.Hour }, "b")
+		where(t, c, Primary)
+		time.Sleep(time.Minute)
+		s.host("a").role.Store(int64(Replica)) // a switchover, of which a new connection to b tells
+		s.host("b").role.Store(int64(Primary))
+		for range 5 {
+			acquire(t, c, Want(t.Context(), Replica))
+		}
+		time.Sleep(100 * time.Millisecond)
+		for i, want := range []Role{Replica, Primary} {
+			if e := c.Stats().Endpoints[i].Endpoint; e.Role != want {
+				t.Errorf("%s is a %v", e, e.Role)
+			}
+		}
+	})
+}
+
 // An answer that is stale at once has nobody asked without a pause.
 func TestTheReplacedAreNotAskedWithoutAPause(t *testing.T) {
 	t.Parallel()
