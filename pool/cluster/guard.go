@@ -25,12 +25,12 @@ const lateAfter = time.Second
 // one cannot be recovered from, and returns a [pool.PanicError] if it does not
 // return. One that goes on for longer than lateAfter after the end of ctx has failed.
 func guard[R any](ctx context.Context, name string, f func() (R, error)) (R, error) {
-	value, err, _ := guardUntil(ctx, name, f)
+	value, _, err := guardUntil(ctx, name, f)
 	return value, err
 }
 
 // guardUntil is guard, and ended is closed once f has returned after all.
-func guardUntil[R any](ctx context.Context, name string, f func() (R, error)) (_ R, _ error, ended <-chan struct{}) {
+func guardUntil[R any](ctx context.Context, name string, f func() (R, error)) (_ R, ended <-chan struct{}, _ error) {
 	var value R
 	var err error
 	done := make(chan struct{}) // closed when they are f's
@@ -47,17 +47,17 @@ func guardUntil[R any](ctx context.Context, name string, f func() (R, error)) (_
 	}()
 	select {
 	case <-done:
-		return value, err, done
+		return value, done, err
 	case <-ctx.Done():
 	}
 	timer := time.NewTimer(lateAfter)
 	defer timer.Stop()
 	select {
 	case <-done:
-		return value, err, done
+		return value, done, err
 	case <-timer.C:
 		var none R
-		return none, fmt.Errorf("cluster: %s has not returned a second after the end of its ctx: %w", name, ctx.Err()), done
+		return none, done, fmt.Errorf("cluster: %s has not returned a second after the end of its ctx: %w", name, ctx.Err())
 	}
 }
 

@@ -80,7 +80,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (c *Cluster[T]) resolveOnce() error {
 	ctx, cancel := context.WithTimeout(c.life, resolveTimeout)
 	defer cancel()
-	all, err, ended := guardUntil(ctx, "Resolve", func() ([]Endpoint, error) { return c.config.Resolve(ctx) })
+	all, ended, err := guardUntil(ctx, "Resolve", func() ([]Endpoint, error) { return c.config.Resolve(ctx) })
 	if c.life.Err() != nil {
 		return nil
 	}
