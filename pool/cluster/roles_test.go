@@ -549,11 +549,14 @@ func TestASessionThatHearsOfAPromotionTellsOfIt(t *testing.T) {
 		asked := s.host("b").asked.Load()
 		f.hear(reader.Value())
 		reader.Release()
-		if at, took := within(t, c, Want(t.Context(), Primary), time.Second); at != "b" || took != 0 {
-			t.Errorf("%s after %v", at, took)
+		if role := c.Stats().Endpoints[1].Endpoint.Role; role != Primary {
+			t.Errorf("it is a %v still", role)
 		}
 		if n := s.host("b").asked.Load(); n != asked {
 			t.Errorf("asked %d times", n-asked)
+		}
+		if at, took := within(t, c, Want(t.Context(), Primary), time.Second); at != "b" || took != 0 {
+			t.Errorf("%s after %v", at, took)
 		}
 	})
 }
