@@ -220,8 +220,10 @@ func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (conn pool.Conn
 	if err != nil || plays {
 		return conn, knows, err
 	}
-	if a.wish.role == Primary && c.config.Role != nil && !c.fresh(m) {
-		if err = c.askHere(a.ctx, m, conn); err != nil {
+	if a.wish.role == Primary && c.config.Role != nil {
+		if c.fresh(m) { // it was asked meanwhile
+			conn.Release()
+		} else if err = c.askHere(a.ctx, m, conn); err != nil {
 			return pool.Conn[T]{}, Any, err
 		}
 		if conn, plays, knows, err = a.connect(ctx, m, true); err != nil || plays {

@@ -213,6 +213,28 @@ func TestTheShareOfANewEndpointGrows(t *testing.T) {
 	})
 }
 
+func TestTheShareOfOneThatWasDownGrowsAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b")
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.SlowStart, c.Pool.MinConns = 100*time.Second, 1 })
+		ready(t, c)
+		time.Sleep(time.Second)
+		s.host("a").down(health.KeepAliveTimeout)
+		time.Sleep(10 * time.Second)
+		s.host("a").up()
+		for states(c)[0] != "up" {
+			time.Sleep(100 * time.Millisecond)
+		}
+		for _, want := range []float64{0.1 / 1.1, 0.5 / 1.5, 0.5} {
+			if got := c.Stats().Endpoints[0].Share; math.Abs(got-want) > 0.01 {
+				t.Errorf("its share is %.3f, want %.3f", got, want)
+			}
+			time.Sleep(50 * time.Second)
+		}
+	})
+}
+
 func TestSubsetsSpreadAndChangeLittle(t *testing.T) {
 	t.Parallel()
 	const clients, servers, size = 200, 100, 10

@@ -209,3 +209,27 @@ func TestWhateverMakesAPlaceWakesWhoWaits(t *testing.T) {
 		})
 	}
 }
+
+// Who is served in the moment in which its ctx ends gives the place back, if it fails.
+func TestAPlaceThatComesTooLateIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) { c.MaxConns = 1 })
+		ready(t, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		failed := 0
+		for range 100 {
+			a := &acquisition[*fakeConn]{cluster: c, ctx: ctx, wish: &noWish, turn: c.queue.turn()}
+			m, err := a.wait()
+			if err != nil {
+				failed++
+				continue
+			}
+			c.leave(m)
+		}
+		if n := c.Stats().InUse; n != 0 || failed == 0 {
+			t.Errorf("%d in use after %d that failed", n, failed)
+		}
+	})
+}

@@ -165,6 +165,7 @@ func (c *Cluster[T]) endAsking(m *member[T]) {
 	defer c.mu.Unlock()
 	close(m.asking.done)
 	m.asking = nil
+	c.announce()
 }
 
 // askOn asks a connection for the role of m, and ends its use.
@@ -306,9 +307,12 @@ func (c *Cluster[T]) seekRoles() {
 // know it by now. The caller holds mu.
 func (c *Cluster[T]) toAsk() []*member[T] {
 	none, now := c.resolved && !c.hasPrimary(), time.Now()
-	return filter(c.members, func(m *member[T]) bool {
-		return m.usable() && (none || m.asked == 0 || c.replaced(m) && !now.Before(m.askAt))
-	})
+	return filter(c.members, func(m *member[T]) bool { return m.usable() && (none || c.isDue(m, now)) })
+}
+
+// isDue reports whether m is to be asked also if there is a primary. The caller holds mu.
+func (c *Cluster[T]) isDue(m *member[T], now time.Time) bool {
+	return m.asked == 0 || c.replaced(m) && !now.Before(m.askAt)
 }
 
 // replaced reports whether m says that it is the primary, and another is believed.

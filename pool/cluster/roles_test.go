@@ -544,7 +544,7 @@ func TestASessionThatHearsOfAPromotionTellsOfIt(t *testing.T) {
 		where(t, c, Replica)
 		reader := acquire(t, c, Want(t.Context(), Replica))
 		s.host("a").freeze(0)
-		time.Sleep(time.Second)
+		time.Sleep(1500 * time.Millisecond) // the resolver has been asked, too
 		s.host("b").role.Store(int64(Primary))
 		asked := s.host("b").asked.Load()
 		f.hear(reader.Value())

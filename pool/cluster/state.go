@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"example.com/hale/internal/hooks"
@@ -147,7 +148,16 @@ func (c *Cluster[T]) hopeless(w *wish) bool {
 	if !c.resolved || len(c.snapshot.Load().of(w.role).fit) > 0 {
 		return false
 	}
-	return w.role == Any || c.config.Role == nil || c.rounds > c.round
+	return w.role == Any || c.config.Role == nil || c.rounds > c.round && !c.mayLearn()
+}
+
+// mayLearn reports whether an endpoint is to be asked that may be something else than
+// was known. The caller holds mu.
+func (c *Cluster[T]) mayLearn() bool {
+	now := time.Now()
+	return slices.ContainsFunc(c.members, func(m *member[T]) bool {
+		return m.usable() && c.isDue(m, now)
+	})
 }
 
 // poolObserver is what the cluster hears of the pool of m.
