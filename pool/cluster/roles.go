@@ -345,7 +345,10 @@ func (c *Cluster[T]) askAll() (next time.Duration) {
 	var answers []*asking
 	for _, m := range all {
 		a, begun := c.beginAsking(m)
-		if begun && !c.wg.Go(func() { a.err = c.askOne(m) }) {
+		if begun && !c.wg.Go(func() {
+			defer c.endAsking(m)
+			a.err = c.askOne(m)
+		}) {
 			c.endAsking(m)
 		}
 		answers = append(answers, a)
@@ -382,7 +385,6 @@ func (c *Cluster[T]) endRound(round uint64, answers []*asking) {
 // askOne asks one member for its role, unless a connection that is opened for it
 // has done so.
 func (c *Cluster[T]) askOne(m *member[T]) error {
-	defer c.endAsking(m)
 	known := c.timesAsked(m)
 	ctx, cancel := context.WithTimeout(c.life, c.config.RoleTimeout)
 	defer cancel()
