@@ -90,7 +90,7 @@ const (
 	ReasonUnread   Reason = "unread"    // the peer had sent something that no caller has read
 	ReasonLifetime Reason = "lifetime"  // MaxConnLifetime
 	ReasonIdle     Reason = "idle_time" // MaxConnIdleTime
-	ReasonSurplus  Reason = "surplus"   // Resize, to fewer
+	ReasonSurplus  Reason = "surplus"   // Resize, to fewer, or CloseIdle
 	ReasonInvalid  Reason = "invalid"   // Invalidate
 	ReasonMoved    Reason = "moved"     // its address is gone from what Config.Resolve answers
 	ReasonClosed   Reason = "closed"    // Conn.Close, or by the T itself

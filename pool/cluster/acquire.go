@@ -110,25 +110,18 @@ func (a *acquisition[T]) note(m *member[T], err error) (again bool) {
 	if again = contains(a.tried, m); !again {
 		a.tried = append(a.tried, m)
 	}
+	if a.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		a.cluster.setDoubt(m)
+	}
 	if a.ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded) || len(a.causes) == 0 {
 		a.causes = addCause(a.causes, m.endpoint().Address, err)
 	}
 	return again
 }
 
-// left is how many endpoints fit that were not tried in this round.
-func (a *acquisition[T]) left() (n int) {
-	s := a.cluster.snapshot.Load()
-	choice := s.of(a.wish.role)
-	if wider := s.wider(a.wish.role); wider != nil {
-		choice = wider
-	}
-	for _, m := range choice.members {
-		if !contains(a.tried, m) {
-			n++
-		}
-	}
-	return n
+// left is how many endpoints there are that were not tried in this round.
+func (a *acquisition[T]) left() int {
+	return left(a.cluster.snapshot.Load().of(a.wish.role).reach, a.tried)
 }
 
 // nextRound begins anew, with more patience.
@@ -164,9 +157,12 @@ func (a *acquisition[T]) wait() (*member[T], error) {
 	}
 	c.served() // it may be next
 	for {
-		news := c.nextNews()
-		if c.hopeless(a.wish) && c.queue.remove(w) {
-			return nil, a.failed(nil)
+		var news <-chan struct{}
+		if c.config.FailFast {
+			news = c.nextNews()
+			if c.hopeless(a.wish) && c.queue.remove(w) {
+				return nil, a.failed(nil)
+			}
 		}
 		select {
 		case m := <-w.told:
@@ -207,42 +203,45 @@ func (a *acquisition[T]) try(m *member[T]) (got Conn[T], err error) {
 	}()
 	ctx, cancel := context.WithTimeout(a.ctx, a.patience())
 	defer cancel()
-	conn, err := a.open(ctx, m)
+	conn, knows, err := a.open(ctx, m)
 	returned = true
 	if err != nil {
 		return Conn[T]{}, err
 	}
-	return c.hand(a.wish, m, conn), nil
+	return c.hand(a.wish, m, conn, knows), nil
 }
 
-// open has a connection to m that is in the role that is wished. What the asking has
-// sent is no part of the caller's use, so another use begins after it.
-func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (pool.Conn[T], error) {
+// open has a connection to m that is in the role that is wished, and what it knows of
+// that. What the asking has sent is no part of the caller's use, so another use begins
+// after it; and a slow answer is no reason to try another endpoint.
+func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (conn pool.Conn[T], knows Role, err error) {
 	c := a.cluster
-	conn, plays, err := a.connect(ctx, m)
+	conn, plays, knows, err := a.connect(ctx, m, false)
 	if err != nil || plays {
-		return conn, err
+		return conn, knows, err
 	}
-	if a.wish.role == Primary && c.config.Role != nil && !c.fresh(m) {
-		if err = c.askHere(ctx, m, conn); err != nil {
-			return pool.Conn[T]{}, err
+	if a.wish.role == Primary && c.config.Role != nil {
+		if c.fresh(m) { // it was asked meanwhile
+			conn.Release()
+		} else if err = c.askHere(a.ctx, m, conn); err != nil {
+			return pool.Conn[T]{}, Any, err
 		}
-		if conn, plays, err = a.connect(ctx, m); err != nil || plays {
-			return conn, err
+		if conn, plays, knows, err = a.connect(ctx, m, true); err != nil || plays {
+			return conn, knows, err
 		}
 	}
 	conn.Release()
-	return pool.Conn[T]{}, errOtherRole
+	return pool.Conn[T]{}, Any, errOtherRole
 }
 
 // connect has a connection to m, and whether that is known to be in the role that is
-// wished.
-func (a *acquisition[T]) connect(ctx context.Context, m *member[T]) (conn pool.Conn[T], plays bool, err error) {
-	if conn, err = m.pool.Acquire(ctx); err != nil || a.wish.role == Any {
-		return conn, err == nil, err
+// wished; asked is whether that was asked for just now.
+func (a *acquisition[T]) connect(ctx context.Context, m *member[T], asked bool) (conn pool.Conn[T], plays bool, knows Role, err error) {
+	if conn, err = m.pool.Acquire(ctx); err != nil {
+		return conn, false, Any, err
 	}
-	if plays, err = a.cluster.plays(a.wish, m, conn); err != nil {
+	if plays, knows, err = a.cluster.plays(a.wish, m, conn, asked); err != nil {
 		err = &brokenError{err}
 	}
-	return conn, plays, err
+	return conn, plays, knows, err
 }

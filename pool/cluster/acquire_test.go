@@ -275,8 +275,12 @@ func TestAWishThatCannotBeServedHoldsUpNobody(t *testing.T) {
 		served := make(chan Conn[*fakeConn])
 		go func() { served <- acquire(t, c, Want(t.Context(), Replica)) }()
 		synctest.Wait()
+		start := time.Now()
 		held.Release()
 		(<-served).Release()
+		if took := time.Since(start); took > 0 {
+			t.Errorf("it is held up for %v", took)
+		}
 		if err := <-failed; !errors.Is(err, pool.ErrUnavailable) || !strings.Contains(err.Error(), "no primary available of 2 endpoints; a: is a replica; b: is a replica: ") {
 			t.Error(err)
 		}

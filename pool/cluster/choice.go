@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"time"
 )
@@ -10,18 +12,62 @@ import (
 // A snapshot is what callers choose from. It does not change; another takes its
 // place.
 type snapshot[T any] struct {
-	by   [len(roleNames)]choice[T] // by the wish
-	wide [len(roleNames)]choice[T] // with those of other zones; empty if that is the same
+	by [len(roleNames)]offer[T] // by the wish
 }
 
-func (s *snapshot[T]) of(role Role) *choice[T] { return &s.by[role] }
+func (s *snapshot[T]) of(role Role) *offer[T] { return &s.by[role] }
 
-// wider is where to look if of has no place, or nil.
-func (s *snapshot[T]) wider(role Role) *choice[T] {
-	if len(s.wide[role].members) == 0 {
-		return nil
+// An offer is what there is for a wish.
+type offer[T any] struct {
+	fit   []*member[T] // those of the first priority that can be reached
+	near  []choice[T]  // where to look for a place: in the next if there is none
+	far   []choice[T]  // and where, by who has tried all that fit in vain
+	reach []*member[T] // all of near and far
+}
+
+// enter takes a place for a caller with a wish, at another member than some if
+// possible.
+func (o *offer[T]) enter(w *wish, avoid []*member[T]) *member[T] {
+	if m := enterOneOf(o.near, w, avoid); m != nil || len(avoid) == 0 {
+		return m
 	}
-	return &s.wide[role]
+	if left(o.fit, avoid) == 0 {
+		if m := enterOneOf(o.far, w, avoid); m != nil {
+			return m
+		}
+	}
+	return enterOneOf(o.near, w, nil)
+}
+
+func enterOneOf[T any](choices []choice[T], w *wish, avoid []*member[T]) *member[T] {
+	for i := range choices {
+		if m := choices[i].enter(w, avoid); m != nil {
+			return m
+		}
+	}
+	return nil
+}
+
+// left is how many of all are none of tried.
+func left[T any](all, tried []*member[T]) (n int) {
+	for _, m := range all {
+		if !contains(tried, m) {
+			n++
+		}
+	}
+	return n
+}
+
+// or is o, and then other for who has tried all in vain.
+func (o offer[T]) or(other *offer[T]) offer[T] {
+	o.far = slices.Concat(o.far, other.near, other.far)
+	o.reach = slices.Clone(o.reach)
+	for _, m := range other.reach {
+		if !contains(o.reach, m) {
+			o.reach = append(o.reach, m)
+		}
+	}
+	return o
 }
 
 // A choice is members that fit a wish, with the shares they get.
@@ -40,7 +86,8 @@ func (c *choice[T]) add(m *member[T], weight float64) {
 	c.members, c.weights, c.sums = append(c.members, m), append(c.weights, weight), append(c.sums, total)
 }
 
-// enter takes a place at the member to be chosen, or else at another that has one.
+// enter takes a place at the member to be chosen, or else at another that has one,
+// but at none of avoid.
 func (c *choice[T]) enter(w *wish, avoid []*member[T]) *member[T] {
 	first, second := -1, -1
 	switch n := len(c.members); {
@@ -61,10 +108,7 @@ func (c *choice[T]) enter(w *wish, avoid []*member[T]) *member[T] {
 			return c.members[i]
 		}
 	}
-	if m := c.any(avoid); m != nil || len(avoid) == 0 {
-		return m
-	}
-	return c.any(nil)
+	return c.any(avoid)
 }
 
 // any takes a place at the least loaded member that has one and is none of avoid.
@@ -83,6 +127,16 @@ func (c *choice[T]) any(avoid []*member[T]) *member[T] {
 			return c.members[best]
 		}
 	}
+}
+
+// share is what part of the callers m gets.
+func (c *choice[T]) share(m *member[T]) float64 {
+	for i, other := range c.members {
+		if other == m {
+			return c.weights[i] / c.sums[len(c.sums)-1]
+		}
+	}
+	return 0
 }
 
 // two draws two different members at random, by their weights: with one draw only,
@@ -162,30 +216,43 @@ func contains[T any](all []*member[T], m *member[T]) bool {
 // alone: 1/1.4, as with Envoy's overprovisioning factor.
 const zoneEnough = 0.7
 
-// choose makes the choices for a wish out of those members that could be used. The
-// caller holds mu.
-func (c *Cluster[T]) choose(among, all []*member[T], now time.Time) (narrow, wide choice[T]) {
-	tier := lowest(among)
-	local, localAll, zoneNow, zoneMost := tier[:0:0], 0, 0.0, 0.0
-	for _, m := range tier {
-		if m.inZone(c.config.Zone) {
-			local = append(local, m)
-			zoneNow += m.about.Load().weight()
+// offer is what there is for a wish: well is who fits it and may be chosen, of all
+// who fit it. The caller holds mu.
+func (c *Cluster[T]) offer(well, all []*member[T], now time.Time) (o offer[T]) {
+	for i, tier := range tiers(well) {
+		if i > 0 {
+			o.far = append(o.far, c.shares(tier, now))
+			continue
+		}
+		o.fit = tier
+		calm := calm(tier, now)
+		for _, some := range [][]*member[T]{c.local(calm, all), calm, tier} {
+			if n := len(o.near); n == 0 || len(some) > len(o.near[n-1].members) {
+				o.near = append(o.near, c.shares(some, now))
+			}
 		}
 	}
-	for _, m := range all {
-		if len(tier) > 0 && m.about.Load().Priority == tier[0].about.Load().Priority && m.inZone(c.config.Zone) {
-			localAll++
-			zoneMost += m.about.Load().weight()
-		}
-	}
-	if c.config.Zone == "" || len(local) == 0 || len(local) == len(tier) || zoneNow < zoneEnough*zoneMost {
-		return c.shares(tier, now), wide
-	}
-	return c.shares(local, now), c.shares(tier, now)
+	o.reach = well
+	return o
 }
 
-func (m *member[T]) inZone(zone string) bool { return m.about.Load().Zone == zone }
+// local is those of the caller's zone, if they are enough, or else tier, which is of
+// one priority.
+func (c *Cluster[T]) local(tier, all []*member[T]) (local []*member[T]) {
+	zoneNow, zoneMost := 0.0, 0.0
+	for _, m := range all {
+		if about := m.about.Load(); about.Zone == c.config.Zone && about.Priority == tier[0].about.Load().Priority {
+			zoneMost += about.weight()
+			if contains(tier, m) {
+				local, zoneNow = append(local, m), zoneNow+about.weight()
+			}
+		}
+	}
+	if c.config.Zone == "" || len(local) == 0 || zoneNow < zoneEnough*zoneMost {
+		return tier
+	}
+	return local
+}
 
 // shares is a choice among members.
 func (c *Cluster[T]) shares(among []*member[T], now time.Time) (all choice[T]) {
@@ -196,15 +263,17 @@ func (c *Cluster[T]) shares(among []*member[T], now time.Time) (all choice[T]) {
 	return all
 }
 
-// lowest is those of the lowest priority.
-func lowest[T any](all []*member[T]) (tier []*member[T]) {
-	for _, m := range all {
-		switch {
-		case len(tier) == 0 || m.about.Load().Priority < tier[0].about.Load().Priority:
-			tier = append(tier[:0:0], m)
-		case m.about.Load().Priority == tier[0].about.Load().Priority:
-			tier = append(tier, m)
+// tiers is all by their priority, the lowest first.
+func tiers[T any](all []*member[T]) (tiers [][]*member[T]) {
+	all = slices.Clone(all)
+	priority := func(m *member[T]) int { return m.about.Load().Priority }
+	slices.SortStableFunc(all, func(a, b *member[T]) int { return cmp.Compare(priority(a), priority(b)) })
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && priority(all[n]) == priority(all[0]) {
+			n++
 		}
+		tiers, all = append(tiers, all[:n:n]), all[n:]
 	}
-	return tier
+	return tiers
 }

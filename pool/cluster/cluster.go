@@ -23,6 +23,7 @@ type Cluster[T any] struct {
 	budget   budget
 	tickets  sync.Pool
 	failing  atomic.Bool // a failover runs, which a use of the new primary ends
+	looking  atomic.Bool // suspects are looked for
 	fell     atomic.Bool // who prefers a replica got something else, and the Observer knows
 	stats    counts
 	born     time.Time
@@ -37,20 +38,22 @@ type Cluster[T any] struct {
 	spill chan struct{} // has what is open counted
 
 	updating sync.Mutex // held to change the endpoints, one update after the other; pools are made under it
+	held     []held     // guarded by updating: what answers had, with Config.Hold
+	release  chan struct{}
 
 	// mu guards what follows, and what members say that it guards. No call-out
 	// under it; the mutex of queue may be taken.
 	mu        sync.Mutex
 	closed    bool
 	members   []*member[T]
-	draining  map[*member[T]]struct{}
-	gone      gone      // what the pools of those that are gone have counted
-	rebuilt   time.Time // when the snapshot was made
-	resolved  bool      // endpoints were known once
-	round     uint64    // the last one that does not tell whether there is a primary
-	rounds    uint64    // of asking for roles, that have ended
-	asking    bool      // one is under way
-	became    uint64    // counts members that became the primary
+	draining  []*member[T] // in the order in which they left
+	gone      gone         // what the pools of those that are gone have counted
+	rebuilt   time.Time    // when the snapshot was made
+	resolved  bool         // endpoints were known once
+	begun     uint64       // counts rounds of asking for roles
+	rounds    uint64       // the last of them that has ended
+	round     uint64       // the last one that does not tell whether there is a primary
+	became    uint64       // counts members that became the primary
 	panicking bool
 	primary   *member[T] // the last one that could be reached; nil if there was none
 	failover  *FailoverInfo
@@ -72,13 +75,17 @@ func New[T any](config Config[T]) (*Cluster[T], error) {
 	c := &Cluster[T]{
 		config: config, born: time.Now(),
 		lost: make(chan struct{}, 1), seek: make(chan struct{}, 1), due: make(chan struct{}, 1), spill: make(chan struct{}, 1),
-		draining: make(map[*member[T]]struct{}), news: make(chan struct{}),
+		release: make(chan struct{}, 1),
+		news:    make(chan struct{}),
 	}
 	c.budget = budget{ratio: config.Retry.Ratio, floor: config.Retry.PerSecond, born: c.born}
 	c.tickets.New = func() any { return &ticket[T]{cluster: c} }
 	c.life, c.end = context.WithCancel(context.Background())
 	c.snapshot.Store(new(snapshot[T]))
 	c.wg.Go(c.maintain)
+	if config.Hold != 0 {
+		c.wg.Go(c.releaseHeld)
+	}
 	if config.Role != nil {
 		c.wg.Go(c.seekRoles)
 	}
@@ -134,8 +141,9 @@ func (c *Cluster[T]) tryHere(ctx context.Context, w *wish, m *member[T]) (got Co
 		}
 	}()
 	conn, ok := m.pool.TryAcquire(ctx)
-	if ok && w.role != Any {
-		if ok, _ = c.plays(w, m, conn); !ok { // an error comes again, and is told then
+	knows := Any
+	if ok && (w.role != Any || c.config.RoleOf != nil) {
+		if ok, knows, _ = c.plays(w, m, conn, false); !ok { // an error comes again, and is told then
 			conn.Release()
 		}
 	}
@@ -143,7 +151,7 @@ func (c *Cluster[T]) tryHere(ctx context.Context, w *wish, m *member[T]) (got Co
 	if !ok {
 		return Conn[T]{}, false
 	}
-	return c.hand(w, m, conn), true
+	return c.hand(w, m, conn, knows), true
 }
 
 // TryAcquire returns an idle connection to an endpoint that fits the wish of ctx and
@@ -165,7 +173,7 @@ func (c *Cluster[T]) TryAcquire(ctx context.Context) (Conn[T], bool) {
 			}
 			return Conn[T]{}, false
 		}
-		if w.role != Primary || c.config.Role == nil || c.fresh(m) {
+		if w.role != Primary || c.config.Role == nil || c.config.RoleOf != nil || c.fresh(m) {
 			if got, ok := c.tryHere(ctx, w, m); ok {
 				return got, true
 			}
@@ -183,6 +191,9 @@ func (c *Cluster[T]) admit(w *wish, avoid []*member[T]) *member[T] {
 		return nil
 	}
 	if take(&c.inUse, int64(c.config.MaxConns)) {
+		if !c.looking.Load() {
+			c.beginLooking()
+		}
 		return m
 	}
 	m.inUse.Add(-1)
@@ -192,14 +203,7 @@ func (c *Cluster[T]) admit(w *wish, avoid []*member[T]) *member[T] {
 
 // enter takes a place at a member alone.
 func (c *Cluster[T]) enter(w *wish, avoid []*member[T]) *member[T] {
-	s := c.snapshot.Load()
-	if m := s.of(w.role).enter(w, avoid); m != nil {
-		return m
-	}
-	if wider := s.wider(w.role); wider != nil {
-		return wider.enter(w, avoid)
-	}
-	return nil
+	return c.snapshot.Load().of(w.role).enter(w, avoid)
 }
 
 // leave gives a place back.
@@ -215,9 +219,13 @@ func (c *Cluster[T]) served() {
 	if c.queue.len() > 0 {
 		c.queue.serve(func(w *wish, avoid []*member[T]) *member[T] {
 			m := c.enter(w, avoid)
-			if m != nil && !take(&c.inUse, int64(c.config.MaxConns)) {
+			switch {
+			case m == nil:
+			case !take(&c.inUse, int64(c.config.MaxConns)):
 				m.inUse.Add(-1)
 				return nil
+			default:
+				c.beginLooking()
 			}
 			return m
 		}, func() bool { return c.inUse.Load() >= int64(c.config.MaxConns) })

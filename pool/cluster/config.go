@@ -32,7 +32,8 @@ const (
 // default, and a negative number is an error unless it says otherwise.
 //
 // A panic in a function of the Config is an error of that call, a
-// [pool.PanicError], and so is one in RoleOf; those of Pool are as there.
+// [pool.PanicError], and so is one in RoleOf; in Demoted and Ejection.Failed it is a
+// no. Those of Pool are as there.
 type Config[T any] struct {
 	// Name tells clusters apart in errors, traces and metrics; the pools have it as
 	// well. It may be empty.
@@ -42,12 +43,14 @@ type Config[T any] struct {
 	// the program's own. It is called in the background: at the beginning, every
 	// ResolveEvery, and after the loss of a connection or of an endpoint; one call
 	// at a time, and none within a second of the last. ctx ends after 10 s, and
-	// when the cluster is closed. An error, or no endpoints, changes nothing, is told
-	// to the Observer, and is asked again after pauses that grow from a second to
-	// half a minute. The result is not kept.
+	// when the cluster is closed; a call that ignores that has failed a second later.
+	// An error, no endpoints, or one that is wrong, changes nothing, is told to the
+	// Observer, and is asked again after pauses that grow from a second to half a
+	// minute. Of those with one Address and ID the first counts. The result is not
+	// kept.
 	Resolve func(ctx context.Context) ([]Endpoint, error)
-	// ResolveEvery is how often Resolve is called if nothing happens; 0 is 30 s,
-	// negative is never.
+	// ResolveEvery is how often Resolve is called if nothing happens, give or take a
+	// fifth, and no more than once a second; 0 is 30 s, negative is never.
 	ResolveEvery time.Duration
 
 	// Watch is for who is told of endpoints, as by Kubernetes, Consul or etcd: it calls
@@ -56,6 +59,15 @@ type Config[T any] struct {
 	// changes nothing, is told to the Observer, and update returns its error. If
 	// Watch returns before, it is called again, after pauses as those of Resolve.
 	Watch func(ctx context.Context, update func([]Endpoint) error) error
+
+	// Hold is for how long an endpoint stays that is missing from the answers, counted
+	// from the first without it: for name servers that answer with some of the
+	// addresses, others each time, as many do where there are more than about eight. It
+	// should be many times ResolveEvery. An outage of the endpoint, or the death of a
+	// connection to it since, ends that at once. 0 is not at all, as for pods, which
+	// are to drain when their name has them no longer (HAProxy's hold obsolete has the
+	// same default); negative is until it is lost.
+	Hold time.Duration
 
 	// Dial connects to an endpoint; for the rest it is as [pool.Config].Dial. An
 	// Address that is a name is resolved anew for each dial.
@@ -68,12 +80,14 @@ type Config[T any] struct {
 	// affair. Its Observer is told of all pools, as one.
 	Pool pool.Config[T]
 	// PoolObserver returns what is told of one endpoint's pool besides Pool.Observer.
-	// It is called once for each, and may return nil, as it may be.
+	// It is called once for each, one after the other, and must be quick. It may return
+	// nil, and may be nil. One that panics is told to the Observer, and returns none.
 	PoolObserver func(endpoint Endpoint) *pool.Observer
 
 	// MaxConns is the most connections in use at a time, at all endpoints, and the
 	// most that are open: an idle one of the endpoint with most of them is closed
-	// when another is dialled. MinConns and MinIdleConns of the pools come first.
+	// when another is dialled. MinConns and MinIdleConns of the pools come first, and
+	// what asks for roles comes on top for as long as that takes.
 	// It is required, and at most 2^31-1. Those that are being closed do not count.
 	MaxConns int
 	// MaxWaiters is how many callers may wait for a place; 0 is no limit.
@@ -85,9 +99,9 @@ type Config[T any] struct {
 	FailFast bool
 
 	// Zone is where this program is. Endpoints of the same Zone are used alone as
-	// long as they carry 70 % of what they would if all were well; callers go to the
-	// others as well if not, and whenever those of the zone have no place. Empty is
-	// no zone.
+	// long as they carry 70 % of what they would if all were well (of those that fit
+	// the wish, by their weights); callers go to the others as well if not, and whenever
+	// those of the zone have no place, or were tried in vain. Empty is no zone.
 	Zone string
 
 	// ByLatency chooses by the round-trip time as well: an endpoint twice as far
@@ -114,27 +128,36 @@ type Config[T any] struct {
 	DrainTimeout time.Duration
 
 	// Role asks a connection what its endpoint is: Primary, Replica, or Any if it is
-	// neither. It is called of each endpoint that is new; after each Open; for a caller
-	// who wishes the primary, if that was asked longer than RoleMaxAge ago; and, while
-	// no primary is known that can be reached, of every endpoint each RoleEvery, on
-	// connections beside those of the callers. ctx ends after RoleTimeout, and
-	// with the caller's. A connection on which it fails is closed. Nil asks nothing:
-	// then Endpoint.Role counts.
+	// neither. It is called of each endpoint that is new; after each Open, which fails
+	// if it does; for a caller who wishes the primary, if the last answer came longer
+	// than RoleMaxAge ago; of one that says that it is the primary and was replaced,
+	// every RoleMaxAge (or RoleEvery, if that is more; 5 s if RoleMaxAge is negative);
+	// and, while no primary is known that can be reached, of every endpoint each
+	// RoleEvery, on connections beside those of the callers, but of the same pool: at
+	// an endpoint with all Pool.MaxConns in use it is called when one comes free. It is
+	// called once at a time for an endpoint, but for what is opened. ctx ends after
+	// RoleTimeout, or with the cluster; one that ignores that has failed a second
+	// later. A connection on which it fails is closed. Nil asks nothing: then
+	// Endpoint.Role counts.
 	Role func(ctx context.Context, value T) (Role, error)
-	// RoleOf returns what a connection knows of its endpoint's role without asking,
-	// such as in_hot_standby of a PostgreSQL session, or Any if it does not. It is
-	// called when a connection is handed out to who wishes a role, and when one is
-	// released, and must be quick. It may be nil.
+	// RoleOf returns what a connection has heard of its endpoint's role without asking,
+	// such as in_hot_standby of a PostgreSQL session, or Any if it has not. It is
+	// called when a connection is handed out and after its use, and must be quick. What
+	// it has heard during a use is believed, and that it is the primary needs not be
+	// asked for. What an idle one says may be of before a failover: if it is not what
+	// was learned of its endpoint, that is asked. It may be nil.
 	RoleOf func(value T) Role
-	// Demoted reports whether an error of Do says that the endpoint is not the
-	// primary (any more), such as 25006 of PostgreSQL or READONLY of Redis. That
-	// ends what was known of its role; the connection is kept, for reads. It may be nil.
+	// Demoted reports whether an error of Do, which may be wrapped, says that the
+	// endpoint is not the primary (any more), such as 25006 of PostgreSQL or READONLY of
+	// Redis. That ends what was known of its role, if it was taken for the primary; the
+	// connection is kept, for reads. One that panics has said no. It may be nil.
 	Demoted func(err error) bool
 	// ManyPrimaries has every endpoint that says so be a primary. Otherwise it is
-	// the one that has become it last, as far as was seen: one that was cut off
-	// and comes back may not know yet that it was replaced.
+	// the one that has become it last, as far as was seen, of those that can be
+	// reached: one that was cut off and comes back may not know yet that it was
+	// replaced.
 	ManyPrimaries bool
-	RoleMaxAge    time.Duration // how long an answer of Role holds for a wish; 0 is 5 s, negative is for ever
+	RoleMaxAge    time.Duration // how long an answer of Role holds for who wishes the primary; 0 is 5 s, negative is until the next outage or failover
 	RoleEvery     time.Duration // how often to ask for a primary while there is none; 0 is 500 ms
 	RoleTimeout   time.Duration // for one call of Role; 0 is 1 s
 
@@ -151,13 +174,15 @@ type Ejection struct {
 	// Failures is after how many failures in a row, of Do and by [Conn.Report], an
 	// endpoint is ejected; 0 is 5, negative is never.
 	Failures int
-	// Failed reports whether an error of Do is the endpoint's fault. Nil counts
-	// connections that died under the request. What Demoted says yes to never counts.
+	// Failed reports whether an error of Do or Conn.Report, which may be wrapped, is
+	// the endpoint's fault; one that panics has said no. Nil counts connections that
+	// died under a request of Do, and every error of Conn.Report. What Demoted says yes
+	// to never counts, nor does what comes after the caller has cancelled its ctx.
 	Failed func(err error) bool
 	// Slow is how many times as long as at the median of the endpoints Do takes on
 	// average, over ten seconds and twenty calls at least, before an endpoint is
-	// ejected; there have to be three that were called as often. 0 is never; 1 or
-	// less is an error.
+	// ejected; there have to be three that were called as often. A call in which this
+	// process stood still does not count. 0 is never; 1 or less is an error.
 	Slow float64
 	// For is how long the first ejection lasts, and each one after it longer by as
 	// much, up to Most; each time it is well for as long as For makes it one less.
@@ -172,10 +197,10 @@ type Ejection struct {
 // Budget bounds what Do sends again, so that a failure of all is not multiplied.
 type Budget struct {
 	// Ratio is how many may be sent again of the calls of the last ten seconds; 0 is
-	// 0.2, negative is none but PerSecond.
+	// 0.2, negative is none but PerSecond, and more than 1 is an error.
 	Ratio float64
-	// PerSecond is how many more may, on average over ten seconds; 0 is 10,
-	// negative is none.
+	// PerSecond is how many more may, on average over ten seconds, also at the
+	// beginning; 0 is 10, negative is none.
 	PerSecond int
 }
 

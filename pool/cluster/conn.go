@@ -22,15 +22,17 @@ type ticket[T any] struct {
 	use     atomic.Uint64
 	member  atomic.Pointer[member[T]] // nil between two uses; copies of a Conn that has ended look, too
 	wished  Role                      // for who begins and who ends the use
+	knew    Role                      // what the connection knew of its role; for the same
 }
 
 // hand makes a Conn of a connection to m, at which a place was taken.
-func (c *Cluster[T]) hand(w *wish, m *member[T], conn pool.Conn[T]) Conn[T] {
+// knows is what it knows of its role.
+func (c *Cluster[T]) hand(w *wish, m *member[T], conn pool.Conn[T], knows Role) Conn[T] {
 	t := c.tickets.Get().(*ticket[T])
 	t.member.Store(m)
-	t.wished = w.role
+	t.wished, t.knew = w.role, knows
 	if w.role == PreferReplica {
-		c.noteFallback()
+		c.noteFallback(m)
 	}
 	return Conn[T]{conn: conn, ticket: t, use: t.use.Load()}
 }
@@ -116,8 +118,8 @@ func (c Conn[T]) Hijack() (value T) {
 func (c *Cluster[T]) atEnd(conn Conn[T]) {
 	t := conn.ticket
 	m := t.member.Load()
-	if role, err := c.roleOf(conn.conn); err == nil && role != Any {
-		c.learn(m, role)
+	if role, err := c.roleOf(conn.conn); err == nil && role != Any && role != t.knew {
+		c.learn(m, role) // it has heard that just now
 	}
 	if t.wished == Primary && c.failing.Load() && c.roleNow(m) == Primary {
 		c.endFailover(m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"example.com/hale/internal/awake"
 	"example.com/hale/pool"
 )
 
@@ -59,18 +60,12 @@ func (c *Cluster[T]) doOn(ctx context.Context, conn Conn[T], fn func(context.Con
 	t := conn.ticket
 	m := t.member.Load()
 	conn.end(func() {
-		began := time.Time{}
-		if c.config.Ejection.Slow > 0 {
-			began = time.Now()
-		}
-		if again, err = conn.conn.Do(ctx, c.watching(m, fn)); err != nil {
+		took := c.startClock()
+		if again, err = conn.conn.Do(ctx, c.watching(m, t.knew, fn)); err != nil {
+			took()
 			return
 		}
-		took := time.Duration(0)
-		if !began.IsZero() {
-			took = time.Since(began)
-		}
-		c.report(m, nil, false, took)
+		c.report(m, nil, false, took())
 		if t.wished == Primary && c.failing.Load() {
 			c.endFailover(m)
 		}
@@ -79,6 +74,21 @@ func (c *Cluster[T]) doOn(ctx context.Context, conn Conn[T], fn func(context.Con
 		again = c.failedOn(ctx, m, err, again) // without a place: it may tell the Observer
 	}
 	return again, err
+}
+
+// startClock begins to take the time of a call, if slowness counts: stop returns it, or
+// 0 if this process stood still meanwhile.
+func (c *Cluster[T]) startClock() (stop func() time.Duration) {
+	if c.config.Ejection.Slow == 0 {
+		return func() time.Duration { return 0 }
+	}
+	began, span := time.Now(), awake.Begin(slowSweep)
+	return func() time.Duration {
+		if span.Stop() > 0 {
+			return 0
+		}
+		return max(time.Since(began), 1)
+	}
 }
 
 // failedOn takes note of a request that failed.
@@ -92,14 +102,15 @@ func (c *Cluster[T]) failedOn(ctx context.Context, m *member[T], err error, agai
 	return again || demoted && ctx.Err() == nil && pool.IsIdempotent(ctx)
 }
 
-// watching is fn, and what the connection knows of the role of m after it.
-func (c *Cluster[T]) watching(m *member[T], fn func(context.Context, T) error) func(context.Context, T) error {
+// watching is fn, and what the connection has heard in it of the role of m; knew is
+// what it knew before.
+func (c *Cluster[T]) watching(m *member[T], knew Role, fn func(context.Context, T) error) func(context.Context, T) error {
 	if c.config.RoleOf == nil {
 		return fn
 	}
 	return func(ctx context.Context, value T) error {
 		err := fn(ctx, value)
-		if role, roleErr := c.callRoleOf(value); roleErr == nil && role != Any {
+		if role, roleErr := c.callRoleOf(value); roleErr == nil && role != Any && role != knew {
 			c.learn(m, role)
 		}
 		return err

@@ -22,16 +22,21 @@
 // endpoint's pool. With a place in hand nobody waits for another caller, only for
 // a dial; one that takes longer than 250 ms, or longer than its share of the time
 // that is left in ctx, goes on by itself, and the caller goes on to the next
-// endpoint. Where no endpoint that fits has a place, callers wait in turn, in one
-// queue; one that cannot be served yet does not hold up those behind it that have
-// another wish.
+// endpoint: at last to other zones, to a higher Priority, and, if it prefers a replica,
+// to the primary. Then it begins anew with twice the patience, up to 4 s. Where no
+// endpoint that fits has a place, callers wait in turn, in one queue; one that cannot
+// be served yet does not hold up those behind it that have another wish.
+//
+// An endpoint at which a dial hangs, or half of what is in use is suspect (see
+// [pool.ConnInfo]), is chosen only if the others have no place, until it was connected
+// to, or for a second after the last sign. If most are so, none is.
 //
 // # What is promised
 //
 //   - More than MaxConns connections are never in use, nor more than Pool.MaxConns
 //     at one endpoint. Idle ones are closed to make room for a dial; only dials
-//     that nobody waits for any more, as to an endpoint that froze, can go beyond,
-//     and what they bring is closed.
+//     that nobody waits for any more, as to an endpoint that froze, and those that ask
+//     for roles, can go beyond, and what they bring is closed.
 //   - An endpoint that is known to be down is asked for nothing.
 //   - A caller who wishes the primary gets a connection to an endpoint that has
 //     said within RoleMaxAge that it is the primary. That an old primary still says

@@ -100,12 +100,13 @@ func (c *Cluster[T]) eject(m *member[T], why string, err error) {
 		return
 	}
 	if !m.ejection.until.IsZero() {
-		m.ejection.times = max(0, m.ejection.times-int(now.Sub(m.ejection.until)/e.For))
+		well := now.Sub(m.ejection.until) / e.For
+		m.ejection.times -= int(min(well, time.Duration(m.ejection.times)))
 	}
 	m.ejection.times++
 	length := e.Most
-	if n := m.ejection.times; n < int(e.Most/e.For) {
-		length = min(e.Most, time.Duration(n)*e.For)
+	if n := time.Duration(m.ejection.times); n < e.Most/e.For {
+		length = n * e.For
 	}
 	m.ejection.until = now.Add(length)
 	c.stats.ejections.Add(1)

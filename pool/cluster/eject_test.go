@@ -65,7 +65,7 @@ func TestAnEndpointThatAnswersBadlyIsLeftAloneForTimesThatGrow(t *testing.T) {
 			for states(c)[0] != "ejected" {
 				_ = c.Do(t.Context(), bad("a"))
 			}
-			if got := o.ejected[i]; got.For != want || got.Times != i+1 || got.Why != "failures" || !errors.Is(got.Err, errBad) || got.Endpoint.Address != "a" {
+			if got := o.ejections()[i]; got.For != want || got.Times != i+1 || got.Why != "failures" || !errors.Is(got.Err, errBad) || got.Endpoint.Address != "a" {
 				t.Errorf("%v, want for %v", got, want)
 			}
 			time.Sleep(want + 10*time.Millisecond)
@@ -77,7 +77,7 @@ func TestAnEndpointThatAnswersBadlyIsLeftAloneForTimesThatGrow(t *testing.T) {
 		for states(c)[0] != "ejected" {
 			_ = c.Do(t.Context(), bad("a"))
 		}
-		if got := o.ejected[3]; got.Times != 1 {
+		if got := o.ejections()[3]; got.Times != 1 {
 			t.Errorf("after a long time that was well: %v", got)
 		}
 		c.Invalidate("I know better")
@@ -148,8 +148,8 @@ func TestInPanicTheEjectedAreUsedAgain(t *testing.T) {
 		}
 		s.host("c").up()
 		time.Sleep(20 * time.Second)
-		if c.Stats().Panic || !slices.Equal(o.panics, []bool{true, false}) {
-			t.Error("it goes on", o.panics)
+		if panics := o.panicked(); c.Stats().Panic || !slices.Equal(panics, []bool{true, false}) {
+			t.Error("it goes on", panics)
 		}
 	})
 }
@@ -188,8 +188,8 @@ func TestTheSlowOneIsEjected(t *testing.T) {
 				return nil
 			})
 		}
-		if len(o.ejected) == 0 || o.ejected[0].Why != "slow" || o.ejected[0].Endpoint.Address != "b" {
-			t.Error(o.ejected)
+		if len(o.ejections()) == 0 || o.ejections()[0].Why != "slow" || o.ejections()[0].Endpoint.Address != "b" {
+			t.Error(o.ejections())
 		}
 	})
 }
@@ -262,6 +262,68 @@ func TestTheBudgetOfRetriesIsKept(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A minute in which all calls fail, ten seconds in which none does, and then all again,
+// twenty a second: what is sent again is never more than the budget of the ten seconds
+// before, and nearly that.
+func TestABudgetIsSpentAndSavedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const rate, ratio, floor = 20, 0.2, 1
+		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) {
+			c.Retry, c.Ejection.Failures = Budget{Ratio: ratio, PerSecond: floor}, -1
+		})
+		var fail bool
+		second := func() (again int64) {
+			before := c.Stats().Retries
+			for range rate {
+				_ = c.Do(pool.Idempotent(t.Context()), func(_ context.Context, c *fakeConn) error {
+					if fail {
+						return c.die(health.Reset)
+					}
+					return nil
+				})
+				time.Sleep(time.Second / rate)
+			}
+			return c.Stats().Retries - before
+		}
+		ready(t, c)
+		time.Sleep(time.Second - time.Since(c.born)%time.Second)
+		const most = 10 * (rate*ratio + floor)
+		spent := func(seconds int) (all []int64) {
+			for range seconds {
+				all = append(all, second())
+			}
+			return all
+		}
+		check := func(what string, all []int64, least int64) {
+			t.Helper()
+			sum := int64(0)
+			for i := range all {
+				ten := int64(0)
+				for _, n := range all[max(0, i-9) : i+1] {
+					ten += n
+				}
+				if ten > most {
+					t.Errorf("%s: %d again in the ten seconds to %d, the most is %v", what, ten, i+1, most)
+				}
+				sum += all[i]
+			}
+			if sum < least {
+				t.Errorf("%s: %d again, %v", what, sum, all)
+			}
+		}
+		fail = true
+		check("at first", spent(60), 6*most-40)
+		fail = false
+		check("all is well", spent(10), 0)
+		fail = true
+		check("again", spent(10), most-5)
+		if st := c.Stats(); st.Denied == 0 {
+			t.Error("none was denied")
+		}
+	})
 }
 
 func TestAPanicOfARequestLosesNoPlace(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -186,6 +187,80 @@ func TestCallbacksThatPanicAreErrorsAndLoseNoPlace(t *testing.T) {
 			}
 			if n := c.Stats().InUse; n != 2 {
 				t.Errorf("%d of 2 places are taken", n)
+			}
+		})
+	}
+}
+
+// A function of the Config that breaks its word costs its endpoint, and nobody a place.
+func TestWhatBreaksAtOneEndpointIsDoneAtAnother(t *testing.T) {
+	t.Parallel()
+	panics := func() { panic("oops") }
+	for name, spoil := range map[string]func(c *Config[*fakeConn], bad func(string) bool){
+		"a Dial that returns nothing": func(c *Config[*fakeConn], bad func(string) bool) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, e Endpoint) (net.Conn, error) {
+				if bad(e.Address) {
+					return nil, nil
+				}
+				return dial(ctx, e)
+			}
+		},
+		"a Dial that returns a nil pointer": func(c *Config[*fakeConn], bad func(string) bool) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, e Endpoint) (net.Conn, error) {
+				if bad(e.Address) {
+					return (*fakeConn)(nil), nil
+				}
+				return dial(ctx, e)
+			}
+		},
+		"a Dial that panics": func(c *Config[*fakeConn], bad func(string) bool) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, e Endpoint) (net.Conn, error) {
+				if bad(e.Address) {
+					panics()
+				}
+				return dial(ctx, e)
+			}
+		},
+		"an Open that ends its goroutine": func(c *Config[*fakeConn], bad func(string) bool) {
+			c.Pool.Open = func(_ context.Context, conn net.Conn) (*fakeConn, error) {
+				if bad(conn.(*fakeConn).host.name) {
+					runtime.Goexit()
+				}
+				return conn.(*fakeConn), nil
+			}
+		},
+		"a Role that there is not": func(c *Config[*fakeConn], bad func(string) bool) {
+			c.Role = func(_ context.Context, conn *fakeConn) (Role, error) {
+				if bad(conn.host.name) {
+					return PreferReplica, nil
+				}
+				return Primary, nil
+			}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var at atomic.Value
+			at.Store("a")
+			c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) {
+				c.MaxConns = 2
+				spoil(c, func(address string) bool { return address == at.Load() })
+			})
+			for range 20 {
+				if at, took := within(t, c, t.Context(), time.Minute); at != "b" || took > time.Second {
+					t.Errorf("%s: %v after %v", name, at, took)
+				}
+			}
+			at.Store("")
+			time.Sleep(time.Minute)
+			got := map[string]bool{}
+			for range 50 {
+				got[where(t, c, Any)] = true
+			}
+			if st := c.Stats(); len(got) != 2 || st.InUse != 0 {
+				t.Errorf("%s: %v, and %d in use", name, got, st.InUse)
 			}
 		})
 	}

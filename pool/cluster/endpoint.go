@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -10,23 +9,24 @@ import (
 // value; what the cluster was given is not changed by it.
 type Endpoint struct {
 	// Address is what is dialled, as a rule host:port: another port is another
-	// endpoint. Empty is an error.
+	// endpoint, and so is a name with other letters, capitals included. Empty is an
+	// error; for the rest it is for Dial to judge.
 	Address string
 
 	// ID tells endpoints apart that have one address after another, as pods do: if
 	// it changes, the connections of before drain. It may be empty.
 	ID string
 
-	// Weight is the share of callers in proportion to those of others. 0 is 1; a
-	// negative or infinite one is an error. An endpoint that is to get nobody is
-	// left out.
+	// Weight is the share of callers in proportion to those of others, from 1e-9 to
+	// 1e9. 0 is 1; any other is an error. An endpoint that is to get nobody is left
+	// out.
 	Weight float64
 
 	// Zone is where the endpoint is, for Config.Zone. It may be empty.
 	Zone string
 
-	// Priority has endpoints used only if none of a lower number can be: 0 is the
-	// first, and negative ones come before it.
+	// Priority has endpoints used only if none of a lower number can be, or by who has
+	// tried those in vain: 0 is the first, and negative ones come before it.
 	Priority int
 
 	// Role is what the resolver knows of the endpoint's role: Primary or Replica.
@@ -37,6 +37,12 @@ type Endpoint struct {
 
 // String returns the address.
 func (e Endpoint) String() string { return e.Address }
+
+// What a Weight may be, so that sums of them are finite, and none is lost in them.
+const (
+	minWeight = 1e-9
+	maxWeight = 1e9
+)
 
 // weight is Weight with its default.
 func (e *Endpoint) weight() float64 {
@@ -54,8 +60,8 @@ func (e *Endpoint) check() error {
 	switch {
 	case e.Address == "":
 		return fmt.Errorf("cluster: Endpoint.Address %q: must not be empty", e.Address)
-	case !(e.Weight >= 0) || math.IsInf(e.Weight, 0):
-		return fmt.Errorf("cluster: Endpoint.Weight %v of %s: must be 0 or more, and finite", e.Weight, e.Address)
+	case e.Weight != 0 && !(e.Weight >= minWeight && e.Weight <= maxWeight):
+		return fmt.Errorf("cluster: Endpoint.Weight %v of %s: must be 0, or from %v to %v", e.Weight, e.Address, minWeight, maxWeight)
 	case e.Role != Any && e.Role != Primary && e.Role != Replica:
 		return fmt.Errorf("cluster: Endpoint.Role %v of %s: must be Primary, Replica or Any", e.Role, e.Address)
 	}

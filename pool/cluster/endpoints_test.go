@@ -70,8 +70,8 @@ func TestEndpointsThatAreGoneDrainAndNewOnesAreUsed(t *testing.T) {
 		if n := c.Stats().Total.Acquires; n != 24 {
 			t.Errorf("%d acquires are counted of 24", n)
 		}
-		if len(o.resolved) != 2 || addresses(o.resolved[1].Added) != "c" || addresses(o.resolved[1].Removed) != "a" {
-			t.Error(o.resolved)
+		if len(o.resolutions()) != 2 || addresses(o.resolutions()[1].Added) != "c" || addresses(o.resolutions()[1].Removed) != "a" {
+			t.Error(o.resolutions())
 		}
 	})
 }
@@ -117,7 +117,7 @@ func TestAnEmptyOrFailedAnswerKeepsWhatWasKnown(t *testing.T) {
 			t.Error(got)
 		}
 		var failed, empty, wrong bool
-		for _, r := range o.resolved[1:] {
+		for _, r := range o.resolutions()[1:] {
 			failed = failed || r.Err == errDNS
 			empty = empty || r.Err == errNoEndpoints
 			wrong = wrong || r.Err != nil && r.Err.Error() == `cluster: Endpoint.Address "": must not be empty`
@@ -210,6 +210,28 @@ func TestTheShareOfANewEndpointGrows(t *testing.T) {
 		}
 		time.Sleep(60 * time.Second)
 		share(0.25)
+	})
+}
+
+func TestTheShareOfOneThatWasDownGrowsAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b")
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.SlowStart, c.Pool.MinConns = 100*time.Second, 1 })
+		ready(t, c)
+		time.Sleep(time.Second)
+		s.host("a").down(health.KeepAliveTimeout)
+		time.Sleep(10 * time.Second)
+		s.host("a").up()
+		for states(c)[0] != "up" {
+			time.Sleep(100 * time.Millisecond)
+		}
+		for _, want := range []float64{0.1 / 1.1, 0.5 / 1.5, 0.5} {
+			if got := c.Stats().Endpoints[0].Share; math.Abs(got-want) > 0.01 {
+				t.Errorf("its share is %.3f, want %.3f", got, want)
+			}
+			time.Sleep(50 * time.Second)
+		}
 	})
 }
 
@@ -446,8 +468,8 @@ func TestAConfigThatIsWrongIsRefusedByName(t *testing.T) {
 		}
 	}
 	for want, e := range map[string]Endpoint{
-		"cluster: Endpoint.Weight -1 of a: must be 0 or more, and finite":             {Address: "a", Weight: -1},
-		"cluster: Endpoint.Weight NaN of a: must be 0 or more, and finite":            {Address: "a", Weight: math.NaN()},
+		"cluster: Endpoint.Weight -1 of a: must be 0, or from 1e-09 to 1e+09":         {Address: "a", Weight: -1},
+		"cluster: Endpoint.Weight NaN of a: must be 0, or from 1e-09 to 1e+09":        {Address: "a", Weight: math.NaN()},
 		"cluster: Endpoint.Role prefer_replica of a: must be Primary, Replica or Any": {Address: "a", Role: PreferReplica},
 	} {
 		if _, err := checkAll([]Endpoint{e}); err == nil || err.Error() != want {

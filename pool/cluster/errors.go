@@ -131,7 +131,7 @@ func (a *acquisition[T]) failed(ctx error) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e.known, e.fit = len(c.members), len(c.snapshot.Load().of(a.wish.role).members)
+	e.known, e.fit = len(c.members), len(c.snapshot.Load().of(a.wish.role).fit)
 	e.unavailable = ctx == nil || e.fit == 0 || a.hops > 0 && c.noneServes(a.wish.role)
 	if !e.unavailable {
 		return e
@@ -151,7 +151,7 @@ func (a *acquisition[T]) failed(ctx error) error {
 // noneServes reports whether nothing that fits a wish is in use or idle. The caller
 // holds mu.
 func (c *Cluster[T]) noneServes(role Role) bool {
-	for _, m := range c.snapshot.Load().of(role).members {
+	for _, m := range c.snapshot.Load().of(role).fit {
 		if st := m.pool.Stats(); st.InUse+st.Idle > 0 {
 			return false
 		}

@@ -49,15 +49,18 @@ func (s *site) dial(ctx context.Context, e Endpoint) (net.Conn, error) {
 // host is one server. Its connections are pipes that know their own state, as a
 // hale.Conn does.
 type host struct {
-	name   string
-	role   atomic.Int64 // a Role
-	asked  atomic.Int64 // for it
-	mu     sync.Mutex
-	refuse error         // what a dial gets
-	delay  time.Duration // what a dial takes
-	frozen bool          // dials hang, until their ctx ends
-	conns  []*fakeConn   // that are open
-	dials  int
+	name        string
+	role        atomic.Int64 // a Role
+	asked       atomic.Int64 // for it
+	mu          sync.Mutex
+	refuse      error         // what a dial gets
+	delay       time.Duration // what a dial takes
+	thinks      atomic.Int64  // what an answer to the question for its role takes, as a Duration
+	saidPrimary atomic.Int64  // when it has said last that it is the primary
+	hangs       atomic.Bool   // it does not answer that
+	frozen      bool          // dials hang, until their ctx ends
+	conns       []*fakeConn   // that are open
+	dials       int
 }
 
 type fakeConn struct {
@@ -135,6 +138,16 @@ func (h *host) freeze(detected time.Duration) {
 		}
 	})
 }
+
+func (h *host) think(d time.Duration) { h.thinks.Store(int64(d)) }
+
+func (h *host) set(change func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change()
+}
+
+func (h *host) hang(yes bool) { h.hangs.Store(yes) }
 
 func (h *host) open() int {
 	h.mu.Lock()
@@ -241,12 +254,25 @@ func (c *fakeConn) die(cause health.Cause) error {
 
 func openFake(_ context.Context, c net.Conn) (*fakeConn, error) { return c.(*fakeConn), nil }
 
-func askRole(_ context.Context, c *fakeConn) (Role, error) {
+func askRole(ctx context.Context, c *fakeConn) (Role, error) {
 	c.host.asked.Add(1)
+	if c.host.hangs.Load() {
+		<-ctx.Done()
+		return Any, ctx.Err()
+	}
+	select {
+	case <-time.After(time.Duration(c.host.thinks.Load())):
+	case <-ctx.Done():
+		return Any, ctx.Err()
+	}
 	if err := c.Err(); err != nil {
 		return Any, err
 	}
-	return Role(c.host.role.Load()), nil
+	role := Role(c.host.role.Load())
+	if role == Primary {
+		c.host.saidPrimary.Store(time.Now().UnixNano())
+	}
+	return role, nil
 }
 
 // newCluster is a cluster of all of a site's hosts that there are, closed when the

@@ -25,36 +25,39 @@ const lateAfter = time.Second
 // one cannot be recovered from, and returns a [pool.PanicError] if it does not
 // return. One that goes on for longer than lateAfter after the end of ctx has failed.
 func guard[R any](ctx context.Context, name string, f func() (R, error)) (R, error) {
-	type result struct {
-		value R
-		err   error
-	}
-	done := make(chan result, 1)
+	value, _, err := guardUntil(ctx, name, f)
+	return value, err
+}
+
+// guardUntil is guard, and ended is closed once f has returned after all.
+func guardUntil[R any](ctx context.Context, name string, f func() (R, error)) (_ R, ended <-chan struct{}, _ error) {
+	var value R
+	var err error
+	done := make(chan struct{}) // closed when they are f's
 	go func() {
-		var r result
 		returned := false
+		defer close(done)
 		defer func() {
-			if value := recover(); !returned {
-				r.err = &pool.PanicError{Func: name, Value: value, Stack: debug.Stack()}
+			if reason := recover(); !returned {
+				err = &pool.PanicError{Func: name, Value: reason, Stack: debug.Stack()}
 			}
-			done <- r
 		}()
-		r.value, r.err = f()
+		value, err = f()
 		returned = true
 	}()
 	select {
-	case r := <-done:
-		return r.value, r.err
+	case <-done:
+		return value, done, err
 	case <-ctx.Done():
 	}
 	timer := time.NewTimer(lateAfter)
 	defer timer.Stop()
 	select {
-	case r := <-done:
-		return r.value, r.err
+	case <-done:
+		return value, done, err
 	case <-timer.C:
 		var none R
-		return none, fmt.Errorf("cluster: %s has not returned a second after the end of its ctx: %w", name, ctx.Err())
+		return none, done, fmt.Errorf("cluster: %s has not returned a second after the end of its ctx: %w", name, ctx.Err())
 	}
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,9 @@ func (c *Cluster[T]) dialTo(m *member[T]) func(context.Context) (net.Conn, error
 			m.rtt.CompareAndSwap(0, int64(max(time.Since(began), 1)))
 			m.path.set(conn)
 		}
+		if c.opener() == nil {
+			c.endDoubt(m)
+		}
 		signal(c.spill) // if nobody waits for it any more, it may be one too many
 		return conn, nil
 	}
@@ -29,40 +33,45 @@ func (c *Cluster[T]) dialTo(m *member[T]) func(context.Context) (net.Conn, error
 
 // makeRoom closes idle connections as long as there are more than MaxConns, those
 // included that are being dialled, one of which is for m; nil counts only those that
-// are open. Those of the member with most of them go first, and of m last.
-func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) {
+// are open. Those of the member with most of them go first, and of m last. It reports
+// whether there are, or may be, too many still: they are in use, or being dialled.
+func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
 	c.mu.Lock()
-	all := append([]*member[T]{}, c.members...)
-	for d := range c.draining {
-		all = append(all, d)
-	}
+	all := slices.Concat(c.members, c.draining)
 	c.mu.Unlock()
 	if int64(len(all))*int64(c.config.Pool.MaxConns) <= int64(c.config.MaxConns) {
-		return
+		return false
 	}
-	for range c.config.MaxConns {
-		open, victim, most := 0, (*member[T])(nil), 0
-		for _, other := range all {
-			st := other.pool.Stats()
-			open += st.Conns
-			if m != nil {
-				open += st.Dialing
-			}
-			spare := min(st.Idle-c.config.Pool.MinIdleConns, st.Conns-c.config.Pool.MinConns)
-			if other == m {
-				spare = min(spare, 1)
-			}
-			if spare > most {
-				victim, most = other, spare
-			}
+	var asked []*member[T] // in vain
+	for ctx.Err() == nil {
+		open, dialling, victim := c.count(all, asked, m)
+		if m != nil {
+			open += dialling
 		}
-		if open <= c.config.MaxConns || victim == nil || ctx.Err() != nil {
-			return
+		if victim == nil || open <= c.config.MaxConns {
+			return open+dialling > c.config.MaxConns
 		}
-		conn, ok := victim.pool.TryAcquire(ctx)
-		if !ok {
-			return // somebody was faster
+		if victim.pool.CloseIdle(1) == 0 {
+			asked = append(asked, victim)
 		}
-		conn.Close()
 	}
+	return true
+}
+
+// count counts connections. victim is a member that can do without one of its own, but
+// none of some.
+func (c *Cluster[T]) count(all, some []*member[T], m *member[T]) (open, dialling int, victim *member[T]) {
+	most := 0
+	for _, other := range all {
+		st := other.pool.Stats()
+		open, dialling = open+st.Conns, dialling+st.Dialing
+		spare := min(st.Idle-c.config.Pool.MinIdleConns, st.Conns-c.config.Pool.MinConns)
+		if other == m {
+			spare = min(spare, 1)
+		}
+		if spare > most && !contains(some, other) {
+			victim, most = other, spare
+		}
+	}
+	return open, dialling, victim
 }

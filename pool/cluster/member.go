@@ -16,9 +16,10 @@ type member[T any] struct {
 	most int64 // connections in use at a time
 
 	about     atomic.Pointer[Endpoint] // as it was resolved last
-	inUse     atomic.Int64             // places taken
+	inUse     *atomic.Int64            // places taken, also of those before that drain still
 	fails     atomic.Int64             // uses that failed, in a row
 	roleUntil atomic.Int64             // when the role is to be asked for again, by the cluster's clock; 0 is now
+	follows   atomic.Bool              // its role is Replica
 	rtt       atomic.Int64             // of the path, in nanoseconds; 0 is not known
 	path      path                     // where rtt is read from
 	speed     speed                    // what Do took of late
@@ -28,16 +29,20 @@ type member[T any] struct {
 	down     bool      // an outage runs
 	outage   pool.Outage
 	draining bool
+	lost     bool // a connection has died since the endpoint was in an answer
 	ejection ejection
+	doubt    time.Time // until when it is in doubt; zero if it is not
 	role     Role
-	became   uint64 // when it became the primary, by the count of such events; 0 is never
-	asked    uint64 // how often its role was learned since nothing was known
+	became   uint64    // when it became the primary, by the count of such events; 0 is never
+	asked    uint64    // how often its role was learned since nothing was known
+	asking   *asking   // nil if it is not being asked for its role
+	askAt    time.Time // when it is to be asked again, if it was replaced
 }
 
 func (m *member[T]) endpoint() Endpoint { return *m.about.Load() }
 
 // enter takes a place, if there is one.
-func (m *member[T]) enter() bool { return take(&m.inUse, m.most) }
+func (m *member[T]) enter() bool { return take(m.inUse, m.most) }
 
 // take adds one to n, unless that is more than most.
 func take(n *atomic.Int64, most int64) bool {
@@ -50,6 +55,12 @@ func take(n *atomic.Int64, most int64) bool {
 			return true
 		}
 	}
+}
+
+// play sets the role. The caller holds the mutex of the cluster, once others know m.
+func (m *member[T]) play(role Role) {
+	m.role = role
+	m.follows.Store(role == Replica)
 }
 
 // usable reports whether it may be chosen, ejected or not. The caller holds the

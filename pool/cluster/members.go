@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"example.com/hale/pool"
@@ -17,6 +18,9 @@ var errNoEndpoints = errors.New("cluster: there are no endpoints in the answer")
 func (c *Cluster[T]) update(answer []Endpoint) error {
 	c.updating.Lock()
 	defer c.updating.Unlock()
+	if c.life.Err() != nil {
+		return pool.ErrClosed
+	}
 	all, err := checkAll(answer)
 	if err == nil && len(all) == 0 {
 		err = errNoEndpoints
@@ -25,6 +29,12 @@ func (c *Cluster[T]) update(answer []Endpoint) error {
 		c.unresolved(err)
 		return err
 	}
+	return c.use(c.withHeld(all))
+}
+
+// use makes all the endpoints of the cluster, or a subset of them. The caller holds
+// updating.
+func (c *Cluster[T]) use(all []Endpoint) error {
 	all = c.subset(all)
 	added, err := c.addMembers(all)
 	if err != nil {
@@ -40,6 +50,7 @@ func (c *Cluster[T]) update(answer []Endpoint) error {
 		c.drain(m)
 	}
 	c.afterChange()
+	signal(c.release)
 	return nil
 }
 
@@ -79,13 +90,13 @@ func (c *Cluster[T]) addMembers(all []Endpoint) (added []*member[T], err error) 
 }
 
 func (c *Cluster[T]) newMember(e Endpoint) (*member[T], error) {
-	m := &member[T]{key: e.key(), hash: hash(e.key()), most: int64(c.config.Pool.MaxConns)}
+	m := &member[T]{key: e.key(), hash: hash(e.key()), most: int64(c.config.Pool.MaxConns), inUse: new(atomic.Int64)}
 	m.about.Store(&e)
-	m.role = e.Role
+	m.play(e.Role)
 	config := c.config.Pool
 	config.Dial = c.dialTo(m)
-	if c.config.Role != nil {
-		config.Open = c.openAsking(m, opener[T](c.opener()))
+	if open := c.opener(); open != nil {
+		config.Open = c.opening(m, open)
 	}
 	config.Observer = pool.Tee(c.poolObserver(m), c.config.Pool.Observer, c.observerOf(e))
 	p, err := pool.New(config)
@@ -96,12 +107,27 @@ func (c *Cluster[T]) newMember(e Endpoint) (*member[T], error) {
 	return m, nil
 }
 
-// opener is Config.Pool.Open, or what a pool of connections does without.
+// opener is Config.Pool.Open, or what does for it where roles are asked for; or nil:
+// then a connection is all that there is.
 func (c *Cluster[T]) opener() opener[T] {
-	if c.config.Pool.Open != nil {
+	if c.config.Pool.Open != nil || c.config.Role == nil {
 		return c.config.Pool.Open
 	}
 	return func(_ context.Context, conn conn) (T, error) { return any(conn).(T), nil }
+}
+
+// opening is open, and Config.Role of what that opens.
+func (c *Cluster[T]) opening(m *member[T], open opener[T]) opener[T] {
+	if c.config.Role != nil {
+		open = c.openAsking(m, open)
+	}
+	return func(ctx context.Context, conn conn) (T, error) {
+		value, err := open(ctx, conn)
+		if err == nil {
+			c.endDoubt(m)
+		}
+		return value, err
+	}
 }
 
 // observerOf is Config.PoolObserver. One that panics is no observer.
@@ -135,11 +161,14 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		switch {
 		case e == nil:
 			m.draining, changed = true, true
-			c.draining[m] = struct{}{}
+			c.draining = append(slices.Clone(c.draining), m)
 			removed = append(removed, m)
 		case *e != *m.about.Load():
 			changed = true
 			c.describe(m, e)
+		case c.config.Role == nil && m.role == Any && e.Role != Any: // an error has said otherwise
+			changed = true
+			c.setRole(m, e.Role)
 		}
 		return e == nil
 	})
@@ -147,6 +176,11 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		if m.role == Primary {
 			c.became++
 			m.became = c.became
+		}
+		for _, before := range c.draining {
+			if before.key == m.key { // it has left and returned
+				m.inUse = before.inUse
+			}
 		}
 		c.members = append(c.members, m)
 	}
@@ -203,7 +237,7 @@ func (c *Cluster[T]) drain(m *member[T]) {
 		_, _ = m.pool.Shutdown(ctx) // of the cluster ends it sooner
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.draining, m)
+		c.draining = filter(c.draining, func(other *member[T]) bool { return other != m })
 		c.gone.add(m.pool.Stats())
 	})
 }

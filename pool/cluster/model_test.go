@@ -42,6 +42,9 @@ func TestNoOrderOfEventsBreaksTheCluster(t *testing.T) {
 	t.Logf("%d seeds, %d uses", seeds, uses)
 }
 
+// modelRoleAge is RoleMaxAge.
+const modelRoleAge = time.Second
+
 // model is what must hold of a cluster.
 type model struct {
 	t       *testing.T
@@ -55,19 +58,16 @@ type model struct {
 	uses, inUse atomic.Int64
 	mu          sync.Mutex // guards what follows
 	perName     map[string]int
-	healthy     map[string]bool
-	gone        map[string]time.Time // since when it is not among the endpoints
 }
 
 func runModel(t *testing.T, seed uint64) int64 {
 	r := rand.New(rand.NewPCG(seed, 0))
 	m := &model{
 		t: t, e: &endpoints{}, names: []string{"a", "b", "c", "d", "e"}[:2+r.IntN(4)],
-		perName: map[string]int{}, healthy: map[string]bool{}, gone: map[string]time.Time{},
+		perName: map[string]int{},
 	}
 	m.s = newSite(m.names...)
 	for i, name := range m.names {
-		m.healthy[name] = true
 		m.s.host(name).role.Store(int64(Replica))
 		if i == 0 {
 			m.s.host(name).role.Store(int64(Primary))
@@ -80,9 +80,10 @@ func runModel(t *testing.T, seed uint64) int64 {
 	c, err := New(Config[*fakeConn]{
 		Dial: m.s.dial, Resolve: m.e.resolve, ResolveEvery: time.Duration(1+r.IntN(3)) * time.Second, Role: askRole,
 		MaxConns: m.most, MaxWaiters: r.IntN(2) * 20, FailFast: r.IntN(4) == 0, ByLatency: r.IntN(3) == 0,
-		SlowStart: time.Duration(r.IntN(2)*r.IntN(10)) * time.Second, RoleMaxAge: time.Second, DrainTimeout: time.Duration(r.IntN(2)*5) * time.Second,
-		Demoted:  func(err error) bool { return err == errBad },
-		Ejection: Ejection{Failed: func(err error) bool { return err == errRefused }, Failures: 1 + r.IntN(5), For: time.Second},
+		Hold:      []time.Duration{0, 0, 3 * time.Second, -1}[r.IntN(4)],
+		SlowStart: time.Duration(r.IntN(2)*r.IntN(10)) * time.Second, RoleMaxAge: modelRoleAge, DrainTimeout: time.Duration(r.IntN(2)*5) * time.Second,
+		Demoted:  func(err error) bool { return errors.Is(err, errBad) },
+		Ejection: Ejection{Failed: func(err error) bool { return errors.Is(err, errRefused) }, Failures: 1 + r.IntN(5), For: time.Second},
 		Pool: pool.Config[*fakeConn]{
 			Open: openFake, MaxConns: m.perHost, DialTimeout: 2 * time.Second, MinConns: r.IntN(2),
 			MaxConnLifetime: time.Duration(r.IntN(2)*3) * time.Second,
@@ -131,12 +132,10 @@ func runModel(t *testing.T, seed uint64) int64 {
 func (m *model) misfortune(r *rand.Rand) {
 	name := m.names[r.IntN(len(m.names))]
 	h := m.s.host(name)
-	switch r.IntN(7) {
+	switch r.IntN(8) {
 	case 0:
-		m.ill(name)
 		h.down([]health.Cause{health.KeepAliveTimeout, health.Reset, health.PeerClosed}[r.IntN(3)])
 	case 1:
-		m.ill(name)
 		h.freeze(time.Duration(r.IntN(2000)) * time.Millisecond)
 	case 2, 3:
 		h.up()
@@ -149,6 +148,9 @@ func (m *model) misfortune(r *rand.Rand) {
 		some := slices.Clone(m.names)
 		r.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
 		m.e.set([]error{nil, nil, errBad}[r.IntN(3)], some[:r.IntN(len(some)+1)]...)
+	case 7: // some answer late, or not
+		h.think(time.Duration(r.IntN(3)*r.IntN(700)) * time.Millisecond)
+		h.hang(r.IntN(4) == 0)
 	case 6:
 		if r.IntN(5) == 0 {
 			m.c.Invalidate("model")
@@ -158,18 +160,13 @@ func (m *model) misfortune(r *rand.Rand) {
 	}
 }
 
-func (m *model) ill(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.healthy[name] = false
-}
-
 // use is what one caller does.
 func (m *model) use(r *rand.Rand) {
 	patience := time.Duration(1+r.IntN(3000)) * time.Millisecond
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	ctx = Want(ctx, Role(r.IntN(4)))
+	role := Role(r.IntN(4))
+	ctx = Want(ctx, role)
 	if r.IntN(4) == 0 {
 		ctx = WithKey(ctx, string(rune('a'+r.IntN(26))))
 	}
@@ -182,7 +179,7 @@ func (m *model) use(r *rand.Rand) {
 	switch r.IntN(6) {
 	case 0:
 		if conn, ok := m.c.TryAcquire(ctx); ok {
-			m.hold(r, ctx, conn)
+			m.hold(r, role, conn)
 		}
 	case 1:
 		if r.IntN(2) == 0 {
@@ -190,7 +187,7 @@ func (m *model) use(r *rand.Rand) {
 		}
 		fate := r.IntN(8)
 		_ = m.c.Do(ctx, func(ctx context.Context, c *fakeConn) error {
-			m.enter(c)
+			m.enter(role, c)
 			defer m.leave(c)
 			c.wrote()
 			time.Sleep(time.Duration(fate) * 10 * time.Millisecond)
@@ -205,7 +202,7 @@ func (m *model) use(r *rand.Rand) {
 	default:
 		conn, err := m.c.Acquire(ctx)
 		if err == nil {
-			m.hold(r, ctx, conn)
+			m.hold(r, role, conn)
 			return
 		}
 		if !pool.SafeToRetry(err) || !errors.Is(err, pool.ErrUnavailable) && !errors.Is(err, pool.ErrTooManyWaiters) && ctx.Err() == nil {
@@ -226,13 +223,13 @@ func (c *fakeConn) Err2() error {
 	return nil
 }
 
-func (m *model) hold(r *rand.Rand, ctx context.Context, conn Conn[*fakeConn]) {
+func (m *model) hold(r *rand.Rand, role Role, conn Conn[*fakeConn]) {
 	c := conn.Value()
 	if c == nil {
 		m.t.Error("handed out and over")
 		return
 	}
-	m.enter(c)
+	m.enter(role, c)
 	time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
 	m.leave(c)
 	switch r.IntN(6) {
@@ -251,8 +248,8 @@ func (m *model) hold(r *rand.Rand, ctx context.Context, conn Conn[*fakeConn]) {
 	conn.Release()
 }
 
-// enter checks what is handed out.
-func (m *model) enter(c *fakeConn) {
+// enter checks what is handed out to who wishes a role.
+func (m *model) enter(role Role, c *fakeConn) {
 	m.uses.Add(1)
 	if c.held.Swap(true) {
 		m.t.Error("two callers have one connection")
@@ -260,27 +257,21 @@ func (m *model) enter(c *fakeConn) {
 	if c.closed.Load() {
 		m.t.Error("a closed connection is handed out")
 	}
+	if dead := c.Err(); dead != nil && dead.(*health.DeadError).Detected.Before(time.Now()) {
+		m.t.Error("one that has died is handed out")
+	}
+	if said := time.Unix(0, c.host.saidPrimary.Load()); role == Primary && time.Since(said) > modelRoleAge {
+		m.t.Errorf("%s has said %v ago that it is the primary", c.host.name, time.Since(said))
+	}
 	if n := m.inUse.Add(1); int(n) > m.most {
 		m.t.Errorf("%d in use, the most is %d", n, m.most)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.perName[c.host.name]++
-	if n := m.perName[c.host.name]; n > m.perHost && !m.mayBeTwice(c.host.name) {
+	if n := m.perName[c.host.name]; n > m.perHost {
 		m.t.Errorf("%d in use at %s, the most is %d", n, c.host.name, m.perHost)
 	}
-}
-
-// mayBeTwice reports whether an endpoint may drain and be there anew. The caller holds
-// mu.
-func (m *model) mayBeTwice(name string) bool {
-	n := 0
-	for _, e := range m.c.Stats().Endpoints {
-		if e.Endpoint.Address == name {
-			n++
-		}
-	}
-	return n > 1
 }
 
 func (m *model) leave(c *fakeConn) {
@@ -296,6 +287,8 @@ func (m *model) heal() {
 	for i, name := range m.names {
 		h := m.s.host(name)
 		h.up()
+		h.think(0)
+		h.hang(false)
 		h.role.Store(int64(Replica))
 		if i == 0 {
 			h.role.Store(int64(Primary))

@@ -152,7 +152,7 @@ const weightless = 0.1
 
 func endpointsOfSRV(records []*net.SRV) (all []Endpoint) {
 	for _, r := range records {
-		host := strings.TrimSuffix(r.Target, ".")
+		host := strings.ToLower(strings.TrimSuffix(r.Target, ".")) // as another server may spell it
 		if host == "" {
 			continue
 		}

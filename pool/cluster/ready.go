@@ -22,7 +22,7 @@ func (c *Cluster[T]) WaitReady(ctx context.Context) error {
 	a := &acquisition[T]{cluster: c, ctx: ctx, wish: w}
 	for {
 		news := c.nextNews()
-		members := c.snapshot.Load().of(w.role).members
+		members := c.snapshot.Load().of(w.role).fit
 		switch {
 		case c.life.Err() != nil:
 			return pool.ErrClosed

@@ -80,15 +80,19 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (c *Cluster[T]) resolveOnce() error {
 	ctx, cancel := context.WithTimeout(c.life, resolveTimeout)
 	defer cancel()
-	all, err := guard(ctx, "Resolve", func() ([]Endpoint, error) { return c.config.Resolve(ctx) })
+	all, ended, err := guardUntil(ctx, "Resolve", func() ([]Endpoint, error) { return c.config.Resolve(ctx) })
 	if c.life.Err() != nil {
 		return nil
 	}
-	if err != nil {
-		c.unresolved(err)
-		return err
+	if err == nil {
+		return c.update(all)
 	}
-	return c.update(all)
+	c.unresolved(err)
+	select {
+	case <-ended: // it is not called again before
+	case <-c.life.Done():
+	}
+	return err
 }
 
 // errWatchEnded is a Watch that returned without an error before its ctx ended.

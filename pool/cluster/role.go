@@ -13,7 +13,7 @@ const (
 	Any           Role = iota // no wish; of an endpoint: not known, or neither
 	Primary                   // takes writes
 	Replica                   // only follows
-	PreferReplica             // a replica, or any endpoint if there is none to be had
+	PreferReplica             // a replica; any endpoint if none can be reached, or all were tried in vain
 )
 
 var roleNames = [...]string{"any", "primary", "replica", "prefer_replica"}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"example.com/hale/pool"
@@ -30,20 +29,45 @@ func (c *Cluster[T]) fresh(m *member[T]) bool {
 }
 
 // plays reports whether a connection to m leads to the role that is wished, without
-// asking: by what it knows itself, or what was learned of m lately.
+// asking: by what was learned of m lately, or just now, and what the connection knows
+// itself, which is returned. Where that differs from what was learned, one of them
+// is of before the last failover: then it is asked, if somebody can be.
+//
 // An error is a RoleOf that panicked; the connection is closed then.
-func (c *Cluster[T]) plays(w *wish, m *member[T], conn pool.Conn[T]) (bool, error) {
-	role, err := c.roleOf(conn)
-	switch {
-	case err != nil:
-		return false, err
-	case role != Any:
-		c.learn(m, role)
-		return fits(w.role, role), nil
-	case w.role == Primary && c.config.Role != nil && !c.fresh(m):
-		return false, nil
+func (c *Cluster[T]) plays(w *wish, m *member[T], conn pool.Conn[T], justAsked bool) (plays bool, knows Role, err error) {
+	if knows, err = c.roleOf(conn); err != nil {
+		return false, knows, err
 	}
-	return w.role == PreferReplica || fits(w.role, c.roleNow(m)), nil
+	role := Any
+	if w.role != Any || knows != Any {
+		role = c.roleNow(m)
+	}
+	switch {
+	case knows == Any || knows == role || justAsked:
+	case c.config.Role == nil:
+		c.learn(m, knows)
+		role = knows
+	case w.role == Primary:
+		m.roleUntil.Store(0)
+		return false, knows, nil
+	default:
+		c.askAnew(m)
+	}
+	if w.role == Primary && c.config.Role != nil && knows == Any && !justAsked && !c.fresh(m) {
+		return false, knows, nil
+	}
+	return w.role == PreferReplica || fits(w.role, role), knows, nil
+}
+
+// askAnew has m asked for its role, unless that was just done.
+func (c *Cluster[T]) askAnew(m *member[T]) {
+	if c.fresh(m) {
+		return
+	}
+	c.mu.Lock()
+	m.asked = 0
+	c.mu.Unlock()
+	signal(c.seek)
 }
 
 // roleOf is Config.RoleOf of a connection, if there is one. Where that panics the
@@ -93,8 +117,59 @@ func (c *Cluster[T]) callRole(ctx context.Context, value T) (Role, error) {
 	return role, err
 }
 
-// askHere asks a connection for the role of m, and ends its use.
+// asking is a question for a role that is under way.
+type asking struct {
+	done chan struct{} // closed when there is an answer
+	err  error         // that it has failed with; set before
+}
+
+// askHere asks a connection for the role of m, unless m is being asked already, and
+// ends its use. If ctx ends before there is an answer, that is learned then.
 func (c *Cluster[T]) askHere(ctx context.Context, m *member[T], conn pool.Conn[T]) error {
+	asked, begun := c.beginAsking(m)
+	switch {
+	case !begun:
+		conn.Release()
+	case !c.wg.Go(func() {
+		defer c.endAsking(m)
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(c.life, cancel)()
+		asked.err = c.askOn(ctx, m, conn)
+	}):
+		conn.Release()
+		c.endAsking(m)
+		return pool.ErrClosed
+	}
+	select {
+	case <-asked.done:
+		return asked.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// beginAsking begins to ask m for its role, for the caller to do, unless it is being
+// asked.
+func (c *Cluster[T]) beginAsking(m *member[T]) (a *asking, begun bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if begun = m.asking == nil; begun {
+		m.asking = &asking{done: make(chan struct{})}
+	}
+	return m.asking, begun
+}
+
+func (c *Cluster[T]) endAsking(m *member[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(m.asking.done)
+	m.asking = nil
+	c.announce()
+}
+
+// askOn asks a connection for the role of m, and ends its use.
+func (c *Cluster[T]) askOn(ctx context.Context, m *member[T], conn pool.Conn[T]) error {
 	returned := false
 	defer func() {
 		if !returned {
@@ -108,10 +183,11 @@ func (c *Cluster[T]) askHere(ctx context.Context, m *member[T], conn pool.Conn[T
 	returned = true
 	conn.Release()
 	c.learn(m, role)
+	signal(c.spill) // it may be one too many
 	return nil
 }
 
-// openAsking is Config.Pool.Open, and Config.Role of what it opens.
+// openAsking is open, and Config.Role of what that opens.
 func (c *Cluster[T]) openAsking(m *member[T], open opener[T]) opener[T] {
 	return func(ctx context.Context, conn conn) (value T, err error) {
 		if value, err = open(ctx, conn); err != nil {
@@ -135,6 +211,7 @@ func (c *Cluster[T]) learn(m *member[T], role Role) {
 	c.mu.Lock()
 	m.asked++
 	m.roleUntil.Store(c.clock() + int64(max(0, c.config.RoleMaxAge)))
+	m.askAt = time.Now().Add(c.replacedEvery())
 	if role == Replica {
 		m.became = 0 // it knows: if it is the primary later, it has become it anew
 	}
@@ -155,7 +232,7 @@ func (c *Cluster[T]) learn(m *member[T], role Role) {
 // setRole changes what is known of a member. The caller holds mu.
 func (c *Cluster[T]) setRole(m *member[T], role Role) {
 	was := m.role
-	m.role = role
+	m.play(role)
 	switch {
 	case role != Primary:
 		if was == Primary || role == Replica {
@@ -167,28 +244,40 @@ func (c *Cluster[T]) setRole(m *member[T], role Role) {
 		for _, other := range c.members {
 			if other != m && other.role == Primary {
 				other.roleUntil.Store(0) // it may have been replaced
+				other.askAt = time.Time{}
 			}
 		}
 	}
 }
 
-// demoted takes note that m is not the primary any more, as an error says.
+// demoted takes note that m is not the primary any more, as an error says. Where
+// nobody can be asked the resolver may know who is. Of who is none it is no news.
 func (c *Cluster[T]) demoted(m *member[T]) {
 	c.mu.Lock()
+	if m.role != Primary {
+		c.mu.Unlock()
+		return
+	}
 	m.roleUntil.Store(0)
 	m.asked = 0 // it is again
 	c.setRole(m, Any)
 	m.became = 0
 	c.rebuild()
 	c.mu.Unlock()
+	if c.config.Role == nil {
+		signal(c.lost)
+	}
 	signal(c.seek)
 	c.afterChange()
 }
 
 // hasPrimary reports whether there is one that can be reached. The caller holds mu.
 func (c *Cluster[T]) hasPrimary() bool {
-	return len(c.snapshot.Load().of(Primary).members) > 0
+	return len(c.snapshot.Load().of(Primary).fit) > 0
 }
+
+// seekPause is the least time between two rounds of asking, whatever happens.
+const seekPause = 20 * time.Millisecond
 
 // seekRoles asks every endpoint for its role when it is new, and as long as there is
 // no primary.
@@ -202,10 +291,13 @@ func (c *Cluster[T]) seekRoles() {
 		case <-c.seek:
 		case <-timer.C:
 		}
-		if !c.askAll() {
-			timer.Reset(c.config.RoleEvery)
-		} else if again := c.askAgain(); again > 0 {
-			timer.Reset(again)
+		if next := c.askAll(); next > 0 {
+			timer.Reset(next)
+		} else {
+			timer.Stop()
+		}
+		if !sleep(c.life, seekPause) {
+			return
 		}
 	}
 }
@@ -214,77 +306,102 @@ func (c *Cluster[T]) seekRoles() {
 // else those of whom nothing was learned yet, and those that were replaced and may
 // know it by now. The caller holds mu.
 func (c *Cluster[T]) toAsk() []*member[T] {
-	none := c.resolved && !c.hasPrimary()
-	return filter(c.members, func(m *member[T]) bool {
-		return m.usable() && (none || m.asked == 0 || c.replaced(m) && !c.fresh(m))
-	})
+	none, now := c.resolved && !c.hasPrimary(), time.Now()
+	return filter(c.members, func(m *member[T]) bool { return m.usable() && (none || c.isDue(m, now)) })
+}
+
+// isDue reports whether m is to be asked also if there is a primary. The caller holds mu.
+func (c *Cluster[T]) isDue(m *member[T], now time.Time) bool {
+	return m.asked == 0 || c.replaced(m) && !now.Before(m.askAt)
 }
 
 // replaced reports whether m says that it is the primary, and another is believed.
 // The caller holds mu.
 func (c *Cluster[T]) replaced(m *member[T]) bool {
-	return m.role == Primary && m.usable() && !c.config.ManyPrimaries && !contains(c.snapshot.Load().of(Primary).members, m)
+	return m.role == Primary && m.usable() && !c.config.ManyPrimaries && !contains(c.snapshot.Load().of(Primary).fit, m)
 }
 
-// askAgain is when somebody who was replaced is asked again; 0 is never.
-func (c *Cluster[T]) askAgain() time.Duration {
+// replacedEvery is how often who was replaced is asked whether it knows.
+func (c *Cluster[T]) replacedEvery() time.Duration {
+	if c.config.RoleMaxAge < 0 {
+		return defaultRoleMaxAge
+	}
+	return max(c.config.RoleMaxAge, c.config.RoleEvery)
+}
+
+// askAll begins a round: it asks those at once that are to be asked, and not being
+// asked already. It returns when the next is due; 0 is never.
+func (c *Cluster[T]) askAll() (next time.Duration) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(filter(c.members, c.replaced)) == 0 {
+	if !c.resolved {
+		c.mu.Unlock()
 		return 0
 	}
-	return max(c.config.RoleMaxAge, 0)
+	all := c.toAsk()
+	c.begun++
+	round := c.begun
+	next = c.nextRound(len(all) > 0)
+	c.mu.Unlock()
+	var answers []*asking
+	for _, m := range all {
+		a, begun := c.beginAsking(m)
+		if begun && !c.wg.Go(func() {
+			defer c.endAsking(m)
+			a.err = c.askOne(m)
+		}) {
+			c.endAsking(m)
+		}
+		answers = append(answers, a)
+	}
+	c.wg.Go(func() { c.endRound(round, answers) })
+	return next
 }
 
-// askAll asks those at once that are to be asked, and reports whether there are none
-// then.
-func (c *Cluster[T]) askAll() (done bool) {
-	c.mu.Lock()
-	c.asking = true
-	all := c.toAsk()
-	asked := make([]uint64, len(all))
-	for i, m := range all {
-		asked[i] = m.asked
+// nextRound is when the next round is due, after one that asks somebody or not; 0 is
+// never. The caller holds mu.
+func (c *Cluster[T]) nextRound(asks bool) (next time.Duration) {
+	if asks || !c.hasPrimary() {
+		return c.config.RoleEvery
 	}
-	c.mu.Unlock()
-	var wg sync.WaitGroup
-	for i, m := range all {
-		wg.Go(func() { c.askOne(m, asked[i]) })
+	for _, m := range filter(c.members, c.replaced) {
+		if wait := max(time.Until(m.askAt), time.Millisecond); next == 0 || wait < next {
+			next = wait
+		}
 	}
-	wg.Wait()
+	return next
+}
+
+// endRound takes note that all were asked, when they were.
+func (c *Cluster[T]) endRound(round uint64, answers []*asking) {
+	for _, a := range answers {
+		<-a.done
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asking = false
-	if c.resolved {
-		c.rounds++
-	}
+	c.rounds = max(c.rounds, round)
 	c.announce()
-	return c.hasPrimary() && len(c.toAsk()) == 0 || !c.resolved
 }
 
 // askOne asks one member for its role, unless a connection that is opened for it
 // has done so.
-func (c *Cluster[T]) askOne(m *member[T], asked uint64) {
+func (c *Cluster[T]) askOne(m *member[T]) error {
+	known := c.timesAsked(m)
 	ctx, cancel := context.WithTimeout(c.life, c.config.RoleTimeout)
 	defer cancel()
 	conn, err := m.pool.Acquire(ctx)
 	if err != nil {
-		return
+		return err
 	}
+	if c.timesAsked(m) == known {
+		return c.askOn(ctx, m, conn)
+	}
+	conn.Release()
+	signal(c.spill)
+	return nil
+}
+
+func (c *Cluster[T]) timesAsked(m *member[T]) uint64 {
 	c.mu.Lock()
-	done := m.asked != asked
-	c.mu.Unlock()
-	if done {
-		conn.Release()
-		return
-	}
-	switch role, err := c.roleOf(conn); {
-	case err != nil:
-		return
-	case role != Any:
-		conn.Release()
-		c.learn(m, role)
-		return
-	}
-	_ = c.askHere(ctx, m, conn) // it is asked again
+	defer c.mu.Unlock()
+	return m.asked
 }

@@ -43,6 +43,24 @@ func (o *told) note(f func()) {
 	f()
 }
 
+func (o *told) resolutions() []ResolvedInfo {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.resolved)
+}
+
+func (o *told) panicked() []bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.panics)
+}
+
+func (o *told) ejections() []EjectedInfo {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.ejected)
+}
+
 func (o *told) failovers() (begun, ended []FailoverInfo) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -436,6 +454,304 @@ func TestTheAccountOfAFailoverIsClosedWithTheCluster(t *testing.T) {
 		begun, ended := o.failovers()
 		if len(begun) != 1 || len(ended) != 1 || ended[0].Healed || ended[0].Ended.IsZero() || o.closed != 1 {
 			t.Errorf("begun %v, ended %v, closed %d", begun, ended, o.closed)
+		}
+	})
+}
+
+// forgetful is what sessions know that hear of a promotion with their next answer only.
+type forgetful struct {
+	mu    sync.Mutex
+	known map[*fakeConn]Role
+}
+
+// hear is an answer that c gets.
+func (f *forgetful) hear(c *fakeConn) Role {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	role := Role(c.host.role.Load())
+	f.known[c] = role
+	return role
+}
+
+func (f *forgetful) roleOf(c *fakeConn) Role {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.known[c]
+}
+
+// What an idle session knows is what it heard last, which may be before a promotion.
+func TestSessionsThatHaveNotHeardOfAPromotionDoNotHideIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &forgetful{known: make(map[*fakeConn]Role)}
+		o := new(told)
+		s, c := newRoles(t, o, func(c *Config[*fakeConn]) {
+			c.Pool.MinIdleConns = 5
+			c.Role = func(ctx context.Context, conn *fakeConn) (Role, error) {
+				if _, err := askRole(ctx, conn); err != nil {
+					return Any, err
+				}
+				return f.hear(conn), nil
+			}
+			c.RoleOf = f.roleOf
+		}, "b")
+		where(t, c, Primary)
+		time.Sleep(time.Second)
+		s.host("a").down(health.Reset)
+		s.host("b").role.Store(int64(Primary))
+		if at, took := within(t, c, Want(t.Context(), Primary), 10*time.Second); at != "b" || took > time.Second {
+			t.Errorf("%s after %v", at, took)
+		}
+		for range 3 { // some are readers' turn, on sessions that take b for a replica
+			var held []Conn[*fakeConn]
+			for i := range 5 {
+				role := []Role{PreferReplica, Primary, Any}[i%3]
+				ctx, cancel := context.WithTimeout(Want(t.Context(), role), time.Second)
+				conn, err := c.Acquire(ctx)
+				cancel()
+				if err != nil {
+					t.Errorf("%v: %v", role, err)
+					continue
+				}
+				held = append(held, conn)
+			}
+			for _, conn := range held {
+				conn.Release()
+			}
+		}
+		if begun, _ := o.failovers(); len(begun) != 1 {
+			t.Errorf("%d failovers: %v", len(begun), begun)
+		}
+	})
+}
+
+// A session that hears in its use that the role has changed tells without a query.
+func TestASessionThatHearsOfAPromotionTellsOfIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &forgetful{known: make(map[*fakeConn]Role)}
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) {
+			c.RoleEvery = time.Hour
+			c.RoleOf = f.roleOf
+			c.Role = func(ctx context.Context, conn *fakeConn) (Role, error) {
+				if _, err := askRole(ctx, conn); err != nil {
+					return Any, err
+				}
+				return f.hear(conn), nil
+			}
+		}, "b")
+		where(t, c, Primary)
+		where(t, c, Replica)
+		reader := acquire(t, c, Want(t.Context(), Replica))
+		s.host("a").freeze(0)
+		time.Sleep(1500 * time.Millisecond) // the resolver has been asked, too
+		s.host("b").role.Store(int64(Primary))
+		asked := s.host("b").asked.Load()
+		f.hear(reader.Value())
+		reader.Release()
+		if role := c.Stats().Endpoints[1].Endpoint.Role; role != Primary {
+			t.Errorf("it is a %v still", role)
+		}
+		if n := s.host("b").asked.Load(); n != asked {
+			t.Errorf("asked %d times", n-asked)
+		}
+		if at, took := within(t, c, Want(t.Context(), Primary), time.Second); at != "b" || took != 0 {
+			t.Errorf("%s after %v", at, took)
+		}
+	})
+}
+
+// Where nobody is asked, what the resolver says is what counts, also after an error has
+// said otherwise.
+func TestWhatTheResolverSaysCountsAgainAfterADemotion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) {
+			c.Resolve = resolved(Endpoint{Address: "a", Role: Primary}, Endpoint{Address: "b", Role: Replica})
+			c.Demoted = func(err error) bool { return errors.Is(err, errBad) }
+			c.ResolveEvery = -1
+		})
+		ready(t, c)
+		time.Sleep(time.Second)
+		_ = c.Do(Want(t.Context(), Primary), func(context.Context, *fakeConn) error { return errBad })
+		if at, took := within(t, c, Want(t.Context(), Primary), 10*time.Second); at != "a" || took > 2*time.Second {
+			t.Errorf("%s after %v", at, took)
+		}
+	})
+}
+
+// What sessions know stays known although the resolver knows nothing.
+func TestWhatSessionsKnowOutlastsAnAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, e, c := newMoving(t, new(told), func(c *Config[*fakeConn]) {
+			c.RoleOf, c.ResolveEvery = func(conn *fakeConn) Role { return Role(conn.host.role.Load()) }, time.Second
+		}, "a")
+		s.host("a").role.Store(int64(Primary))
+		where(t, c, Any)
+		asked := e.asked()
+		time.Sleep(time.Minute)
+		if role := c.Stats().Endpoints[0].Endpoint.Role; role != Primary || e.asked() < asked+5 {
+			t.Errorf("it is %v after %d answers", role, e.asked()-asked)
+		}
+	})
+}
+
+// That a replica takes no writes is no news, and costs it no reader.
+func TestAReplicaThatRefusesAWriteIsStillAReplica(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) {
+			c.Demoted = func(err error) bool { return errors.Is(err, errBad) }
+		}, "b")
+		where(t, c, Replica)
+		synctest.Wait()
+		asked := s.host("b").asked.Load()
+		for range 10 {
+			_ = c.Do(Want(t.Context(), Replica), func(context.Context, *fakeConn) error { return errBad })
+			if got := c.Stats().Endpoints[1].Endpoint.Role; got != Replica {
+				t.Fatalf("it is %v", got)
+			}
+		}
+		time.Sleep(time.Second)
+		if n := s.host("b").asked.Load(); n != asked {
+			t.Errorf("asked %d times", n-asked)
+		}
+	})
+}
+
+// Who seems to have been replaced is asked at once, however new its last answer is.
+func TestWhoWasReplacedIsAskedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge = time.Hour }, "b")
+		where(t, c, Primary)
+		time.Sleep(time.Minute)
+		s.host("a").role.Store(int64(Replica)) // a switchover, of which a new connection to b tells
+		s.host("b").role.Store(int64(Primary))
+		start := time.Now()
+		for range 5 {
+			acquire(t, c, Want(t.Context(), Replica))
+		}
+		if took := time.Since(start); took > 100*time.Millisecond {
+			t.Errorf("a replica is there after %v", took)
+		}
+		for i, want := range []Role{Replica, Primary} {
+			if e := c.Stats().Endpoints[i].Endpoint; e.Role != want {
+				t.Errorf("%s is a %v", e, e.Role)
+			}
+		}
+	})
+}
+
+// An answer that is stale at once has nobody asked without a pause.
+func TestTheReplacedAreNotAskedWithoutAPause(t *testing.T) {
+	t.Parallel()
+	for _, age := range []time.Duration{1, -1, time.Millisecond, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge = age }, "b")
+			for _, h := range s.hosts { // as long as a query takes
+				h.think(time.Millisecond)
+			}
+			where(t, c, Primary)
+			s.host("a").freeze(0)
+			s.host("b").role.Store(int64(Primary))
+			time.Sleep(20 * time.Second)
+			s.host("a").up() // says still that it is the one
+			time.Sleep(time.Minute)
+			before := s.host("a").asked.Load()
+			time.Sleep(time.Minute)
+			if n := s.host("a").asked.Load() - before; n < 10 || n > 130 {
+				t.Errorf("a RoleMaxAge of %v: asked %d times in a minute", age, n)
+			}
+			s.host("a").role.Store(int64(Replica)) // it has heard
+			time.Sleep(6 * time.Second)
+			if at, took := within(t, c, Want(t.Context(), Replica), time.Second); at != "a" {
+				t.Errorf("a RoleMaxAge of %v: %s after %v", age, at, took)
+			}
+		})
+	}
+}
+
+// The one that does not answer holds up nobody who does.
+func TestAnEndpointThatHangsDoesNotHoldUpTheSearch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleTimeout = 4 * time.Second }, "b", "c")
+		where(t, c, Primary)
+		synctest.Wait()
+		s.host("c").hang(true)
+		s.host("a").freeze(0)
+		time.Sleep(time.Second)
+		began := time.Now()
+		s.host("b").role.Store(int64(Primary))
+		if at, _ := within(t, c, Want(t.Context(), Primary), time.Minute); at != "b" {
+			t.Error(at)
+		}
+		if took := time.Since(began); took > defaultRoleEvery+100*time.Millisecond {
+			t.Errorf("it was found after %v", took)
+		}
+	})
+}
+
+// A caller who cannot wait for an answer costs nobody the connection that is asked.
+func TestASlowAnswerIsWaitedForByWhoeverIsNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge, c.Pool.MinConns = 2*time.Second, 5 }, "b")
+		where(t, c, Primary)
+		time.Sleep(10 * time.Second)
+		for _, h := range s.hosts {
+			h.think(600 * time.Millisecond)
+		}
+		dialled, served := s.host("a").dialled(), 0
+		for range 10 {
+			ctx, cancel := context.WithTimeout(Want(t.Context(), Primary), 200*time.Millisecond)
+			if conn, err := c.Acquire(ctx); err == nil {
+				served++
+				conn.Release()
+			}
+			cancel()
+		}
+		if served == 0 {
+			t.Error("nobody was served")
+		}
+		if n := s.host("a").dialled() - dialled; n > 0 {
+			t.Errorf("%d connections were dialled", n)
+		}
+	})
+}
+
+// An answer that is old when it comes is new enough for who has asked.
+func TestARoleMayBeAskedBeforeEveryUse(t *testing.T) {
+	t.Parallel()
+	s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge = 1 }, "b")
+	for range 20 {
+		before := s.host("a").asked.Load()
+		if at, _ := within(t, c, Want(t.Context(), Primary), 20*time.Second); at != "a" {
+			t.Fatal(at)
+		}
+		if s.host("a").asked.Load() == before {
+			t.Error("it was not asked")
+		}
+	}
+}
+
+func TestManyWhoWaitForOneAnswerAskOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge, c.Pool.MinConns = time.Second, 10 }, "b")
+		where(t, c, Primary)
+		time.Sleep(10 * time.Second)
+		s.host("a").think(100 * time.Millisecond)
+		before := s.host("a").asked.Load()
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() { acquire(t, c, Want(t.Context(), Primary)).Release() })
+		}
+		wg.Wait()
+		if n := s.host("a").asked.Load() - before; n != 1 {
+			t.Errorf("asked %d times", n)
 		}
 	})
 }

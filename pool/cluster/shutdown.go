@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -57,10 +58,6 @@ func (c *Cluster[T]) shut() []*member[T] {
 	if c.failover != nil {
 		c.closeFailover(Endpoint{}, false)
 	}
-	all := append([]*member[T]{}, c.members...)
-	for m := range c.draining {
-		all = append(all, m)
-	}
 	c.announce()
-	return all
+	return slices.Concat(c.members, c.draining)
 }

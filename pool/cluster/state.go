@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"example.com/hale/internal/hooks"
@@ -16,30 +17,25 @@ func (c *Cluster[T]) rebuild() {
 	usable := filter(c.members, func(m *member[T]) bool { return m.usable() })
 	well := filter(usable, func(m *member[T]) bool { return !m.ejection.lasts(now) })
 	c.setPanic(len(well), len(usable))
-	if c.panicking {
-		well = usable
-	}
 	for _, role := range [...]Role{Any, Primary, Replica} {
-		among := filter(well, func(m *member[T]) bool { return role == Any || m.role == role })
-		if len(among) == 0 { // one that answers badly is better than none
-			among = filter(usable, func(m *member[T]) bool { return role == Any || m.role == role })
-		}
+		plays := func(m *member[T]) bool { return role == Any || m.role == role }
+		fit := filter(usable, plays)
 		if role == Primary && !c.config.ManyPrimaries {
-			among = last(among)
+			fit = last(fit)
 		}
-		s.by[role], s.wide[role] = c.choose(among, c.members, now)
+		among := filter(fit, func(m *member[T]) bool { return c.panicking || !m.ejection.lasts(now) })
+		if len(among) == 0 { // one that answers badly is better than none
+			among = fit
+		}
+		s.by[role] = c.offer(among, filter(c.members, plays), now)
 	}
-	instead := Replica
-	if len(s.by[Replica].members) == 0 {
-		instead = Any
+	s.by[PreferReplica] = s.by[Any]
+	if replicas := s.by[Replica]; len(replicas.fit) > 0 {
+		s.by[PreferReplica] = replicas.or(&s.by[Any])
 	}
-	s.by[PreferReplica], s.wide[PreferReplica] = s.by[instead], s.wide[instead]
 	before := c.snapshot.Swap(s)
-	if len(before.of(Primary).members) > 0 && !c.hasPrimary() {
-		c.round = c.rounds // what was asked before, or is being asked, does not count
-		if c.asking {
-			c.round++
-		}
+	if len(before.of(Primary).fit) > 0 && !c.hasPrimary() {
+		c.round = c.begun // what was asked before, or is being asked, does not count
 	}
 	c.noteFailover(before, s, now)
 	c.announce()
@@ -147,15 +143,21 @@ func (c *Cluster[T]) tellOne(call func()) {
 // hopeless reports whether a caller with a wish, who does not want to wait for an
 // endpoint, has none to wait for.
 func (c *Cluster[T]) hopeless(w *wish) bool {
-	if !c.config.FailFast {
-		return false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.resolved || len(c.snapshot.Load().of(w.role).members) > 0 {
+	if !c.resolved || len(c.snapshot.Load().of(w.role).fit) > 0 {
 		return false
 	}
-	return w.role == Any || c.config.Role == nil || c.rounds > c.round
+	return w.role == Any || c.config.Role == nil || c.rounds > c.round && !c.mayLearn()
+}
+
+// mayLearn reports whether an endpoint is to be asked that may be something else than
+// was known. The caller holds mu.
+func (c *Cluster[T]) mayLearn() bool {
+	now := time.Now()
+	return slices.ContainsFunc(c.members, func(m *member[T]) bool {
+		return m.usable() && c.isDue(m, now)
+	})
 }
 
 // poolObserver is what the cluster hears of the pool of m.
@@ -165,10 +167,21 @@ func (c *Cluster[T]) poolObserver(m *member[T]) *pool.Observer {
 		OutageEnd:   func(o pool.Outage) { c.outage(m, o) },
 		Evict: func(i pool.EvictInfo) {
 			if i.Reason == pool.ReasonDead || i.Reason == pool.ReasonSuspect {
-				signal(c.lost)
+				c.loseConn(m)
 			}
 		},
 	}
+}
+
+// loseConn takes note of a connection that has died.
+func (c *Cluster[T]) loseConn(m *member[T]) {
+	if c.config.Hold != 0 {
+		c.mu.Lock()
+		m.lost = true
+		c.mu.Unlock()
+		signal(c.release)
+	}
+	signal(c.lost)
 }
 
 // outage takes note of one that has begun or ended.
@@ -183,6 +196,7 @@ func (c *Cluster[T]) outage(m *member[T], o pool.Outage) {
 	c.mu.Unlock()
 	if o.Ended.IsZero() {
 		signal(c.lost)
+		signal(c.release)
 	}
 	c.afterChange()
 }
@@ -190,14 +204,14 @@ func (c *Cluster[T]) outage(m *member[T], o pool.Outage) {
 // noteFailover compares who the primary was and is. The caller holds mu.
 func (c *Cluster[T]) noteFailover(before, after *snapshot[T], now time.Time) {
 	old := c.primary
-	if now := after.of(Primary).members; len(now) > 0 {
+	if now := after.of(Primary).fit; len(now) > 0 {
 		if old == nil || !contains(now, old) {
 			c.primary = now[0]
 		}
 		if old == nil || contains(now, old) {
 			return
 		}
-	} else if old == nil || len(before.of(Primary).members) == 0 {
+	} else if old == nil || len(before.of(Primary).fit) == 0 {
 		return
 	}
 	if c.failover != nil || c.closed {
@@ -221,7 +235,7 @@ func (c *Cluster[T]) noteFailover(before, after *snapshot[T], now time.Time) {
 // lost already it shows nothing.
 func (c *Cluster[T]) endFailover(m *member[T]) {
 	c.mu.Lock()
-	if c.failover != nil && contains(c.snapshot.Load().of(Primary).members, m) {
+	if c.failover != nil && contains(c.snapshot.Load().of(Primary).fit, m) {
 		c.closeFailover(m.endpoint(), true)
 	}
 	c.mu.Unlock()
@@ -241,11 +255,10 @@ func (c *Cluster[T]) closeFailover(to Endpoint, healed bool) {
 	tell(c, c.config.Observer.set().FailoverEnd, f)
 }
 
-// noteFallback has the Observer told, if callers who prefer a replica begin to get
-// something else, or a replica again.
-func (c *Cluster[T]) noteFallback() {
-	s := c.snapshot.Load()
-	fell := len(s.by[Replica].members) == 0
+// noteFallback takes note that a caller who prefers a replica gets m, and has the
+// Observer told, if that is something else for the first time, or a replica again.
+func (c *Cluster[T]) noteFallback(m *member[T]) {
+	fell := !m.follows.Load()
 	if c.fell.Load() == fell {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 // Stats is what a cluster has done and what it holds. Counts are since New, and
 // include those of endpoints that are gone.
 type Stats struct {
-	Endpoints []EndpointStats // in the order of the resolver; those that drain come last
+	Endpoints []EndpointStats // in the order in which they were found; those that drain come last
 
 	MaxConns int
 	InUse    int // places taken: connections with callers, and callers that dial
@@ -42,6 +42,7 @@ type Stats struct {
 type EndpointStats struct {
 	Endpoint Endpoint      // its Role is what is known of it
 	State    string        // "up", "down", "ejected" or "draining"
+	Suspect  bool          // it may have frozen: half of what is in use, or more, is suspect, or a dial hangs
 	Until    time.Time     // of the ejection; zero if there is none
 	Share    float64       // of the callers without a wish, by weight and slow start: 0 to 1
 	InUse    int           // places taken
@@ -81,7 +82,7 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
 		down = down && m.down
 	}
-	for m := range c.draining {
+	for _, m := range c.draining {
 		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
 	}
 	for _, e := range st.Endpoints {
@@ -94,20 +95,22 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 // row is that of a member. The caller holds mu.
 func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
 	row := EndpointStats{Endpoint: m.endpoint(), State: "up", InUse: int(m.inUse.Load()), RTT: time.Duration(m.rtt.Load()), Pool: m.pool.Stats()}
-	row.Endpoint.Role = m.role
+	row.Endpoint.Role, row.Suspect = m.role, m.inDoubt(now)
+	for _, before := range c.draining {
+		if !m.draining && before.inUse == m.inUse {
+			row.InUse = max(0, row.InUse-before.pool.Stats().InUse)
+		}
+	}
 	switch {
 	case m.draining:
-		row.State = "draining"
+		row.State, row.InUse = "draining", row.Pool.InUse
 	case m.down:
 		row.State = "down"
 	case m.ejection.lasts(now):
 		row.State, row.Until = "ejected", m.ejection.until
 	}
-	all := c.snapshot.Load().of(Any)
-	for i, other := range all.members {
-		if other == m {
-			row.Share = all.weights[i] / all.sums[len(all.sums)-1]
-		}
+	if near := c.snapshot.Load().of(Any).near; len(near) > 0 {
+		row.Share = near[0].share(m)
 	}
 	return row
 }
