@@ -2,7 +2,6 @@ package machines
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -63,7 +62,6 @@ func testsOn(t *testing.T, goarch, folder, run string, emulator []string, not ..
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = filepath.Join(haleFolder, folder)
-	cmd.Env = append(os.Environ(), "TMPDIR="+os.Getenv(workEnv))
 	start := time.Now()
 	p := startProcess(t, cmd)
 	<-p.done
