@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,17 +18,56 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Packages of the project, as folders, whose tests run on other kernels. Of the last
-// four only those of Linux do: the others meet no kernel, and take an emulated
-// processor minutes.
+// Packages of the project, as folders, whose tests run on other kernels. Of some only
+// the tests of Linux do: the others meet no kernel, and take an emulated processor
+// minutes.
 var (
 	fewPackages  = []string{"internal/rawconn", "sockopt", "health", ".", "health/deathwatch", "pool"}
 	everyPackage = []string{
-		"internal/rawconn", "internal/tcpretries", "internal/awake", "sockopt", "health", "health/healthtest", "internal/lab/testnet",
-		"internal/lab/loadtest", ".", "health/heartbeat", "health/deathwatch", "pool", "otel",
+		"internal/rawconn", "internal/tcpretries", "internal/awake", "internal/netconn", "internal/lab/testnet", "internal/lab/loadtest",
+		"internal/lab/child", "internal/lab/service", "internal/lab/twin",
+		"sockopt", "health", "health/healthtest", ".", "health/heartbeat", "health/deathwatch", "pool", "pool/cluster", "pool/debugpage", "otel",
+		"examples/frozenpeer", "examples/failover", "examples/cluster", "examples/pool", "examples/crowd", "examples/tracing",
 	}
-	linuxOnly = []string{"health/heartbeat", "health/deathwatch", "pool", "otel"}
+	linuxOnly = []string{"health/heartbeat", "health/deathwatch", "pool", "pool/debugpage", "otel"}
+
+	// Packages whose tests meet no kernel.
+	anyKernel = []string{
+		"internal/bubble", "internal/errno", "internal/logline", "internal/notify", "internal/pauses", "internal/lab/comparison",
+		"internal/lab/mdcode", "internal/lab/program", "internal/lab/timeline", "internal/lab/trial", "internal/lab/wait", "examples/plan",
+	}
 )
+
+func TestEveryPackageMeetsOtherKernelsOrNone(t *testing.T) {
+	t.Parallel()
+	known := slices.Concat(everyPackage, anyKernel)
+	for _, folder := range linuxOnly {
+		if !slices.Contains(everyPackage, folder) {
+			t.Errorf("%s is not in everyPackage", folder)
+		}
+	}
+	var found []string
+	err := filepath.WalkDir(haleFolder, func(path string, d fs.DirEntry, err error) error {
+		below, _ := filepath.Rel(haleFolder, filepath.Dir(path))
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (below == "internal" && d.Name() == "rigs" || below == "examples" && d.Name() == "clients" || d.Name() == ".git"):
+			return fs.SkipDir
+		case strings.HasSuffix(path, "_test.go") && !slices.Contains(found, below):
+			found = append(found, below)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(known)
+	slices.Sort(found)
+	if !slices.Equal(known, found) {
+		t.Errorf("there are %q, and everyPackage and anyKernel have %q", found, known)
+	}
+}
 
 // long are tests that take minutes there, and are left to the long set.
 var long = []string{"TestVerdicts", "TestWithinIsKeptOnARealKernel"}
