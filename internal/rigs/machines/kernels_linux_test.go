@@ -27,16 +27,14 @@ var (
 		"internal/rawconn", "internal/tcpretries", "internal/awake", "internal/netconn", "internal/lab/testnet", "internal/lab/loadtest",
 		"internal/lab/child", "internal/lab/twin",
 		"sockopt", "health", "health/healthtest", ".", "health/heartbeat", "health/deathwatch", "pool", "pool/cluster", "pool/debugpage", "otel",
-		"examples/failover", "examples/cluster", "examples/pool", "examples/crowd", "examples/tracing",
+		"examples/frozenpeer", "examples/failover", "examples/cluster", "examples/pool", "examples/crowd", "examples/tracing",
 	}
 	linuxOnly = []string{"health/heartbeat", "health/deathwatch", "pool", "pool/debugpage", "otel"}
 
-	// Packages whose tests meet no kernel, or want programs that a machine has not; and
-	// frozenpeer, which measures to a tenth of a second from a freeze that takes an
-	// emulated processor longer.
+	// Packages whose tests meet no kernel, or want programs that a machine has not.
 	anyKernel = []string{
 		"internal/bubble", "internal/errno", "internal/logline", "internal/notify", "internal/pauses", "internal/lab/comparison",
-		"internal/lab/mdcode", "internal/lab/program", "internal/lab/service", "internal/lab/timeline", "internal/lab/trial", "internal/lab/wait", "examples/frozenpeer", "examples/plan",
+		"internal/lab/mdcode", "internal/lab/program", "internal/lab/service", "internal/lab/timeline", "internal/lab/trial", "internal/lab/wait", "examples/plan",
 	}
 )
 
