@@ -227,7 +227,7 @@ func runTests(t *testing.T, k kernel, packages []string, timeout time.Duration) 
 	}
 	console := m.console()
 	if keep := os.Getenv("HALE_MACHINES_CONSOLES"); keep != "" {
-		_ = os.WriteFile(filepath.Join(keep, k.release), []byte(console), 0o644)
+		_ = os.WriteFile(filepath.Join(keep, k.release+"-"+k.arch), []byte(console), 0o644)
 	}
 	for _, folder := range packages {
 		r := readTests(console, binary(folder))
