@@ -280,7 +280,9 @@ func network(t *testing.T) {
 		f.Close()
 	}
 	ip(t, "link set lo up")
-	ip(t, "link add bridge type bridge")
+	// An address of its own: else it has the lowest of its ports', and another one when
+	// that machine is gone, which nobody tells those that stay.
+	ip(t, "link add name bridge address 52:54:00:00:09:01 type bridge")
 	ip(t, "addr add "+hostAddress+"/24 dev bridge")
 	ip(t, "link set bridge up")
 	networkUp.done = true
