@@ -207,7 +207,7 @@ func (c *Conn) readToFIN() bool {
 	}) == nil && known {
 		return saw
 	}
-	return c.verdict.final() == nil || c.verdict.sawFIN()
+	return c.verdict.decided() == nil || c.verdict.sawFIN()
 }
 
 // isLeftover reports whether err is what remains of an error that somebody else was

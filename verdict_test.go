@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
+	"time"
 
 	"example.com/hale/health"
 )
@@ -73,5 +75,37 @@ func TestEveryVerdictNamesThePeerAndTheWindow(t *testing.T) {
 				t.Errorf("%+v", dead)
 			}
 		})
+	}
+}
+
+// A socket of which the kernel does not tell whether the peer has closed its side.
+type mute struct{ syscall.RawConn }
+
+func (mute) Control(func(fd uintptr)) error { return errors.ErrUnsupported }
+
+// The watch takes the error, and a read under way is left with io.EOF, before anybody
+// has been told why.
+func TestAnEndThatIsBeingExplainedIsNotTakenForTheFIN(t *testing.T) {
+	t.Parallel()
+	c := &Conn{socket: mute{}}
+	c.verdict.done = make(chan struct{})
+	looking, look, saw := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
+	go c.verdict.settle(func() *health.DeadError {
+		close(looking)
+		<-look
+		return &health.DeadError{Cause: health.KeepAliveTimeout}
+	})
+	<-looking
+	go func() { saw <- c.readToFIN() }()
+	select {
+	case fin := <-saw:
+		t.Errorf("decided before the watch has: FIN %v", fin)
+		close(look)
+		return
+	case <-time.After(50 * time.Millisecond): // one that does not wait is quicker
+	}
+	close(look)
+	if <-saw {
+		t.Error("a death was taken for the peer's FIN")
 	}
 }

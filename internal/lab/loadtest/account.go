@@ -1,6 +1,10 @@
 package loadtest
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // An Account is what all servers of a run have together: which requests
 // have reached one of them. The zero Account is empty.
@@ -28,4 +32,11 @@ func (a *Account) Duplicated() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.duplicated
+}
+
+// Numbers returns the requests that have arrived, in no order.
+func (a *Account) Numbers() []uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Keys(a.seen))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -52,6 +53,9 @@ func TestARequestThatArrivesTwiceIsCounted(t *testing.T) {
 	}
 	if got := account.Duplicated(); got != 2 {
 		t.Errorf("%d duplicated, want 2", got)
+	}
+	if got := slices.Sorted(slices.Values(account.Numbers())); !slices.Equal(got, []uint64{1, 2, 3}) {
+		t.Errorf("%d have arrived", got)
 	}
 }
 

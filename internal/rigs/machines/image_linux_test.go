@@ -192,7 +192,7 @@ func absolute(path string) string {
 }
 
 // making is held, by what is made, by who makes it.
-var making = map[string]*sync.Mutex{"guest": {}, "image": {}}
+var making = map[string]*sync.Mutex{"guest": {}, "image": {}, "test": {}}
 
 // once makes a file in the folder that the experiments work in, unless it is there.
 func once(what, name string, make func(path string)) (path string) {

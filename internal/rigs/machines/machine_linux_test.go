@@ -129,6 +129,38 @@ func (m *machine) off() {
 	_, _ = m.monitor.do("quit", nil)
 }
 
+// snapshots are the options of a machine whose snapshots can be taken.
+func snapshots(t *testing.T, name string) (options []string) {
+	t.Helper()
+	needProgram(t, "qemu-img", "qemu-utils")
+	disk := workFile("snapshots-" + name + ".qcow2")
+	run(t, "/", nil, "qemu-img", "create", "-q", "-f", "qcow2", disk, "1G")
+	return []string{"-drive", "if=none,id=disk,format=qcow2,file=" + disk}
+}
+
+// human has qemu do what its other monitor knows.
+func (m *machine) human(line string) {
+	m.t.Helper()
+	if out := m.do("human-monitor-command", map[string]any{"command-line": line}); out != `""` {
+		m.t.Errorf("%s: %s", line, out)
+	}
+}
+
+// mover starts a qemu that waits for the machine, and returns what moves it there.
+func (m *machine) mover() (move func()) {
+	m.t.Helper()
+	socket := "unix:" + workFile(m.name+".migration")
+	target := start(m.t, spec{kernel: usual, role: []string{"serve"}, address: m.address, options: []string{"-incoming", socket}})
+	return func() {
+		m.t.Helper()
+		m.do("migrate", map[string]any{"uri": socket})
+		eventually(m.t, 60*time.Second, "the machine has moved", target.running)
+		if m.running() {
+			m.t.Error("the machine runs where it came from")
+		}
+	}
+}
+
 // console is all that the machine has printed.
 func (m *machine) console() string {
 	text, err := os.ReadFile(m.log)
@@ -248,7 +280,9 @@ func network(t *testing.T) {
 		f.Close()
 	}
 	ip(t, "link set lo up")
-	ip(t, "link add bridge type bridge")
+	// An address of its own: else it has the lowest of its ports', and another one when
+	// that machine is gone, which nobody tells those that stay.
+	ip(t, "link add name bridge address 52:54:00:00:09:01 type bridge")
 	ip(t, "addr add "+hostAddress+"/24 dev bridge")
 	ip(t, "link set bridge up")
 	networkUp.done = true

@@ -48,7 +48,7 @@ func needProgram(t *testing.T, name, packageName string) {
 }
 
 // workEnv has the folder that the experiments work in. The process that has it runs
-// in a network namespace of its own, and the one before it clears up.
+// in namespaces of its own, and the one before it clears up.
 const workEnv = "HALE_MACHINES_WORK"
 
 func TestMain(m *testing.M) {
@@ -61,6 +61,10 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	case os.Getenv(workEnv) == "":
 		os.Exit(keep())
+	}
+	if err := settle(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(tests{m}, goleak.Cleanup(func(status int) {
 		table.print(os.Stdout)
@@ -76,42 +80,53 @@ func (m tests) Run() int {
 	return m.M.Run()
 }
 
-// keep starts this program again, in a network namespace that nobody else is in, and
-// sees to it that nothing is left when it has ended, however it did: the kernel kills
-// what has been started there, and folders are removed here.
+// keep starts this program again, in namespaces that nobody else is in: of networks,
+// mounts and processes. So nothing is left when it has ended, however it did: the
+// kernel kills the processes of such a namespace with its first, pid_namespaces(7), and
+// folders and cgroups are removed here.
 func keep() int {
 	work, err := os.MkdirTemp("", "hale-machines-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return complain(err)
 	}
 	defer os.RemoveAll(work)
-	defer removeCgroups(work)
 	outside, err := os.Open("/proc/self/ns/net")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return complain(err)
 	}
 	defer outside.Close()
+	ended, alive, err := os.Pipe()
+	if err != nil {
+		return complain(err)
+	}
+	defer ended.Close()
 
 	// The child is killed when this thread ends, prctl(2).
 	runtime.LockOSThread()
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), workEnv+"="+work)
+	cmd.Env = append(os.Environ(), workEnv+"="+work, "TMPDIR="+work)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{outside}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	cmd.ExtraFiles = []*os.File{outside, alive}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	err = cmd.Start()
+	alive.Close()
+	if err != nil {
+		return complain(err)
 	}
 	go func() {
 		for s := range signals {
 			_ = cmd.Process.Signal(s)
 		}
 	}()
+	// It closes its files before the kernel waits for the others to end, which those
+	// do not that a cgroup has frozen.
+	_, _ = ended.Read(make([]byte, 1))
+	removeCgroups(work)
 	_ = cmd.Wait()
 	if s := cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signaled() {
 		return 128 + int(s.Signal())
@@ -119,13 +134,31 @@ func keep() int {
 	return cmd.ProcessState.ExitCode()
 }
 
+func complain(err error) int {
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// What the process that runs the tests was given by keep.
+const (
+	outsideFD = 3 // the network namespace that it was started from
+	aliveFD   = 4 // is closed when it has ended
+)
+
+// settle makes the process that keep has started at home in its namespaces.
+func settle() error {
+	unix.CloseOnExec(outsideFD)
+	unix.CloseOnExec(aliveFD)
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return os.NewSyscallError("mount", err)
+	}
+	return os.NewSyscallError("mount", unix.Mount("proc", "/proc", "proc", 0, ""))
+}
+
 // workFile is a path in the folder that the experiments work in.
 func workFile(name ...string) string {
 	return filepath.Join(append([]string{os.Getenv(workEnv)}, name...)...)
 }
-
-// outsideFD is the descriptor of the namespace that this process was started from.
-const outsideFD = 3
 
 // outside runs f where the machine's own network is: for programs that fetch
 // something. f must not start goroutines that do.

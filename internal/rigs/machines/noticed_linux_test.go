@@ -61,6 +61,16 @@ func within(d time.Duration) (list []watched) {
 	)
 }
 
+var everyPromise = []time.Duration{3 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second}
+
+// allWithin are the states of connections with promises.
+func allWithin(promises []time.Duration) (list []watched) {
+	for _, d := range promises {
+		list = append(list, within(d)...)
+	}
+	return list
+}
+
 func (w watched) name() string {
 	if w.keepAlive.Within > 0 {
 		return fmt.Sprintf("Within(%v), %s", w.keepAlive.Within, w.state)
@@ -84,8 +94,27 @@ type noticing struct {
 // long as it should be, and waits for all verdicts.
 func notice(t *testing.T, m *machine, experiment string, list []watched, event func() (happened time.Time)) {
 	t.Helper()
+	made := dialAll(t, m, list)
+	await(t, experiment, made, event())
+}
+
+// await waits for all verdicts.
+func await(t *testing.T, experiment string, made []*noticing, happened time.Time) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, n := range made {
+		wg.Go(func() { n.await(t, happened) })
+	}
+	wg.Wait()
+	tell(experiment, made)
+}
+
+// dialAll makes the connections, and returns when each has been quiet for as long as it
+// should be.
+func dialAll(t *testing.T, m *machine, list []watched) (made []*noticing) {
+	t.Helper()
 	longest := slices.MaxFunc(list, func(a, b watched) int { return int(a.quiet - b.quiet) }).quiet
-	made := make([]*noticing, len(list))
+	made = make([]*noticing, len(list))
 	due := time.Now().Add(longest + time.Second)
 	var wg sync.WaitGroup
 	for i, w := range list {
@@ -104,12 +133,38 @@ func notice(t *testing.T, m *machine, experiment string, list []watched, event f
 			t.Errorf("%s: died before anything happened: %v", n.name(), err)
 		}
 	}
-	happened := event()
+	return made
+}
+
+// survive has the event happen, and fails the test for each connection that was taken
+// for dead, or is suspect after a while.
+func survive(t *testing.T, experiment, what string, made []*noticing, event func()) {
+	t.Helper()
+	happened := time.Now()
+	var wg sync.WaitGroup
 	for _, n := range made {
-		wg.Go(func() { n.await(t, happened) })
+		if n.write >= 0 {
+			wg.Go(func() {
+				time.Sleep(time.Until(happened.Add(n.write)))
+				if _, err := n.conn.Write(make([]byte, 1000)); err != nil {
+					t.Errorf("%s: %v", n.name(), err)
+				}
+			})
+		}
 	}
+	event()
 	wg.Wait()
-	tell(experiment, made)
+	time.Sleep(recovery)
+	var lost, suspected int
+	for _, n := range made {
+		if err := n.conn.Err(); err != nil || n.conn.State() != health.Alive {
+			lost++
+			t.Errorf("%s: %v %v", n.name(), n.conn.State(), err)
+		}
+		suspected += len(n.suspect)
+	}
+	table.add(experiment, fmt.Sprintf("%d connections, Within(%v) and more: %s", len(made), made[0].keepAlive.Within, what),
+		"no death", fmt.Sprintf("%d deaths, %d suspected meanwhile", lost, suspected))
 }
 
 // tell puts what was measured into the table, those of one state together.
@@ -236,16 +291,13 @@ func TestAServerWhoseMachineIsPausedIsNoticed(t *testing.T) {
 	need(t, quick)
 	m := start(t, spec{kernel: usual, role: []string{"serve"}})
 	m.serves()
-	promises := []time.Duration{3 * time.Second, 5 * time.Second}
-	if *setFlag == all {
-		promises = append(promises, 10*time.Second, 30*time.Second)
+	promises := everyPromise
+	if *setFlag == quick {
+		promises = everyPromise[:2]
+	} else {
 		t.Parallel()
 	}
-	var list []watched
-	for _, d := range promises {
-		list = append(list, within(d)...)
-	}
-	notice(t, m, "paused, server on "+m.release(), list, paused(m))
+	notice(t, m, "paused, server on "+m.release(), allWithin(promises), paused(m))
 }
 
 // The experiment that hale comes from, with its settings: 30.6 and 60.3 s on Windows.
@@ -275,12 +327,9 @@ func TestAServerWhoseMachineRebootsIsNoticed(t *testing.T) {
 	m := start(t, spec{kernel: usual, role: []string{"serve"}})
 	m.serves()
 	t.Parallel()
-	var list []watched
-	for _, d := range []time.Duration{3 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second} {
-		for _, w := range within(d) {
-			w.causes = []health.Cause{health.KeepAliveTimeout, health.SendTimeout, health.Unreachable, health.Reset}
-			list = append(list, w)
-		}
+	list := allWithin(everyPromise)
+	for i := range list {
+		list[i].causes = []health.Cause{health.KeepAliveTimeout, health.SendTimeout, health.Unreachable, health.Reset}
 	}
 	notice(t, m, "rebooted", list, func() time.Time {
 		happened := time.Now()
@@ -294,13 +343,75 @@ func TestAServerWhoseMachineIsSwitchedOffIsNoticed(t *testing.T) {
 	m := start(t, spec{kernel: usual, role: []string{"serve"}})
 	m.serves()
 	t.Parallel()
-	var list []watched
-	for _, d := range []time.Duration{3 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second} {
-		list = append(list, within(d)...)
-	}
-	notice(t, m, "switched off", list, func() time.Time {
+	notice(t, m, "switched off", allWithin(everyPromise), func() time.Time {
 		happened := time.Now()
 		m.off()
 		return happened
 	})
+}
+
+const everyState = "in every state"
+
+// What comes back before the promise is over lives, in whatever state it was.
+func TestAServerWhoseMachineGoesOnIsNotTakenForDead(t *testing.T) {
+	need(t, all)
+	m := start(t, spec{kernel: usual, role: []string{"serve"}})
+	m.serves()
+	t.Parallel()
+	for _, pause := range []struct {
+		d        time.Duration
+		promises []time.Duration
+	}{
+		{time.Second, everyPromise},
+		{6 * time.Second, everyPromise[2:]},
+	} {
+		made := dialAll(t, m, allWithin(pause.promises))
+		survive(t, fmt.Sprintf("paused for %v, and resumed", pause.d), everyState, made, func() { pauseFor(m, pause.d) })
+	}
+}
+
+func TestAServerWhoseMachineIsMigratedIsNotTakenForDead(t *testing.T) {
+	need(t, all)
+	m := start(t, spec{kernel: usual, role: []string{"serve"}})
+	m.serves()
+	move := m.mover()
+	t.Parallel()
+	survive(t, "migrated live", everyState, dialAll(t, m, allWithin(everyPromise)), move)
+}
+
+// What a machine that is put back to a snapshot knows is old: a connection of which
+// nothing was said since goes on, one that has got on since is answered no more, and one
+// that has been made since it has never heard of.
+func TestAServerWhoseMachineIsPutBackToASnapshotIsNoticed(t *testing.T) {
+	need(t, all)
+	m := start(t, spec{kernel: usual, role: []string{"serve"}, options: snapshots(t, "notice")})
+	m.serves()
+	t.Parallel()
+	var same, further, newer []watched
+	for _, d := range everyPromise {
+		w := watched{keepAlive: sockopt.Within(d), port: server.Greeter, quiet: 5 * time.Second, write: never, most: d}
+		w.state = "idle, nothing said since"
+		same = append(same, w)
+		w.state = "idle, something said since"
+		further = append(further, w)
+		w.state, w.write = "in flight, something said since", 100*time.Millisecond
+		further = append(further, w)
+		w.state, w.write, w.quiet, w.causes = "made since", never, time.Second, []health.Cause{health.Reset}
+		newer = append(newer, w)
+	}
+	made := dialAll(t, m, slices.Concat(same, further))
+	m.human("savevm one")
+	live, die := made[:len(same)], made[len(same):]
+	die = append(die, dialAll(t, m, newer)...)
+	for _, n := range die {
+		if _, err := n.conn.Write(make([]byte, 1000)); err != nil {
+			t.Error(err)
+		}
+	}
+	time.Sleep(time.Second)
+	happened := time.Now()
+	m.human("loadvm one")
+	const experiment = "put back to a snapshot"
+	await(t, experiment, die, happened)
+	survive(t, experiment, "idle, nothing said since", live, func() {})
 }

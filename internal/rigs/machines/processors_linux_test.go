@@ -2,7 +2,6 @@ package machines
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -44,18 +43,11 @@ func TestABigEndianProcessorRunsTheTests(t *testing.T) {
 	}
 }
 
-func TestAnotherProcessorsKernelRunsTheTests(t *testing.T) {
-	need(t, all)
-	runTests(t, arm64, chosen([]string{"sockopt", "health", "internal/rawconn"}), 10*time.Minute)
-}
-
 // testsOn runs the tests of a package, built for another processor, beside us, but for
 // those that cannot be run there.
 func testsOn(t *testing.T, goarch, folder, run string, emulator []string, not ...string) {
 	t.Helper()
-	path := workFile("test-" + goarch + "-" + binary(folder))
-	build(t, haleFolder, goarch, "test", "-c", "-ldflags=-s -w", "-o", path, "./"+folder)
-	args := slices.Concat(emulator, []string{path}, testArguments(t, folder, run))
+	args := slices.Concat(emulator, []string{testBinary(t, goarch, folder)}, testArguments(t, folder, run))
 	if emulator == nil {
 		args = append(args, "-test.parallel=64") // as testnet.Main has it
 	} else {
@@ -63,7 +55,6 @@ func testsOn(t *testing.T, goarch, folder, run string, emulator []string, not ..
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = filepath.Join(haleFolder, folder)
-	cmd.Env = append(os.Environ(), "TMPDIR="+os.Getenv(workEnv))
 	start := time.Now()
 	p := startProcess(t, cmd)
 	<-p.done

@@ -36,7 +36,7 @@ func serveHere(t *testing.T) {
 		return
 	}
 	var err error
-	if served, err = server.Serve(); err != nil {
+	if served, err = server.Serve(hostAddress); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -183,6 +183,15 @@ func TestAClientWhoseProcessorIsTakenTakesNobodyForDead(t *testing.T) {
 	t.Parallel()
 	m.says("event is over", bootTimeout)
 	s.awake("hale in the machine", "its processor taken for 3 s, five times", 2*time.Second)
+}
+
+// A container that has spent its share of the processor gets none for a while.
+func TestAClientWhoseShareIsSpentTakesNobodyForDead(t *testing.T) {
+	need(t, all)
+	m, s := inMachine(t, "quota")
+	t.Parallel()
+	m.says("event is over", bootTimeout)
+	s.awake("hale in the machine", "a thousandth of its processor (cgroup quota) for 3 s, five times", 500*time.Millisecond)
 }
 
 func TestAProcessThatIsStoppedTakesNobodyForDead(t *testing.T) {

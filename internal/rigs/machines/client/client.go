@@ -128,6 +128,9 @@ func (c *Client) start(kind string, port int, use func(net.Conn) error) error {
 	if err != nil {
 		return err
 	}
+	if err := conn.(*hale.Conn).Unwatched(); err != nil {
+		c.say("%s: %v", kind, err)
+	}
 	go func() {
 		err := use(conn)
 		c.ended.Add(1)

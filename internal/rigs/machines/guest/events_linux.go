@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +17,7 @@ var events = map[string]func() error{
 	"suspend": suspend,
 	"clock":   setClock,
 	"hog":     startHog,
+	"quota":   startQuota,
 }
 
 // An announcer prints, and has the event happen once the client is ready.
@@ -79,6 +82,45 @@ func hog([]string) error {
 		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		}
 		time.Sleep(2 * time.Second)
+	}
+	return nil
+}
+
+// startQuota has another process take this one's time away.
+func startQuota() error {
+	cmd := exec.Command("/init", "quota", strconv.Itoa(os.Getpid()))
+	cmd.Stdout = os.Stdout
+	return cmd.Run()
+}
+
+// quota puts a process into a cgroup that gets a thousandth of a processor for 3 s at a
+// time, five times, as a container gets that has spent its share (cgroups(7), and
+// Documentation/admin-guide/cgroup-v2.rst of Linux).
+func quota(args []string) error {
+	const root = "/sys/fs/cgroup"
+	if err := unix.Mount("cgroup2", root, "cgroup2", 0, ""); err != nil {
+		return os.NewSyscallError("mount", err)
+	}
+	group := filepath.Join(root, "client")
+	if err := os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+cpu"), 0); err != nil {
+		return err
+	}
+	if err := os.Mkdir(group, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(args[0]), 0); err != nil {
+		return err
+	}
+	for range 5 {
+		for _, share := range []struct {
+			microseconds string
+			d            time.Duration
+		}{{"1000 1000000", 3 * time.Second}, {"max 1000000", 2 * time.Second}} {
+			if err := os.WriteFile(filepath.Join(group, "cpu.max"), []byte(share.microseconds), 0); err != nil {
+				return err
+			}
+			time.Sleep(share.d)
+		}
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ var roles = map[string]func(args []string) error{
 	"client": run,
 	"tests":  tests,
 	"hog":    hog,
+	"quota":  quota,
 }
 
 func main() {
@@ -26,7 +27,7 @@ func main() {
 		return
 	}
 	if len(os.Args) < 2 || roles[os.Args[1]] == nil {
-		fmt.Println("usage: guest serve | client SERVER WITHIN [EVENT] | tests | hog")
+		fmt.Println("usage: guest serve | client SERVER WITHIN [EVENT] | tests | hog | quota PID")
 		os.Exit(2)
 	}
 	if err := roles[os.Args[1]](os.Args[2:]); err != nil {
@@ -36,7 +37,7 @@ func main() {
 }
 
 func serve([]string) error {
-	if _, err := server.Serve(); err != nil {
+	if _, err := server.Serve(""); err != nil {
 		return err
 	}
 	fmt.Println("serving")

@@ -59,28 +59,79 @@ func (b testBinary) run(more ...string) (said string, err error) {
 
 var failure = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
 
-// mostAgain is how many failures may be an emulated processor's.
-const mostAgain = 40
-
-// again runs each test that has failed by itself: what measures times may fail on an
-// emulated processor that has others to run. What fails by itself, too, has failed.
-func (b testBinary) again(said string) {
-	var names []string
+// failures are the tests that have failed, the innermost ones.
+func failures(said string) (names []string) {
 	for _, m := range failure.FindAllStringSubmatch(said, -1) {
 		names = append(names, m[1])
 	}
-	names = slices.DeleteFunc(names, func(name string) bool {
+	return slices.DeleteFunc(names, func(name string) bool {
 		return slices.ContainsFunc(names, func(other string) bool { return strings.HasPrefix(other, name+"/") })
 	})
+}
+
+// mostAgain is how many failures may be an emulated processor's.
+const mostAgain = 80
+
+// again runs what has failed with few others beside it, and what fails then by itself:
+// what measures times may fail on an emulated processor that has others to run. What
+// fails by itself, too, has failed.
+func (b testBinary) again(said string) {
+	names := failures(said)
 	if len(names) > mostAgain {
 		return
 	}
-	for _, name := range names {
-		parts := strings.Split(name, "/")
-		for i, part := range parts {
-			parts[i] = "^" + regexp.QuoteMeta(part) + "$"
+	for _, together := range siblings(names) {
+		said, err := b.run("-test.skip=", "-test.parallel=4", "-test.run="+pattern(together))
+		failed := failures(said)
+		if err != nil && len(failed) == 0 {
+			failed = together
 		}
-		_, err := b.run("-test.skip=", "-test.run="+strings.Join(parts, "/"))
-		fmt.Printf("\nalone %s %s %v\n", b.name, name, err)
+		for _, name := range together {
+			var alone error
+			if slices.Contains(failed, name) {
+				_, alone = b.run("-test.skip=", "-test.run="+pattern([]string{name}))
+			}
+			fmt.Printf("\nalone %s %s %v\n", b.name, name, alone)
+		}
 	}
+}
+
+// siblings are names of tests, those that are parts of one together.
+func siblings(names []string) (groups [][]string) {
+	at := make(map[string]int)
+	for _, name := range names {
+		parent, _ := cutLast(name)
+		i, ok := at[parent]
+		if !ok {
+			i = len(groups)
+			at[parent], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], name)
+	}
+	return groups
+}
+
+// pattern is what -test.run has for siblings.
+func pattern(names []string) string {
+	above, _ := cutLast(names[0])
+	var parts, last []string
+	if above != "" {
+		for part := range strings.SplitSeq(above, "/") {
+			parts = append(parts, "^"+regexp.QuoteMeta(part)+"$")
+		}
+	}
+	for _, name := range names {
+		_, part := cutLast(name)
+		last = append(last, regexp.QuoteMeta(part))
+	}
+	return strings.Join(append(parts, "^("+strings.Join(last, "|")+")$"), "/")
+}
+
+// cutLast cuts the name of a test before its last part.
+func cutLast(name string) (above, last string) {
+	i := strings.LastIndex(name, "/")
+	if i < 0 {
+		return "", name
+	}
+	return name[:i], name[i+1:]
 }

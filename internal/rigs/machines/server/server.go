@@ -5,8 +5,8 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -20,13 +20,26 @@ import (
 const (
 	Greeter  = 7000 // greets, reads, and says no more
 	Requests = 7001 // answers the requests of package loadtest
-	Account  = 7002 // says how many of them have come twice, and closes
+	Account  = 7002 // tells an Arrived of them, as JSON, and closes
 	Deaf     = 7003 // greets and reads nothing
 	Slow     = 7004 // greets and reads SlowRate
 	Stream   = 7005 // greets, and sends 1 KiB twenty times a second
 )
 
-// Greeting is what a server says first, but for those of Requests and Account.
+// Lanes is how many loads a server keeps apart: each has its own Requests and Account,
+// NextLane after those of the lane before.
+const (
+	Lanes    = 3
+	NextLane = 10
+)
+
+// Arrived are the requests that have reached a server.
+type Arrived struct {
+	Numbers []uint64
+	Twice   int // that had arrived before
+}
+
+// Greeting is what a server says first, but on the ports of the lanes.
 const Greeting = "hale"
 
 // SlowRate is bytes in a second.
@@ -34,7 +47,6 @@ const SlowRate = 10_000
 
 // A Server listens on all ports.
 type Server struct {
-	account   loadtest.Account
 	listeners []net.Listener
 	running   sync.WaitGroup
 
@@ -43,29 +55,35 @@ type Server struct {
 	closed bool
 }
 
-// Serve starts a server on all addresses. It never ends a connection by itself: it
-// has no keepalive. The caller closes it.
-func Serve() (*Server, error) {
+// Serve starts a server on an address of this machine, all of them if it is empty. It
+// never ends a connection by itself: it has no keepalive. The caller closes it.
+func Serve(host string) (*Server, error) {
 	s := &Server{open: make(map[net.Conn]bool)}
-	for port, handle := range map[int]func(net.Conn){
-		Greeter:  func(c net.Conn) { greet(c); _, _ = io.Copy(io.Discard, c) },
-		Requests: func(c net.Conn) { loadtest.Answer(c, &s.account) },
-		Account:  func(c net.Conn) { fmt.Fprintf(c, "%d", s.account.Duplicated()) },
-		Deaf:     func(c net.Conn) { greet(c); s.untilClosed() },
-		Slow:     func(c net.Conn) { greet(c); readSlowly(c) },
-		Stream:   func(c net.Conn) { greet(c); stream(c) },
-	} {
-		if err := s.listen(port, handle); err != nil {
+	ports := map[int]func(net.Conn){
+		Greeter: func(c net.Conn) { greet(c); _, _ = io.Copy(io.Discard, c) },
+		Deaf:    func(c net.Conn) { greet(c); s.untilClosed() },
+		Slow:    func(c net.Conn) { greet(c); readSlowly(c) },
+		Stream:  func(c net.Conn) { greet(c); stream(c) },
+	}
+	for lane := range Lanes {
+		account := new(loadtest.Account)
+		ports[Requests+lane*NextLane] = func(c net.Conn) { loadtest.Answer(c, account) }
+		ports[Account+lane*NextLane] = func(c net.Conn) {
+			_ = json.NewEncoder(c).Encode(Arrived{account.Numbers(), account.Duplicated()})
+		}
+	}
+	for port, handle := range ports {
+		if err := s.listen(net.JoinHostPort(host, strconv.Itoa(port)), handle); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
 	return s, nil
 }
 
-func (s *Server) listen(port int, handle func(net.Conn)) error {
+func (s *Server) listen(address string, handle func(net.Conn)) error {
 	lc := net.ListenConfig{KeepAlive: -1}
 	lc.SetMultipathTCP(false)
-	l, err := lc.Listen(context.Background(), "tcp4", net.JoinHostPort("", strconv.Itoa(port)))
+	l, err := lc.Listen(context.Background(), "tcp4", address)
 	if err != nil {
 		return err
 	}
