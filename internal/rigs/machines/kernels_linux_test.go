@@ -33,7 +33,7 @@ var (
 
 	// Packages whose tests meet no kernel, or want programs that a machine has not.
 	anyKernel = []string{
-		"internal/bubble", "internal/errno", "internal/logline", "internal/notify", "internal/pauses", "internal/lab/comparison",
+		"internal/bubble", "internal/errno", "internal/giveway", "internal/logline", "internal/notify", "internal/pauses", "internal/lab/comparison",
 		"internal/lab/mdcode", "internal/lab/program", "internal/lab/service", "internal/lab/timeline", "internal/lab/trial", "internal/lab/wait", "examples/plan",
 	}
 )
