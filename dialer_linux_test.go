@@ -127,8 +127,17 @@ func TestAPlanIsMadeOnce(t *testing.T) {
 	}
 	again, _ := planFor(k, 15)
 	other, _ := planFor(k, 5)
-	if first != again || first == other || first.plan.Asked == other.plan.Asked {
+	if first != again || first == other {
 		t.Error("another plan for the same, or the same for another")
+	}
+	on := sockopt.Current()
+	on.Retries2 = 5
+	plan := on.Plan
+	if !watchAsks {
+		plan = on.PlanUnwatched
+	}
+	if want, err := plan(k); err != nil || other.plan.Asked != want.Asked {
+		t.Errorf("%v, want %v (%v)", other.plan.Asked, want.Asked, err)
 	}
 	for i := range 3 * mostPlans {
 		if _, err := planFor(sockopt.Within(time.Duration(i+100)*time.Second), 15); err != nil {
