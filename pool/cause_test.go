@@ -54,3 +54,46 @@ func TestEveryCauseHasItsOutcome(t *testing.T) {
 		})
 	}
 }
+
+// TestADeathIsOneWhoeverIsQuicker has the watch find a death, and the caller, whose call
+// fails with it, give the connection back in its way before the watch has told the pool.
+func TestADeathIsOneWhoeverIsQuicker(t *testing.T) {
+	t.Parallel()
+	for name, give := range map[string]func(Conn[*fakeConn]){
+		"closes":   Conn[*fakeConn].Close,
+		"releases": Conn[*fakeConn].Release,
+		"hijacks":  func(c Conn[*fakeConn]) { c.Hijack().Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				var evicted []EvictInfo
+				began := 0
+				p := newPool(t, e, func(c *Config[*fakeConn]) {
+					c.Observer = &Observer{
+						Evict:       func(i EvictInfo) { evicted = append(evicted, i) },
+						OutageBegin: func(Outage) { began++ },
+					}
+				})
+				held := acquire(t, p)
+				conn := held.Value()
+				dead := &health.DeadError{Cause: health.KeepAliveTimeout, Op: "watch", Silence: time.Second, Detected: time.Now()}
+				conn.mu.Lock()
+				conn.dead = dead
+				conn.mu.Unlock()
+				give(held)
+				for _, call := range conn.watch {
+					call.Fire(dead)
+				}
+				synctest.Wait()
+				if len(evicted) != 1 || evicted[0].Reason != ReasonDead || evicted[0].Err != dead || began != 1 {
+					t.Errorf("%d outages, %+v", began, evicted)
+				}
+				if s := p.Stats(); s.Deaths[health.KeepAliveTimeout] != 1 {
+					t.Errorf("%+v", s.Deaths)
+				}
+			})
+		})
+	}
+}

@@ -50,6 +50,11 @@ func (p *Pool[T]) markUnfit(s *slot[T], reason Reason, dead *health.DeadError) (
 
 // markUnfitBy is markUnfit by mark, which may find that it has come too late.
 func (p *Pool[T]) markUnfitBy(s *slot[T], reason Reason, dead *health.DeadError, mark func() bool) (tell func(), first bool) {
+	if dead == nil && reason.mayBeOfDeath() && s.vital != nil {
+		if known := s.lifeless(); known != nil && known.Cause != health.LocalClosed {
+			reason, dead = ReasonDead, known // which the watch was about to tell
+		}
+	}
 	if dead != nil && dead.Cause == health.LocalClosed {
 		reason, dead = ReasonClosed, nil // by the T itself, which is no death
 	}
@@ -85,6 +90,12 @@ func (p *Pool[T]) markUnfitBy(s *slot[T], reason Reason, dead *health.DeadError,
 		}
 		p.config.Observer.evict(info)
 	}, true
+}
+
+// mayBeOfDeath reports whether whoever gives that reason may do so because the
+// connection has died: a caller whose call has failed, or a Reset.
+func (r Reason) mayBeOfDeath() bool {
+	return r == ReasonClosed || r == ReasonHijacked || r == ReasonFault
 }
 
 // loss is a death, as the dialer wants to know it.
