@@ -60,7 +60,7 @@ wine: ## the Windows paths under two wines; needs root
 machines: ## a server in a VM that is paused, hale standing still, an old kernel; needs root
 	.ci/machines quick
 
-machines-all: ## all experiments with VMs and kernels, and their table; long
+machines-all: ## all experiments with VMs and kernels, and their table; 17 minutes
 	.ci/machines all
 
 sweep: ## the death watch as it is on systems other than Linux
