@@ -89,6 +89,8 @@ func fetch(t *testing.T, folder, release, arch string, choose func(apt func(...s
 		"-o", "Dir::State::status=" + at("status"),
 		"-o", "APT::Architecture=" + arch, "-o", "APT::Architectures=" + arch,
 		"-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none",
+		// A mirror that is a picture of some day has lists that are out of date, and signed.
+		"-o", "Acquire::Check-Valid-Until=false",
 	}
 	if err := os.WriteFile(at("status"), nil, 0o644); err != nil {
 		t.Fatal(err)
