@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -72,37 +71,16 @@ func TestTheVerdictNamesEachThingThatWentWrong(t *testing.T) {
 			phases: []phase{{by: map[string]int{"C": 50, "D": 50}}},
 		}
 		test.spoil(&r)
-		err := r.verdict()
-		if test.want == "" {
-			if err != nil {
-				t.Errorf("all is well, and yet: %v", err)
-			}
-			continue
-		}
-		if err == nil || err.Error() != test.want || program.Status(err) != program.Missed {
-			t.Errorf("status %d, %v, want %s", program.Status(err), err, test.want)
-		}
+		programtest.Verdict(t, r.verdict(), test.want)
 	}
 }
 
 func TestInterruptingEndsEverything(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
-	for _, at := range []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond} { // before the freeze, and after
-		o, err := parse([]string{"-step", "1s", "-within", "60s"}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), at)
-		start := time.Now()
-		var out strings.Builder
-		err = run(ctx, o, &out)
-		cancel()
-		if program.Status(err) != program.Interrupted || strings.Contains(out.String(), "requests") {
-			t.Errorf("status %d, %v\n%s", program.Status(err), err, &out)
-		}
-		if took := time.Since(start); took > at+5*time.Second {
-			t.Errorf("ended after %v", took)
+	for _, after := range []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond} { // before the freeze, and after
+		if out := programtest.Interrupt(t, parse, run, "-step 1s -within 60s", after); strings.Contains(out, "requests") {
+			t.Errorf("printed %s", out)
 		}
 	}
 }

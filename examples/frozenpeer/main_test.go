@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -182,19 +181,8 @@ func TestAServerElsewhereCountsFromItsLastSignOfLife(t *testing.T) {
 func TestInterruptingEndsEverything(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
-	o, err := parse([]string{"-scenario", "all", "-idle", "60s"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	var out strings.Builder
-	if err := run(ctx, o, &out); program.Status(err) != program.Interrupted || out.Len() > 0 {
-		t.Errorf("status %d, %v\n%s", program.Status(err), err, &out)
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("ended after %v", took)
+	if out := programtest.Interrupt(t, parse, run, "-scenario all -idle 60s", 300*time.Millisecond); out != "" {
+		t.Errorf("printed %s", out)
 	}
 }
 

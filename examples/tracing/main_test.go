@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"example.com/hale/internal/lab/program"
 	"example.com/hale/internal/lab/program/programtest"
 	"example.com/hale/internal/lab/spans"
 	"example.com/hale/internal/lab/testnet"
@@ -181,21 +179,9 @@ hale\.outage\.duration
 func TestInterruptingEndsEverything(t *testing.T) {
 	t.Parallel()
 	testnet.NeedFreeze(t)
-	o, err := parse([]string{"-freeze-after", "300ms"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, at := range []time.Duration{100 * time.Millisecond, time.Second} { // before the freeze, and after
-		ctx, cancel := context.WithTimeout(t.Context(), at)
-		var out strings.Builder
-		start := time.Now()
-		err := run(ctx, o, &out)
-		cancel()
-		if program.Status(err) != program.Interrupted || out.Len() > 0 {
-			t.Errorf("status %d, %v\n%s", program.Status(err), err, &out)
-		}
-		if took := time.Since(start); took > at+3*time.Second {
-			t.Errorf("ended after %v", took)
+	for _, after := range []time.Duration{100 * time.Millisecond, time.Second} { // before the freeze, and after
+		if out := programtest.Interrupt(t, parse, run, "-freeze-after 300ms", after); out != "" {
+			t.Errorf("printed %s", out)
 		}
 	}
 }

@@ -2,11 +2,13 @@
 package programtest
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/hale/internal/lab/program"
 )
@@ -42,5 +44,43 @@ func Help[T any](t *testing.T, parse Parse[T], wants ...string) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
+	}
+}
+
+// Interrupt runs a program with a command line, interrupts it after a time, and fails
+// the test unless it ends in a few seconds with the exit status [program.Interrupted].
+// It returns what was printed.
+func Interrupt[T any](t *testing.T, parse Parse[T], run func(context.Context, T, io.Writer) error, line string, after time.Duration) string {
+	t.Helper()
+	options, err := parse(strings.Fields(line), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), after)
+	defer cancel()
+	start := time.Now()
+	var out strings.Builder
+	err = run(ctx, options, &out)
+	if status := program.Status(err); status != program.Interrupted {
+		t.Errorf("%s, interrupted after %v: exit status %d, %v\n%s", line, after, status, err, &out)
+	}
+	if took := time.Since(start); took > after+5*time.Second {
+		t.Errorf("%s, interrupted after %v: ended after %v", line, after, took)
+	}
+	return out.String()
+}
+
+// Verdict fails the test unless the error of a program that says whether its promises
+// were kept is want, with the exit status [program.Missed]; or nil, if want is empty.
+func Verdict(t *testing.T, err error, want string) {
+	t.Helper()
+	if want == "" {
+		if err != nil {
+			t.Errorf("all is well, and yet: %v", err)
+		}
+		return
+	}
+	if err == nil || err.Error() != want || program.Status(err) != program.Missed {
+		t.Errorf("exit status %d, %v, want %s", program.Status(err), err, want)
 	}
 }
