@@ -107,11 +107,11 @@ func (c *Conn) retries2() (n uint8) {
 // KeepAlive would have done, and returns what became of it. The error is a
 // [*sockopt.RangeError], with nothing changed, or [net.ErrClosed].
 func (c *Conn) SetOptions(k sockopt.KeepAlive) (sockopt.Report, error) {
-	make := planFor
+	plan := planFor
 	if c.known().unwatched != "" {
-		make = planUnwatched
+		plan = planUnwatched
 	}
-	p, err := make(k, c.retries2())
+	p, err := plan(k, c.retries2())
 	if err == nil {
 		err = c.apply(p, p.plan)
 	}

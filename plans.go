@@ -94,11 +94,11 @@ func (p *planned) remember(w wish) *planned {
 func (w wish) plan() (*planned, error) {
 	on := platform()
 	on.Retries2 = w.retries2
-	make := on.PlanUnwatched
+	method := on.PlanUnwatched
 	if w.watched {
-		make = on.Plan
+		method = on.Plan
 	}
-	plan, err := make(w.KeepAlive)
+	plan, err := method(w.KeepAlive)
 	if err != nil {
 		return nil, err
 	}
