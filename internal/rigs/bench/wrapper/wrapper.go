@@ -36,7 +36,8 @@ func times(e figure.Effort, s *page.Section) error {
 	var worst, sum float64
 	var at string
 	var more []string   // that allocate more than raw
-	var beyond []string // whose lower quartile is beyond the goal
+	var beyond []string // that are beyond the goal for certain
+	var unsure []string // and that may be
 	for _, o := range ops {
 		raw, own, err := allocationsOf(o)
 		if err != nil {
@@ -56,11 +57,15 @@ func times(e figure.Effort, s *page.Section) error {
 			ratios := samples[1].Ratios(samples[0])
 			t.Rows = append(t.Rows, []string{o.name, figure.Count(size), samples[0].WithSpread(), ratios.AsRatio(), figure.Number(raw), figure.Number(own), o.bound})
 			sum += ratios.Median()
-			if ratios.Quantile(0.25) > 1+within {
-				beyond = append(beyond, fmt.Sprintf("%s of %s bytes (%s)", o.name, figure.Count(size), ratios.AsRatio()))
+			what := fmt.Sprintf("%s of %s bytes", o.name, figure.Count(size))
+			switch low, high := ratios.Interval(); {
+			case low > 1+within:
+				beyond = append(beyond, fmt.Sprintf("%s (%s)", what, ratios.AsRatio()))
+			case high > 1+within:
+				unsure = append(unsure, fmt.Sprintf("%s (%s to %s)", what, figure.Times(low), figure.Times(high)))
 			}
 			if m := ratios.Median(); m > worst {
-				worst, at = m, fmt.Sprintf("%s of %s bytes", o.name, figure.Count(size))
+				worst, at = m, what
 			}
 		}
 	}
@@ -68,6 +73,7 @@ func times(e figure.Effort, s *page.Section) error {
 		fmt.Sprintf("The raw connection is better by %s at most (%s), and by %s in the mean of all rows.",
 			figure.Percent(worst-1), at, figure.Percent(sum/float64(len(t.Rows))-1)),
 		s.Miss(len(beyond) == 0, "within "+figure.Percent(within)+" of the raw connection, as far as the spread tells", beyondText(beyond)),
+		unsureText(len(t.Rows), len(beyond), unsure),
 		s.Miss(len(more) == 0, "no allocation that the raw connection does not make", map[bool]string{true: "so in every row", false: "not so for " + page.List(more)}[len(more) == 0]),
 		"What hale adds to a call is two atomic additions for those that are under way and one for the bytes written, some 10 to 20 ns; the rest is the kernel's.",
 	}
@@ -78,12 +84,23 @@ func times(e figure.Effort, s *page.Section) error {
 	return nil
 }
 
-// beyondText names the rows of which three quarters of the ratios are beyond the goal.
+// beyondText names the rows that are beyond the goal.
 func beyondText(rows []string) string {
 	if len(rows) == 0 {
-		return "so in every row, by the lower quartile"
+		return "so in every row, or cannot be told from it"
 	}
 	return "more for " + page.List(rows)
+}
+
+// unsureText says of how many rows the goal is shown, and of which the spread is too
+// large to tell.
+func unsureText(rows, beyond int, unsure []string) string {
+	shown := rows - beyond - len(unsure)
+	text := fmt.Sprintf("That a row is within it is shown for %d of %d: the interval that has the true median in 95 of 100 cases ends below it.", shown, rows)
+	if len(unsure) > 0 {
+		text += " It reaches beyond for " + page.List(unsure) + "."
+	}
+	return text
 }
 
 func allocationsOf(o op) (raw, own float64, err error) {
@@ -105,25 +122,28 @@ func allocationsOf(o op) (raw, own float64, err error) {
 // timesOf measures both kinds in turn, on several connections each.
 func timesOf(o op, size int, e figure.Effort) ([]figure.Sample, error) {
 	length := figure.Pick(e, 20*time.Microsecond, 4*time.Millisecond, 20*time.Millisecond)
-	samples := make([]figure.Sample, 2)
+	if size > inBuffer {
+		length *= 3
+	}
+	samples := make([]figure.Sample, len(kinds))
 	for range figure.Pick(e, 1, 3, 5) {
-		var all [2]*ends
-		for i, kind := range kinds {
+		var all []*ends
+		for _, kind := range kinds {
 			e, end, err := connect(kind.dialer)
 			if err != nil {
 				return nil, err
 			}
 			defer end()
-			all[i] = e
+			all = append(all, e)
 		}
-		more, err := figure.Turns(figure.Pick(e, 1, 7, 15),
-			func() (float64, error) { return o.run(all[0], size, length) },
-			func() (float64, error) { return o.run(all[1], size, length) })
-		if err != nil {
-			return nil, err
-		}
-		for i := range samples {
-			samples[i] = append(samples[i], more[i]...)
+		for range figure.Pick(e, 1, 7, 15) {
+			ns, err := o.both(all, size, length)
+			if err != nil {
+				return nil, err
+			}
+			for i := range samples {
+				samples[i] = append(samples[i], ns[i])
+			}
 		}
 	}
 	return samples, nil
