@@ -5,11 +5,13 @@ package idle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/hale/internal/lab/child"
@@ -93,6 +95,32 @@ func (o order) measure() (c cost, err error) {
 	return c, err
 }
 
+// spread has processes do it, as many as it takes, since each may have so many open
+// files and no more, and returns what all of them cost, and how many there were.
+func (o order) spread(ctx context.Context, each int) (all cost, processes int, err error) {
+	processes = max(1, (o.Conns+each-1)/max(1, each))
+	costs, errs := make([]cost, processes), make([]error, processes)
+	var running sync.WaitGroup
+	for i := range processes {
+		part := o
+		part.Conns = share(o.Conns, processes, i)
+		running.Go(func() { costs[i], errs[i] = part.run(ctx) })
+	}
+	running.Wait()
+	for _, c := range costs {
+		all.Bytes += c.Bytes
+		all.Goroutines += c.Goroutines
+		all.Core += c.Core
+		if c.Err != "" {
+			all.Err = c.Err
+		}
+	}
+	return all, processes, errors.Join(errs...)
+}
+
+// share is what the i-th of n has to do.
+func share(all, n, i int) int { return (all + n - 1 - i) / n }
+
 // run has a process do it.
 func (o order) run(ctx context.Context) (c cost, err error) {
 	server, err := fake.StartRemote(ctx, kinds[o.Kind].protocol, addresses)
@@ -123,7 +151,8 @@ func Section(ctx context.Context, e figure.Effort) (page.Section, error) {
 	idle := figure.Pick(e, 200*time.Millisecond, 4*time.Second, 40*time.Second)
 	s := page.Section{
 		Title: "Idle cost",
-		About: `Connections to a server in another process, on several addresses of loopback, idle for ` + figure.Seconds(idle) + `. Bytes
+		About: `Connections to a server in another process, on several addresses of loopback, idle for ` + figure.Seconds(idle) + `. Those
+that are more than a process may have files open are divided among several, with a server each. Bytes
 are those of the heap and of stacks after two collections, divided by the connections; what the kernel keeps for
 a socket is the same for all and not in them. The processor's time is that of the process, garbage collection
 and Go's own threads included, as a part of one core; what the kernel spends on keepalive probes in
@@ -133,7 +162,7 @@ interrupts is not in it.`,
 	all := map[string]map[int]cost{}
 	for _, n := range figure.Pick(e, []int{50}, []int{1_000, 10_000}, []int{1_000, 10_000, 50_000}) {
 		for _, name := range inOrder {
-			c, err := order{Kind: name, Conns: n, For: idle}.run(ctx)
+			c, processes, err := order{Kind: name, Conns: n, For: idle}.spread(ctx, crowd.MaxConns())
 			if err != nil {
 				return s, fmt.Errorf("%s with %d connections: %w", name, n, err)
 			}
@@ -143,7 +172,7 @@ interrupts is not in it.`,
 			if c.Err == "" {
 				all[name][n] = c
 			}
-			t.Rows = append(t.Rows, row(name, n, c, all["raw"][n]))
+			t.Rows = append(t.Rows, row(name, n, processes, c, all["raw"][n]))
 		}
 	}
 	t.Reading = read(&s, all)
@@ -151,13 +180,17 @@ interrupts is not in it.`,
 	return s, nil
 }
 
-func row(name string, n int, c, raw cost) []string {
+func row(name string, n, processes int, c, raw cost) []string {
+	conns := figure.Count(n)
+	if processes > 1 {
+		conns += fmt.Sprintf(", in %d processes", processes)
+	}
 	if c.Err != "" {
-		return []string{kinds[name].name, figure.Count(n), "not possible: " + c.Err, "", "", "", kinds[name].bound}
+		return []string{kinds[name].name, conns, "not possible: " + c.Err, "", "", "", kinds[name].bound}
 	}
 	of := float64(n)
 	return []string{
-		kinds[name].name, figure.Count(n), figure.Number(math.Round(c.Bytes / of)), figure.Number(math.Round((c.Bytes - raw.Bytes) / of)),
+		kinds[name].name, conns, figure.Number(math.Round(c.Bytes / of)), figure.Number(math.Round((c.Bytes - raw.Bytes) / of)),
 		figure.Number(float64(c.Goroutines) / of), figure.Percent(c.Core), kinds[name].bound,
 	}
 }
