@@ -17,12 +17,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
 	"example.com/hale"
-	"example.com/hale/internal/lab/service"
 	"example.com/hale/internal/rigs/bench/fake"
 	"example.com/hale/pool"
 	"example.com/hale/sockopt"
@@ -64,8 +62,8 @@ var contestants = []contestant{
 	{"database/sql", "connect_timeout 3, SetConnMaxIdleTime 30s, SetConnMaxLifetime 3m; ctx of 3s", true, speaking(fake.Postgres), openSQL("&connect_timeout=3", 3*time.Minute)},
 	{"go-redis", "defaults", false, speaking(fake.Redis), openRedis(false)},
 	{"go-redis", "DialTimeout, ReadTimeout, WriteTimeout 1s, ContextTimeoutEnabled; ctx of 3s", true, speaking(fake.Redis), openRedis(true)},
-	{"grpc-go", "defaults", false, serveGRPC, openGRPC(false)},
-	{"grpc-go", "keepalive Time 10s, Timeout 3s; MaxDelay and MinConnectTimeout 3s; ctx of 3s", true, serveGRPC, openGRPC(true)},
+	{"grpc-go", "defaults", false, fake.StartGRPC, openGRPC(false)},
+	{"grpc-go", "keepalive Time 10s, Timeout 3s; MaxDelay and MinConnectTimeout 3s; ctx of 3s", true, fake.StartGRPC, openGRPC(true)},
 }
 
 func openHale(dialer hale.Dialer, config pool.Config[net.Conn]) func(string, *line) (func(context.Context) error, func(), error) {
@@ -191,19 +189,6 @@ func openRedis(best bool) func(string, *line) (func(context.Context) error, func
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
-
-func serveGRPC() (*fake.Server, error) {
-	l, err := service.Listen()
-	if err != nil {
-		return nil, err
-	}
-	s := fake.Around(l)
-	// A server that does not allow its clients their pings hangs up on them.
-	server := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
-	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
-	s.Run(func() { _ = server.Serve(s.Listener(l)) }, server.Stop)
-	return s, nil
-}
 
 func openGRPC(best bool) func(string, *line) (func(context.Context) error, func(), error) {
 	return func(addr string, l *line) (func(context.Context) error, func(), error) {
