@@ -42,7 +42,7 @@ const (
 
 // colours can be told apart on white and on black, and by most of those who do
 // not see all colours.
-var colours = []string{"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#8c6d1f", "#56b4e9", "#7f7f7f", "#00b3b3"}
+var colours = []string{"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#8c6d1f", "#56b4e9", "#7f7f7f", "#00b3b3", "#9b7fd4"}
 
 // SVG draws it.
 func (p Plot) SVG() string {
