@@ -113,14 +113,14 @@ func plot(trials []*trial, at times) page.Plot {
 func (t *trial) answers(at times, step time.Duration) (points []page.Point) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	counts := make([]int, at.end.Sub(at.freeze)/step+1)
+	counts := make([]int, at.end.Sub(at.freeze)/step) // of whole steps
 	for _, q := range t.requests {
 		if n := q.to.Sub(at.freeze); q.err == nil && n >= 0 && int(n/step) < len(counts) {
 			counts[n/step]++
 		}
 	}
 	for i, n := range counts {
-		points = append(points, page.Point{X: (time.Duration(i) * step).Seconds(), Y: float64(n) / step.Seconds()})
+		points = append(points, page.Point{X: (time.Duration(i)*step + step/2).Seconds(), Y: float64(n) / step.Seconds()})
 	}
 	return points
 }

@@ -77,6 +77,17 @@ func TestPointsLieWhereTheirValuesAre(t *testing.T) {
 	}
 }
 
+func TestALineIsBrokenWhereThereIsNothingOfIt(t *testing.T) {
+	t.Parallel()
+	svg := page.Plot{
+		Y:     page.Axis{Log: true},
+		Lines: []page.Line{{Points: []page.Point{{X: 0, Y: 100}, {X: 1, Y: 0}, {X: 2, Y: 1}, {X: 3, Y: 1}, {X: 4, Y: 0}}}, {Points: []page.Point{{X: 4, Y: 1}}}},
+	}.SVG()
+	if !strings.Contains(svg, `d="M64.0 28.0h0M317.0 278.0L443.5 278.0"`) || !strings.Contains(svg, `d="M570.0 278.0h0"`) {
+		t.Error(svg)
+	}
+}
+
 func TestListsAreEnglish(t *testing.T) {
 	t.Parallel()
 	for want, words := range map[string][]string{"": nil, "a": {"a"}, "a and b": {"a", "b"}, "a, b and c": {"a", "b", "c"}} {

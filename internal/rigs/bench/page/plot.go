@@ -24,8 +24,8 @@ type Axis struct {
 	Log   bool
 }
 
-// A Line is a curve through points; on a logarithmic axis those that are not above
-// zero are left out.
+// A Line is a curve through points; on a logarithmic axis it is broken by those that are
+// not above zero.
 type Line struct {
 	Name   string
 	Points []Point
@@ -64,7 +64,7 @@ func (p Plot) SVG() string {
 	fmt.Fprintf(&b, `<path class="a" fill="none" d="M%d %dV%dH%d"/>`+"\n", left, top, height-bottom, width-right)
 	for i, l := range p.Lines {
 		colour := colours[i%len(colours)]
-		fmt.Fprintf(&b, `<path fill="none" stroke="%s" stroke-width="1.5" d="%s"/>`+"\n", colour, p.path(l, x, y))
+		fmt.Fprintf(&b, `<path fill="none" stroke="%s" stroke-width="1.5" stroke-linecap="round" d="%s"/>`+"\n", colour, p.path(l, x, y))
 		at := float64(top + 8 + 16*i)
 		fmt.Fprintf(&b, `<path stroke="%s" stroke-width="3" d="M%d %.1fh14"/>`+"\n", colour, width-right+10, at-4)
 		text(&b, width-right+29, at, "start", l.Name)
@@ -73,18 +73,30 @@ func (p Plot) SVG() string {
 	return b.String()
 }
 
+// path breaks off where there is nothing to be drawn. What has no neighbours is a dot.
 func (p Plot) path(l Line, x, y scale) string {
 	var b strings.Builder
-	command := "M"
-	for _, pt := range l.Points {
-		if p.X.Log && pt.X <= 0 || p.Y.Log && pt.Y <= 0 {
+	length := 0 // of the piece under way
+	for i, pt := range l.Points {
+		if !p.shows(pt) {
+			length = 0
 			continue
 		}
+		command := "L"
+		if length == 0 {
+			command = "M"
+		}
+		length++
 		fmt.Fprintf(&b, "%s%.1f %.1f", command, x.at(pt.X), y.at(pt.Y))
-		command = "L"
+		if length == 1 && (i+1 == len(l.Points) || !p.shows(l.Points[i+1])) {
+			b.WriteString("h0")
+		}
 	}
 	return b.String()
 }
+
+// shows reports whether a point can be drawn.
+func (p Plot) shows(pt Point) bool { return (!p.X.Log || pt.X > 0) && (!p.Y.Log || pt.Y > 0) }
 
 func text(b *strings.Builder, x, y float64, anchor, s string) {
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`+"\n", x, y, anchor, escape(s))
