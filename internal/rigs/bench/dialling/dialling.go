@@ -31,6 +31,7 @@ var kinds = []struct {
 }{
 	{"net.Dialer", &net.Dialer{}},
 	{"net.Dialer without keepalive", &net.Dialer{KeepAlive: -1}},
+	{"net.Dialer with a Timeout, which hale's has", &net.Dialer{Timeout: 30 * time.Second}},
 	{"hale.Dialer", &hale.Dialer{}},
 }
 
@@ -105,6 +106,7 @@ func times(ctx context.Context, e figure.Effort, addr string, s *page.Section) (
 var bounds = []string{
 	"socket(2), connect(2) and close(2), which on loopback do the handshake of both sides",
 	"the same, without four setsockopt(2)",
+	"the same, and timers of the dial and of its connection, set and stopped",
 	"the same, with the system calls and the parts below",
 }
 

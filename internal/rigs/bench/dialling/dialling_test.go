@@ -17,6 +17,30 @@ func TestMain(m *testing.M) {
 	testnet.Main(m)
 }
 
+// BenchmarkDial is for profiles:
+//
+//	go test -run '^$' -bench Dial/hale -benchtime 3s -cpuprofile cpu ./bench/dialling
+func BenchmarkDial(b *testing.B) {
+	s, err := fake.Start(fake.Silent)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	release, err := keepWatching(s.Addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer release()
+	for _, kind := range kinds {
+		b.Run(kind.name, func(b *testing.B) {
+			b.ReportAllocs()
+			if _, err := dials(b.Context(), kind.dialer, s.Addr, b.N); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
 // Keepalive is set by the Control function, before the connect, and read back with all
 // else when the connection stands, which is what a Report is made of.
 func TestADialSetsEachOptionOnceAndReadsItBackOnce(t *testing.T) {

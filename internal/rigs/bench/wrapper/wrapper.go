@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,8 +71,8 @@ func times(e figure.Effort, s *page.Section) error {
 		}
 	}
 	t.Reading = []string{
-		fmt.Sprintf("The raw connection is better by %s at most (%s), and by %s in the mean of all rows.",
-			figure.Percent(worst-1), at, figure.Percent(sum/float64(len(t.Rows))-1)),
+		fmt.Sprintf("The raw connection is better by %s at most (%s); in the mean of all rows hale takes %s of its time.",
+			figure.Percent(worst-1), at, figure.Times(sum/float64(len(t.Rows)))),
 		s.Miss(len(beyond) == 0, "within "+figure.Percent(within)+" of the raw connection, as far as the spread tells", beyondText(beyond)),
 		unsureText(len(t.Rows), len(beyond), unsure),
 		s.Miss(len(more) == 0, "no allocation that the raw connection does not make", map[bool]string{true: "so in every row", false: "not so for " + page.List(more)}[len(more) == 0]),
@@ -154,7 +155,13 @@ func Parts() map[string]syscalls.Part {
 	parts := map[string]syscalls.Part{}
 	for _, kind := range kinds {
 		for _, o := range ops {
-			parts[partName(kind.name, o)] = func(_ string, count func(func())) error { return o.counted(kind.dialer, count) }
+			parts[partName(kind.name, o)] = func(bytes string, count func(func())) error {
+				size, err := strconv.Atoi(bytes)
+				if err != nil {
+					return err
+				}
+				return o.counted(kind.dialer, size, count)
+			}
 		}
 	}
 	return parts
@@ -168,8 +175,7 @@ func partName(kind string, o op) string { return kind + "/" + strings.ReplaceAll
 const warm, windows = 5, 25
 
 // counted makes the calls of one op, with its data there and no peer at work.
-func (o op) counted(d dialer, count func(func())) error {
-	const size = 1024
+func (o op) counted(d dialer, size int, count func(func())) error {
 	e, end, err := connect(d)
 	if err != nil {
 		return err
@@ -203,24 +209,30 @@ func (o op) counted(d dialer, count func(func())) error {
 	return nil
 }
 
-// calls compares the system calls.
+// calls compares the system calls, of as much as there is surely room for: beyond that
+// it is the peer that decides how many there are.
 func calls(ctx context.Context, s *page.Section) error {
-	t := page.Table{Title: "System calls of one call of 1,024 bytes that are there, or that there is room for", Columns: []string{"call", "raw", "hale"}}
+	t := page.Table{Title: "System calls of one call, of bytes that are there or that there is room for", Columns: []string{"call", "bytes", "raw", "hale"}}
 	same := true
 	for _, o := range ops {
-		row := []string{o.name}
-		for _, kind := range kinds {
-			got, err := syscalls.Trace(ctx, partName(kind.name, o), "-")
-			if err != nil {
-				s.Tables = append(s.Tables, page.Table{Reading: []string{"**Not counted** on this machine: the system calls (" + err.Error() + ")."}})
-				return nil
+		for _, size := range []int{64, 1 << 10, inBuffer} {
+			row := []string{o.name, figure.Count(size)}
+			for _, kind := range kinds {
+				got, err := syscalls.Trace(ctx, partName(kind.name, o), strconv.Itoa(size))
+				if err != nil {
+					s.Tables = append(s.Tables, page.Table{Reading: []string{"**Not counted** on this machine: the system calls (" + err.Error() + ")."}})
+					return nil
+				}
+				row = append(row, syscalls.Typical(got).String())
 			}
-			row = append(row, syscalls.Typical(got).String())
+			same = same && row[2] == row[3]
+			t.Rows = append(t.Rows, row)
 		}
-		same = same && row[1] == row[2]
-		t.Rows = append(t.Rows, row)
 	}
-	t.Reading = []string{s.Miss(same, "the same system calls as the raw connection", map[bool]string{true: "so in every row", false: "not so in every row"}[same])}
+	t.Reading = []string{
+		s.Miss(same, "the same system calls as the raw connection", map[bool]string{true: "so in every row", false: "not so in every row"}[same]),
+		"A larger one repeats them, as often as its peer lets it wait.",
+	}
 	s.Tables = append(s.Tables, t)
 	return nil
 }

@@ -40,7 +40,7 @@ func TestEveryCallMovesItsBytes(t *testing.T) {
 
 func TestAReadOfAConnIsOneSystemCall(t *testing.T) {
 	t.Parallel()
-	windows, err := syscalls.Trace(t.Context(), partName("hale", ops[0]), "-")
+	windows, err := syscalls.Trace(t.Context(), partName("hale", ops[0]), "1024")
 	if errors.Is(err, os.ErrPermission) {
 		testnet.Missing(t, "the right to trace a process of its own: "+err.Error())
 	}
