@@ -23,7 +23,7 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{"hale's cluster", "the choice of the better of two, a place taken and given back, and the pool's checkout", echoing, openCluster},
+	{"hale's cluster", "two endpoints' counts compared, a place taken and given back at the endpoint and in the cluster, and a checkout that does not wait (TryAcquire): some dozen cache lines, with more endpoints from a slower cache", echoing, openCluster},
 	{"a pool for each, at random", "a random number, and the pool's checkout", echoing, openPools(func(n int) func() int {
 		return func() int { return rand.IntN(n) }
 	})},
