@@ -60,6 +60,7 @@ func (v *view) UpdateState(s grpcbalancer.State) {
 }
 
 func (v *view) NewSubConn(addrs []resolver.Address, options grpcbalancer.NewSubConnOptions) (grpcbalancer.SubConn, error) {
+	//lint:ignore SA1019 the policy has to be handed on whatever it asks for
 	c, err := v.ClientConn.NewSubConn(addrs, options)
 	if err != nil {
 		return nil, err
