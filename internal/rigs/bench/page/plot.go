@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"example.com/hale/internal/rigs/bench/figure"
@@ -62,9 +63,13 @@ func (p Plot) SVG() string {
 		text(&b, left-6, y.at(v)+4, "end", tick(v))
 	}
 	fmt.Fprintf(&b, `<path class="a" fill="none" d="M%d %dV%dH%d"/>`+"\n", left, top, height-bottom, width-right)
-	for i, l := range p.Lines {
+	for i, l := range slices.Backward(p.Lines) { // the first is on top
+		lines, dots := p.path(l, x, y)
 		colour := colours[i%len(colours)]
-		fmt.Fprintf(&b, `<path fill="none" stroke="%s" stroke-width="1.5" stroke-linecap="round" d="%s"/>`+"\n", colour, p.path(l, x, y))
+		fmt.Fprintf(&b, `<path fill="none" stroke="%s" stroke-width="1.5" d="%s"/>`+"\n", colour, lines)
+		if dots != "" {
+			fmt.Fprintf(&b, `<path stroke="%s" stroke-width="5" stroke-linecap="round" d="%s"/>`+"\n", colour, dots)
+		}
 		at := float64(top + 8 + 16*i)
 		fmt.Fprintf(&b, `<path stroke="%s" stroke-width="3" d="M%d %.1fh14"/>`+"\n", colour, width-right+10, at-4)
 		text(&b, width-right+29, at, "start", l.Name)
@@ -74,25 +79,25 @@ func (p Plot) SVG() string {
 }
 
 // path breaks off where there is nothing to be drawn. What has no neighbours is a dot.
-func (p Plot) path(l Line, x, y scale) string {
-	var b strings.Builder
-	length := 0 // of the piece under way
-	for i, pt := range l.Points {
-		if !p.shows(pt) {
-			length = 0
-			continue
+func (p Plot) path(l Line, x, y scale) (lines, dots string) {
+	var b, d strings.Builder
+	for from := 0; from < len(l.Points); {
+		to := from // the end of the piece
+		for to < len(l.Points) && p.shows(l.Points[to]) {
+			to++
 		}
-		command := "L"
-		if length == 0 {
-			command = "M"
+		command := "M"
+		for _, pt := range l.Points[from:to] {
+			if to == from+1 {
+				fmt.Fprintf(&d, "M%.1f %.1fh0", x.at(pt.X), y.at(pt.Y))
+				break
+			}
+			fmt.Fprintf(&b, "%s%.1f %.1f", command, x.at(pt.X), y.at(pt.Y))
+			command = "L"
 		}
-		length++
-		fmt.Fprintf(&b, "%s%.1f %.1f", command, x.at(pt.X), y.at(pt.Y))
-		if length == 1 && (i+1 == len(l.Points) || !p.shows(l.Points[i+1])) {
-			b.WriteString("h0")
-		}
+		from = to + 1
 	}
-	return b.String()
+	return b.String(), d.String()
 }
 
 // shows reports whether a point can be drawn.
