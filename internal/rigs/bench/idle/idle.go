@@ -158,7 +158,7 @@ a socket is the same for all and not in them. The processor's time is that of th
 and Go's own threads included, as a part of one core; what the kernel spends on keepalive probes in
 interrupts is not in it.`,
 	}
-	t := page.Table{Columns: []string{"what", "connections", "bytes for each", "above a bare one", "goroutines for each", "of a core", "bound"}}
+	t := page.Table{Columns: []string{"what", "connections", "bytes for each", "above a bare one", "goroutines for each", "of a core", "in a second, for each", "bound"}}
 	all := map[string]map[int]cost{}
 	for _, n := range figure.Pick(e, []int{50}, []int{1_000, 10_000}, []int{1_000, 10_000, 50_000}) {
 		for _, name := range inOrder {
@@ -186,12 +186,12 @@ func row(name string, n, processes int, c, raw cost) []string {
 		conns += fmt.Sprintf(", in %d processes", processes)
 	}
 	if c.Err != "" {
-		return []string{kinds[name].name, conns, "not possible: " + c.Err, "", "", "", kinds[name].bound}
+		return []string{kinds[name].name, conns, "not possible: " + c.Err, "", "", "", "", kinds[name].bound}
 	}
 	of := float64(n)
 	return []string{
 		kinds[name].name, conns, figure.Number(math.Round(c.Bytes / of)), figure.Number(math.Round((c.Bytes - raw.Bytes) / of)),
-		figure.Number(float64(c.Goroutines) / of), figure.Percent(c.Core), kinds[name].bound,
+		figure.Number(float64(c.Goroutines) / of), figure.Percent(c.Core), figure.Nanoseconds(c.Core * float64(time.Second) / of), kinds[name].bound,
 	}
 }
 
