@@ -30,6 +30,10 @@ const (
 
 const role = "bench-idle"
 
+// probes is how often one of hale's that is idle is probed, and looked at: within that
+// time, each of them once.
+const probes = 13 * time.Second
+
 // addresses is how many the server has: each is good for some 28,000 connections.
 const addresses = 4
 
@@ -47,6 +51,7 @@ type cost struct {
 	Goroutines int
 	Core       float64 // part of a processor
 	Err        string
+	Processes  int `json:"-"` // that it took
 }
 
 // Be makes this process one that has idle connections, if it was started for that.
@@ -96,9 +101,10 @@ func (o order) measure() (c cost, err error) {
 }
 
 // spread has processes do it, as many as it takes, since each may have so many open
-// files and no more, and returns what all of them cost, and how many there were.
-func (o order) spread(ctx context.Context, each int) (all cost, processes int, err error) {
-	processes = max(1, (o.Conns+each-1)/max(1, each))
+// files and no more, and returns what all of them cost.
+func (o order) spread(ctx context.Context, each int) (all cost, err error) {
+	processes := max(1, (o.Conns+each-1)/max(1, each))
+	all.Processes = processes
 	costs, errs := make([]cost, processes), make([]error, processes)
 	var running sync.WaitGroup
 	for i := range processes {
@@ -115,7 +121,7 @@ func (o order) spread(ctx context.Context, each int) (all cost, processes int, e
 			all.Err = c.Err
 		}
 	}
-	return all, processes, errors.Join(errs...)
+	return all, errors.Join(errs...)
 }
 
 // share is what the i-th of n has to do.
@@ -148,7 +154,7 @@ func (o order) run(ctx context.Context) (c cost, err error) {
 
 // Section measures it.
 func Section(ctx context.Context, e figure.Effort) (page.Section, error) {
-	idle := figure.Pick(e, 200*time.Millisecond, 4*time.Second, 40*time.Second)
+	idle := figure.Pick(e, 200*time.Millisecond, probes, 3*probes)
 	s := page.Section{
 		Title: "Idle cost",
 		About: `Connections to a server in another process, on several addresses of loopback, idle for ` + figure.Seconds(idle) + `. Those
@@ -161,18 +167,19 @@ interrupts is not in it.`,
 	t := page.Table{Columns: []string{"what", "connections", "bytes for each", "above a bare one", "goroutines for each", "of a core", "in a second, for each", "bound"}}
 	all := map[string]map[int]cost{}
 	for _, n := range figure.Pick(e, []int{50}, []int{1_000, 10_000}, []int{1_000, 10_000, 50_000}) {
-		for _, name := range inOrder {
-			c, processes, err := order{Kind: name, Conns: n, For: idle}.spread(ctx, crowd.MaxConns())
-			if err != nil {
-				return s, fmt.Errorf("%s with %d connections: %w", name, n, err)
-			}
+		costs, err := order{Conns: n, For: idle}.ofEach(ctx)
+		if err != nil {
+			return s, fmt.Errorf("%d connections: %w", n, err)
+		}
+		for i, name := range inOrder {
+			c := costs[i]
 			if all[name] == nil {
 				all[name] = map[int]cost{}
 			}
 			if c.Err == "" {
 				all[name][n] = c
 			}
-			t.Rows = append(t.Rows, row(name, n, processes, c, all["raw"][n]))
+			t.Rows = append(t.Rows, row(name, n, c, all["raw"][n]))
 		}
 	}
 	t.Reading = read(&s, all)
@@ -180,10 +187,35 @@ interrupts is not in it.`,
 	return s, nil
 }
 
-func row(name string, n, processes int, c, raw cost) []string {
+// ofEach has it done for each kind: at the same time if there are not too many
+// connections for that, since they are idle and each process counts its own time.
+func (o order) ofEach(ctx context.Context) (costs []cost, err error) {
+	costs = make([]cost, len(inOrder))
+	errs := make([]error, len(inOrder))
+	var running sync.WaitGroup
+	for i, name := range inOrder {
+		o := o
+		o.Kind = name
+		run := func() {
+			var err error
+			if costs[i], err = o.spread(ctx, crowd.MaxConns()); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		if o.Conns > goalConns {
+			run()
+			continue
+		}
+		running.Go(run)
+	}
+	running.Wait()
+	return costs, errors.Join(errs...)
+}
+
+func row(name string, n int, c, raw cost) []string {
 	conns := figure.Count(n)
-	if processes > 1 {
-		conns += fmt.Sprintf(", in %d processes", processes)
+	if c.Processes > 1 {
+		conns += fmt.Sprintf(", in %d processes", c.Processes)
 	}
 	if c.Err != "" {
 		return []string{kinds[name].name, conns, "not possible: " + c.Err, "", "", "", "", kinds[name].bound}
