@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,11 @@ const (
 	// roundEvery bounds the time between two rounds of a pool whose
 	// connections have limits.
 	roundEvery = time.Second
+	// roundSlots is how many idle slots a look at all of them may come to in each
+	// second: of more it comes less often, so that it costs a thousandth of a processor
+	// at most, however many there are. A death is told of, and whoever acquires
+	// looks, so nothing depends on it but when a suspect is put aside.
+	roundSlots = 1000
 	// roundLeast is the shortest time to the next round.
 	roundLeast = time.Millisecond
 )
@@ -124,31 +130,44 @@ func (m *maintenance[T]) quarantined() (n int) {
 // those in doubt, and lets the others be. It returns when the next is due.
 func (m *maintenance[T]) tidyIdle() (next time.Duration) {
 	p := m.pool
-	next = roundEvery
+	spare := max(0, min(p.demand().fit-p.config.MinConns, p.conns.unused()-p.config.MinIdleConns))
+	n, limited := 0, time.Duration(math.MaxInt64)
+	p.sweep(func(s *slot[T]) {
+		n++
+		limited = min(limited, m.tidy(s, &spare))
+	})
+	next = min(limited, roundAfter(n))
 	if p.config.MaxConnIdleTime > 0 {
 		next = min(next, p.config.MaxConnIdleTime)
 	}
-	spare := max(0, min(p.demand().fit-p.config.MinConns, p.conns.unused()-p.config.MinIdleConns))
-	p.sweep(func(s *slot[T]) { next = min(next, m.tidy(s, &spare)) })
 	return next
 }
 
-// tidy deals with one idle slot; spare is how many the pool can do without.
+// roundAfter is how long after a look at n idle slots the next one is due.
+func roundAfter(n int) time.Duration {
+	return roundEvery * time.Duration(max(1, (n+roundSlots-1)/roundSlots))
+}
+
+// tidy deals with one idle slot; spare is how many the pool can do without. It
+// returns when its time is over.
 func (m *maintenance[T]) tidy(s *slot[T], spare *int) (next time.Duration) {
 	p := m.pool
 	limit := p.config.MaxConnIdleTime
 	if limit == 0 {
 		p.revalidate(s)
-		return roundEvery
+		return math.MaxInt64
 	}
 	idle := s.lastUsed.since()
 	if idle >= limit && *spare > 0 {
 		*spare--
 		p.evict(s, ReasonIdle, nil)
-		return roundEvery
+		return math.MaxInt64
 	}
 	p.revalidate(s)
-	return min(roundEvery, max(limit-idle, roundEvery/10))
+	if idle >= limit {
+		return math.MaxInt64 // it stays as long as none can be spared
+	}
+	return max(limit-idle, roundEvery/10)
 }
 
 // reportLeaks tells of connections that are held for too long, and returns when

@@ -275,3 +275,30 @@ func TestAnIdlePoolIsQuiet(t *testing.T) {
 		}
 	})
 }
+
+// What is idle beyond its time, and has to stay, is no reason to look again soon; and
+// the more there are, the longer it takes until all are looked at again.
+func TestIdleSlotsAreLookedAtNoMoreOftenThanTheyAreWorth(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, new(endpoint), func(c *Config[*fakeConn]) { c.MinConns, c.MaxConnIdleTime = 2, 10*time.Second })
+		for _, test := range []struct{ after, want time.Duration }{
+			{9500 * time.Millisecond, 500 * time.Millisecond}, // as is left of their time
+			{time.Minute, roundEvery},
+		} {
+			time.Sleep(test.after)
+			synctest.Wait()
+			if next := p.maintenance.tidyIdle(); next != test.want {
+				t.Errorf("idle for %v: the next look is due in %v, want %v", test.after, next, test.want)
+			}
+		}
+		if st := p.Stats(); st.Idle != 2 {
+			t.Errorf("%+v", st)
+		}
+	})
+	for n, want := range map[int]time.Duration{0: time.Second, 1000: time.Second, 1001: 2 * time.Second, 10_000: 10 * time.Second, 50_000: 50 * time.Second} {
+		if got := roundAfter(n); got != want {
+			t.Errorf("%d idle: %v, want %v", n, got, want)
+		}
+	}
+}

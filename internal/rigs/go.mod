@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	example.com/hale v0.0.0
 	github.com/cenkalti/backoff/v4 v4.3.0
+	github.com/google/pprof v0.0.0-20261105003125-4bf881d7fb0b
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/jackc/puddle/v2 v2.2.3
 	github.com/jolestar/go-commons-pool/v2 v2.1.2

@@ -75,6 +75,7 @@ type choice[T any] struct {
 	members   []*member[T]
 	weights   []float64 // as they are now, slow start included
 	sums      []float64 // of the weights up to each, itself included
+	unequal   bool      // the weights
 	byLatency bool
 }
 
@@ -82,6 +83,7 @@ func (c *choice[T]) add(m *member[T], weight float64) {
 	total := weight
 	if n := len(c.sums); n > 0 {
 		total += c.sums[n-1]
+		c.unequal = c.unequal || weight != c.weights[0]
 	}
 	c.members, c.weights, c.sums = append(c.members, m), append(c.weights, weight), append(c.sums, total)
 }
@@ -143,6 +145,9 @@ func (c *choice[T]) share(m *member[T]) float64 {
 // or with two that may be the same, the worse of two is taken in a quarter of cases
 // (and by equal weights a small one would get too much when nothing is in use).
 func (c *choice[T]) two() (i, j int) {
+	if !c.unequal {
+		return twoOf(uint64(len(c.members)), rand.Uint64())
+	}
 	total := c.sums[len(c.sums)-1]
 	i = c.at(rand.Float64() * total)
 	rest := rand.Float64() * (total - c.weights[i])
@@ -154,6 +159,17 @@ func (c *choice[T]) two() (i, j int) {
 		j = (i + 1) % len(c.members)
 	}
 	return i, j
+}
+
+// twoOf is two different ones of n, from 2 to 2^32, by a random number: each half of it
+// is scaled down, which favours none of them by more than n in 2^32. The shares of
+// weights have to be searched for instead, in which every step is a guess.
+func twoOf(n, random uint64) (i, j int) {
+	first, second := random>>32*n>>32, random&math.MaxUint32*(n-1)>>32
+	if second >= first {
+		second++
+	}
+	return int(first), int(second)
 }
 
 // at is the member in whose share x falls.

@@ -282,3 +282,26 @@ func TestASuspectEndpointIsNotChosen(t *testing.T) {
 		}
 	})
 }
+
+// Every pair is drawn as often as any other, up to the grain of the grid.
+func TestTwoOfAreDifferentAndAllPairsAreEquallyLikely(t *testing.T) {
+	t.Parallel()
+	for _, n := range []uint64{2, 3, 5} {
+		const steps = 60 // that n and n-1 divide
+		counts := map[[2]int]int{}
+		for a := range uint64(steps) {
+			for b := range uint64(steps) {
+				i, j := twoOf(n, (a<<32/steps+1)<<32|(b<<32/steps+1))
+				if i == j || i < 0 || j < 0 || uint64(max(i, j)) >= n {
+					t.Fatalf("%d and %d of %d", i, j, n)
+				}
+				counts[[2]int{i, j}]++
+			}
+		}
+		for pair, count := range counts {
+			if want := steps * steps / int(n*(n-1)); count != want || len(counts) != int(n*(n-1)) {
+				t.Errorf("%v of %d: %d times, want %d", pair, n, count, want)
+			}
+		}
+	}
+}

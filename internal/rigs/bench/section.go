@@ -42,8 +42,9 @@ are interrupted while they hold a lock. The last column is what bounds it.`,
 	}
 	procs := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(procs)
+	all := figure.Pick(e, []int{2}, []int{1, 2, 8}, []int{1, 2, 8})
 	for _, conns := range figure.Pick(e, []int{8}, []int{8, 64}, []int{8, 64}) {
-		m := matrix{effort: e, conns: conns, rivals: rivals, procs: figure.Pick(e, []int{2}, []int{1, 2, 8}, []int{1, 2, 8}), callers: []int{1, 2, 32}}
+		m := matrix{effort: e, conns: conns, rivals: rivals, procs: all, callers: []int{1, 2, 32}}
 		if err := m.measure(); err != nil {
 			return s, err
 		}
@@ -53,8 +54,13 @@ are interrupted while they hold a lock. The last column is what bounds it.`,
 	if err := allocations(rivals, &s); err != nil {
 		return s, err
 	}
-	err := waitTables(e, rivals, &s)
-	return s, err
+	for _, procs := range all {
+		runtime.GOMAXPROCS(procs)
+		if err := waitTables(e, rivals, procs, &s); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
 }
 
 // A matrix is the rivals with some connections, by processors and callers.
@@ -186,15 +192,15 @@ func allocations(rivals []Rival, s *page.Section) error {
 	return err
 }
 
-// waitTables measure how long 32 callers on 8 connections wait.
-func waitTables(e figure.Effort, rivals []Rival, s *page.Section) error {
+// waitTables measure how long 32 callers on 8 connections wait, on so many processors.
+func waitTables(e figure.Effort, rivals []Rival, procs int, s *page.Section) error {
 	uses := make([]Use, len(rivals))
 	return Outside(func(tb testing.TB) {
 		for i, r := range rivals {
 			uses[i] = open(tb, r, Conns)
 		}
 		for _, h := range holds[1:] {
-			t, err := waitTable(e, rivals, uses, h.name, h.hold)
+			t, err := waitTable(e, rivals, uses, fmt.Sprintf("who %s, P=%d", h.name, procs), h.hold)
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -209,9 +215,9 @@ var quantiles = []struct {
 	part float64
 }{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}}
 
-func waitTable(e figure.Effort, rivals []Rival, uses []Use, name string, hold func()) (page.Table, error) {
+func waitTable(e figure.Effort, rivals []Rival, uses []Use, by string, hold func()) (page.Table, error) {
 	t := page.Table{
-		Title:   fmt.Sprintf("Waits of %d callers on %d connections, each held for 5 µs by one who %s", many, Conns, name),
+		Title:   fmt.Sprintf("Waits of %d callers on %d connections, each held for 5 µs by one %s", many, Conns, by),
 		Columns: []string{"pool", "p50", "p99", "p99.9", "wall time of a use"},
 	}
 	rounds, n := figure.Pick(e, 1, 5, 9), figure.Pick(e, 2_000, 12_000, 60_000)

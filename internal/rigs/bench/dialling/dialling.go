@@ -24,13 +24,14 @@ type dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// kinds are what is compared; package net's own first.
-var kinds = []struct {
+// allKinds are what is compared; package net's own first.
+var allKinds = []struct {
 	name string
 	dialer
 }{
 	{"net.Dialer", &net.Dialer{}},
 	{"net.Dialer without keepalive", &net.Dialer{KeepAlive: -1}},
+	{"net.Dialer with a Timeout, which hale's has", &net.Dialer{Timeout: 30 * time.Second}},
 	{"hale.Dialer", &hale.Dialer{}},
 }
 
@@ -77,7 +78,7 @@ around one connect(2). Another connection is open all the time, so that the deat
 func times(ctx context.Context, e figure.Effort, addr string, s *page.Section) ([]figure.Sample, error) {
 	n := figure.Pick(e, 5, 100, 300)
 	var runs []func() (float64, error)
-	for _, kind := range kinds {
+	for _, kind := range allKinds {
 		runs = append(runs, func() (float64, error) { return dials(ctx, kind.dialer, addr, n) })
 	}
 	samples, err := figure.Turns(figure.Pick(e, 2, 25, 60), runs...)
@@ -85,10 +86,10 @@ func times(ctx context.Context, e figure.Effort, addr string, s *page.Section) (
 		return nil, err
 	}
 	t := page.Table{Columns: []string{"dialer", "dial and close", "/ net.Dialer", "bound"}}
-	for i, kind := range kinds {
+	for i, kind := range allKinds {
 		t.Rows = append(t.Rows, []string{kind.name, samples[i].WithSpread(), samples[i].Ratios(samples[0]).AsRatio(), bounds[i]})
 	}
-	last := len(kinds) - 1
+	last := len(allKinds) - 1
 	ratio := samples[last].Ratios(samples[0]).Median()
 	word := "better"
 	if ratio < 1 {
@@ -105,7 +106,8 @@ func times(ctx context.Context, e figure.Effort, addr string, s *page.Section) (
 var bounds = []string{
 	"socket(2), connect(2) and close(2), which on loopback do the handshake of both sides",
 	"the same, without four setsockopt(2)",
-	"the same, with the system calls and the parts below",
+	"the same, and timers of the dial and of its connection, set and stopped",
+	"the same, with more system calls, as below",
 }
 
 func dials(ctx context.Context, d dialer, addr string, n int) (float64, error) {
@@ -125,7 +127,7 @@ func dials(ctx context.Context, d dialer, addr string, n int) (float64, error) {
 // Parts are what a traced process does, see [syscalls.Be].
 func Parts() map[string]syscalls.Part {
 	parts := map[string]syscalls.Part{}
-	for i, kind := range kinds {
+	for i, kind := range allKinds {
 		parts[partName(i)] = func(addr string, count func(func())) error { return counted(kind.dialer, addr, count) }
 	}
 	return parts
@@ -160,7 +162,7 @@ func counted(d dialer, addr string, count func(func())) error {
 func calls(ctx context.Context, addr string, samples []figure.Sample, s *page.Section) error {
 	t := page.Table{Title: "System calls of a dial, without the Close", Columns: []string{"dialer", "calls", "of them"}}
 	var typical []syscalls.Window
-	for i, kind := range kinds {
+	for i, kind := range allKinds {
 		got, err := syscalls.Trace(ctx, partName(i), addr)
 		if err != nil {
 			s.Tables = append(s.Tables, page.Table{Reading: []string{"**Not counted** on this machine: the system calls (" + err.Error() + ")."}})

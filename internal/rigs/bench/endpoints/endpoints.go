@@ -8,7 +8,6 @@ import (
 	"net"
 	"time"
 
-	"example.com/hale/internal/rigs/bench/fake"
 	"example.com/hale/internal/rigs/bench/figure"
 	"example.com/hale/internal/rigs/bench/page"
 )
@@ -22,9 +21,9 @@ func Section(ctx context.Context, e figure.Effort) (page.Section, error) {
 	s := page.Section{
 		Title: "Many endpoints",
 		About: `A connection to one of many endpoints, chosen by pool/cluster, which takes the one with fewer in use of two
-at random, and by what is simpler: a pool of hale for each endpoint, chosen at random, or in turn by an atomic counter,
-as the picker of grpc-go's round_robin chooses among its connections that are ready. All connections are to servers of
-this process, two for each endpoint, and idle before.`,
+at random, and by what is simpler: a pool of hale for each endpoint, chosen at random, or in turn by an atomic counter. All
+connections are to servers of this process, two for each endpoint, and idle before. Beside them is grpc-go with its
+policy round_robin and a connection to each: what it costs there is to pick one, which many requests share.`,
 	}
 	for _, measure := range []func(context.Context, figure.Effort, *page.Section) error{costs, evenness, deaths} {
 		if err := measure(ctx, e, &s); err != nil {
@@ -71,13 +70,13 @@ func costs(ctx context.Context, e figure.Effort, s *page.Section) error {
 }
 
 func cost(ctx context.Context, e figure.Effort, n int) ([]figure.Sample, error) {
-	server, err := fake.Start(fake.Silent)
-	if err != nil {
-		return nil, err
-	}
-	defer server.Close()
 	var runs []func() (float64, error)
 	for _, kind := range kinds {
+		server, err := kind.serve()
+		if err != nil {
+			return nil, err
+		}
+		defer server.Close()
 		b, err := kind.open(ctx, n, func(int) string { return server.Addr })
 		if err != nil {
 			return nil, err
@@ -119,13 +118,14 @@ func evenness(ctx context.Context, e figure.Effort, s *page.Section) error {
 	for _, n := range sizes(e) {
 		t.Columns = append(t.Columns, figure.Count(n)+" endpoints")
 	}
-	t.Reading = []string{"In turn is as even as can be, as long as all callers hold their connections equally long; at random it is by chance, some 1 + 3/√k times the mean of k callers for each, and less so for the better of two."}
+	t.Reading = []string{"In turn is as even as can be, and so better than hale's cluster, as long as all callers hold their connections equally long.",
+		"What bounds it: at random it is chance, some 1 + 3/√k times the mean for k callers of each endpoint; the better of two is chance, too, where none of both is in use, as with more endpoints than callers."}
 	s.Tables = append(s.Tables, t)
 	return nil
 }
 
 func uneven(ctx context.Context, kind kind, n, times int) (float64, error) {
-	server, err := fake.Start(fake.Silent)
+	server, err := kind.serve()
 	if err != nil {
 		return 0, err
 	}
@@ -194,16 +194,17 @@ func compareDeaths(parts map[string]float64) []string {
 			return []string{kind.name + " meets it less often than hale's cluster."}
 		}
 	}
-	return []string{"No other choice meets it less often than hale's cluster, which leaves it out once a dial has failed; a choice that does not know of that goes on to meet it, a pool's error at once instead of a connection's. grpc-go's picker leaves out what is not ready, as the cluster does."}
+	return []string{"No other choice meets it less often than hale's cluster, which leaves it out once a connection of it has died and a dial has failed; grpc-go's policy does so, too. A choice that does not know of that goes on to meet it, a pool's error at once instead of a connection's.",
+		"What bounds it: the death watch, or a blocked read, and one dial that is refused; a request that was under way at that moment is lost with any of them."}
 }
 
 func died(ctx context.Context, kind kind, n int, during time.Duration) (failed, all int, err error) {
-	server, err := fake.Start(fake.Echo)
+	server, err := kind.serve()
 	if err != nil {
 		return 0, 0, err
 	}
 	defer server.Close()
-	victim, err := fake.Start(fake.Echo)
+	victim, err := kind.serve()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -228,16 +229,11 @@ func died(ctx context.Context, kind kind, n int, during time.Duration) (failed, 
 	return failed, all, ctx.Err()
 }
 
-// request has a byte come back, within a second.
+// request reports whether one succeeds within a second.
 func request(ctx context.Context, b balancer) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	u, err := b.acquire(ctx)
-	if err != nil {
-		return false
-	}
-	defer u.release()
-	return ping(u.conn()) == nil
+	return b.request(ctx) == nil
 }
 
 func ping(c net.Conn) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/hale"
+	"example.com/hale/internal/rigs/bench/fake"
 	"example.com/hale/pool"
 	"example.com/hale/pool/cluster"
 )
@@ -17,23 +18,28 @@ import (
 // among them.
 type kind struct {
 	name, bound string
+	serve       func() (*fake.Server, error)
 	open        func(ctx context.Context, n int, addr func(int) string) (balancer, error)
 }
 
 var kinds = []kind{
-	{"hale's cluster", "the choice of the better of two, a place taken and given back, and the pool's checkout", openCluster},
-	{"a pool for each, at random", "a random number, and the pool's checkout", openPools(func(n int) func() int {
+	{"hale's cluster", "two endpoints' counts compared, a place taken and given back at the endpoint and in the cluster, and a checkout that does not wait (TryAcquire): some dozen cache lines, with more endpoints from a slower cache", echoing, openCluster},
+	{"a pool for each, at random", "a random number, and the pool's checkout", echoing, openPools(func(n int) func() int {
 		return func() int { return rand.IntN(n) }
 	})},
-	{"a pool for each, in turn, as grpc-go's round_robin", "an atomic counter, and the pool's checkout", openPools(func(n int) func() int {
+	{"a pool for each, in turn", "an atomic counter, and the pool's checkout", echoing, openPools(func(n int) func() int {
 		var next atomic.Uint32
 		return func() int { return int(next.Add(1) % uint32(n)) }
 	})},
+	{"grpc-go's round_robin", "an atomic counter; there is no checkout: a connection is for many requests at a time", fake.StartGRPC, openGRPC},
 }
+
+func echoing() (*fake.Server, error) { return fake.Start(fake.Echo) }
 
 type balancer struct {
 	once    func(ctx context.Context) error // Acquire and Release, and nothing else
 	acquire func(ctx context.Context) (use, error)
+	request func(ctx context.Context) error // has a byte come back, or the like
 	close   func()
 }
 
@@ -42,6 +48,18 @@ type use struct {
 	endpoint int
 	conn     func() net.Conn
 	release  func()
+}
+
+// echoed is the request of what acquire gives.
+func echoed(acquire func(ctx context.Context) (use, error)) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		u, err := acquire(ctx)
+		if err != nil {
+			return err
+		}
+		defer u.release()
+		return ping(u.conn())
+	}
 }
 
 var dialer hale.Dialer
@@ -73,21 +91,21 @@ func openCluster(ctx context.Context, n int, addr func(int) string) (balancer, e
 		}
 		time.Sleep(time.Millisecond)
 	}
+	acquire := func(ctx context.Context) (use, error) {
+		conn, err := c.Acquire(ctx)
+		if err != nil {
+			return use{}, err
+		}
+		i, _ := strconv.Atoi(conn.Endpoint().Address)
+		return use{i, conn.Value, conn.Release}, nil
+	}
 	return balancer{
 		once: func(ctx context.Context) error {
 			conn, err := c.Acquire(ctx)
 			conn.Release()
 			return err
 		},
-		acquire: func(ctx context.Context) (use, error) {
-			conn, err := c.Acquire(ctx)
-			if err != nil {
-				return use{}, err
-			}
-			i, _ := strconv.Atoi(conn.Endpoint().Address)
-			return use{i, conn.Value, conn.Release}, nil
-		},
-		close: c.Close,
+		acquire: acquire, request: echoed(acquire), close: c.Close,
 	}, nil
 }
 
@@ -133,6 +151,7 @@ func openPools(choice func(n int) func() int) func(ctx context.Context, n int, a
 			}
 			return use{i, conn.Value, conn.Release}, nil
 		}
+		b.request = echoed(b.acquire)
 		return b, nil
 	}
 }

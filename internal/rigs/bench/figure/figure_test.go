@@ -3,6 +3,7 @@ package figure_test
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -36,6 +37,32 @@ func TestTheSpreadIsHalfOfTheQuartiles(t *testing.T) {
 	}
 	if got := (figure.Sample{0, 0}).Spread(); got != 0 {
 		t.Errorf("of zeros: %v", got)
+	}
+}
+
+func TestTheIntervalHoldsTheMedianNearlyAlways(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{21, 75} { // as there are rounds of the wrapper
+		missed := 0
+		r := rand.New(rand.NewPCG(1, uint64(n)))
+		for range 2000 {
+			s := make(figure.Sample, n)
+			for i := range s {
+				s[i] = r.ExpFloat64()
+			}
+			if low, high := s.Interval(); low > math.Ln2 || high < math.Ln2 {
+				missed++
+			}
+		}
+		if missed < 20 || missed > 130 {
+			t.Errorf("of %d values: %d of 2000 intervals miss it", n, missed)
+		}
+	}
+	if low, high := (figure.Sample{3, 1, 2}).Interval(); low != 1 || high != 3 {
+		t.Errorf("of three: %v to %v", low, high)
+	}
+	if low, high := (figure.Sample{}).Interval(); !math.IsNaN(low) || !math.IsNaN(high) {
+		t.Errorf("of none: %v to %v", low, high)
 	}
 }
 

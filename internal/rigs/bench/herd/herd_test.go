@@ -122,7 +122,19 @@ func TestAScheduleIsKinderOnlyIfItIsBackInTime(t *testing.T) {
 	results[1] = all(50, 1)    // is not back
 	results[2] = all(50, 1, 2) // is kinder
 	got := judge(results, w)
-	if len(got) != 1 || !strings.HasPrefix(got[0], "**"+schedules[2].name+" is kinder") {
+	if len(got) != 1 || !strings.HasPrefix(got[0], schedules[2].name+" is kinder") {
+		t.Errorf("%q", got)
+	}
+	results[3] = all(90, 1, 2)
+	long := herd{2, w, results}
+	if got := verdict([]herd{long}); len(got) != 3 || !strings.HasPrefix(got[0], "**Yes: "+schedules[2].name) || !strings.HasPrefix(got[1], "**Yes: "+schedules[3].name) {
+		t.Errorf("%q", got)
+	}
+	short := herd{2, w, append([]outcome{}, results...)}
+	short.results[2] = all(50, 1.5, 2) // of whom half are back later
+	short.results[3] = all(100, 1, 2)  // no better there, and no worse
+	if got := verdict([]herd{long, short}); len(got) != 3 || !strings.Contains(got[0], schedules[2].name+" is kinder to the server for 1 of the 2 herds above, at no more time, and is not for") ||
+		!strings.HasPrefix(got[1], "**Yes: "+schedules[3].name) {
 		t.Errorf("%q", got)
 	}
 }

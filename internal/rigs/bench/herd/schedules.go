@@ -25,7 +25,8 @@ var schedules = []schedule{
 		return &growing{next: time.Second, factor: 1.6, most: 120 * time.Second, jitter: 0.2}
 	}},
 	{"AWS, decorrelated", func() backoff.BackOff { return &decorrelated{last: shortest} }},
-	{"AWS, full jitter", func() backoff.BackOff { return &full{next: shortest} }},
+	{"AWS, full jitter", func() backoff.BackOff { return &full{next: shortest, most: longest} }},
+	{"full jitter to 22.5 s", func() backoff.BackOff { return &full{next: shortest, most: 3 * longest / 2} }}, // as long as hale's
 	{"hale, jitter 1", func() backoff.BackOff { return exponential(1) }},
 	{"hale, jitter 0.2", func() backoff.BackOff { return exponential(0.2) }},
 }
@@ -69,11 +70,11 @@ func (d *decorrelated) NextBackOff() time.Duration {
 }
 
 // full is the same article's full jitter: between zero and what doubles.
-type full struct{ next time.Duration }
+type full struct{ next, most time.Duration }
 
 func (f *full) Reset() {}
 func (f *full) NextBackOff() time.Duration {
 	pause := rand.N(f.next + 1)
-	f.next = min(longest, 2*f.next)
+	f.next = min(f.most, 2*f.next)
 	return pause
 }

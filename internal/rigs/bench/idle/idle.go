@@ -5,11 +5,13 @@ package idle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/hale/internal/lab/child"
@@ -28,6 +30,10 @@ const (
 
 const role = "bench-idle"
 
+// probes is how often one of hale's that is idle is probed, and looked at: within that
+// time, each of them once.
+const probes = 13 * time.Second
+
 // addresses is how many the server has: each is good for some 28,000 connections.
 const addresses = 4
 
@@ -45,6 +51,7 @@ type cost struct {
 	Goroutines int
 	Core       float64 // part of a processor
 	Err        string
+	Processes  int `json:"-"` // that it took
 }
 
 // Be makes this process one that has idle connections, if it was started for that.
@@ -93,6 +100,33 @@ func (o order) measure() (c cost, err error) {
 	return c, err
 }
 
+// spread has processes do it, as many as it takes, since each may have so many open
+// files and no more, and returns what all of them cost.
+func (o order) spread(ctx context.Context, each int) (all cost, err error) {
+	processes := max(1, (o.Conns+each-1)/max(1, each))
+	all.Processes = processes
+	costs, errs := make([]cost, processes), make([]error, processes)
+	var running sync.WaitGroup
+	for i := range processes {
+		part := o
+		part.Conns = share(o.Conns, processes, i)
+		running.Go(func() { costs[i], errs[i] = part.run(ctx) })
+	}
+	running.Wait()
+	for _, c := range costs {
+		all.Bytes += c.Bytes
+		all.Goroutines += c.Goroutines
+		all.Core += c.Core
+		if c.Err != "" {
+			all.Err = c.Err
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// share is what the i-th of n has to do.
+func share(all, n, i int) int { return (all + n - 1 - i) / n }
+
 // run has a process do it.
 func (o order) run(ctx context.Context) (c cost, err error) {
 	server, err := fake.StartRemote(ctx, kinds[o.Kind].protocol, addresses)
@@ -120,23 +154,25 @@ func (o order) run(ctx context.Context) (c cost, err error) {
 
 // Section measures it.
 func Section(ctx context.Context, e figure.Effort) (page.Section, error) {
-	idle := figure.Pick(e, 200*time.Millisecond, 4*time.Second, 40*time.Second)
+	idle := figure.Pick(e, 200*time.Millisecond, probes, 3*probes)
 	s := page.Section{
 		Title: "Idle cost",
-		About: `Connections to a server in another process, on several addresses of loopback, idle for ` + figure.Seconds(idle) + `. Bytes
+		About: `Connections to a server in another process, on several addresses of loopback, idle for ` + figure.Seconds(idle) + `. Those
+that are more than a process may have files open are divided among several, with a server each. Bytes
 are those of the heap and of stacks after two collections, divided by the connections; what the kernel keeps for
 a socket is the same for all and not in them. The processor's time is that of the process, garbage collection
 and Go's own threads included, as a part of one core; what the kernel spends on keepalive probes in
 interrupts is not in it.`,
 	}
-	t := page.Table{Columns: []string{"what", "connections", "bytes for each", "above a bare one", "goroutines for each", "of a core", "bound"}}
+	t := page.Table{Columns: []string{"what", "connections", "bytes for each", "above a bare one", "goroutines for each", "of a core", "in a second, for each", "bound"}}
 	all := map[string]map[int]cost{}
 	for _, n := range figure.Pick(e, []int{50}, []int{1_000, 10_000}, []int{1_000, 10_000, 50_000}) {
-		for _, name := range inOrder {
-			c, err := order{Kind: name, Conns: n, For: idle}.run(ctx)
-			if err != nil {
-				return s, fmt.Errorf("%s with %d connections: %w", name, n, err)
-			}
+		costs, err := order{Conns: n, For: idle}.ofEach(ctx)
+		if err != nil {
+			return s, fmt.Errorf("%d connections: %w", n, err)
+		}
+		for i, name := range inOrder {
+			c := costs[i]
 			if all[name] == nil {
 				all[name] = map[int]cost{}
 			}
@@ -151,14 +187,43 @@ interrupts is not in it.`,
 	return s, nil
 }
 
+// ofEach has it done for each kind: at the same time if there are not too many
+// connections for that, since they are idle and each process counts its own time.
+func (o order) ofEach(ctx context.Context) (costs []cost, err error) {
+	costs = make([]cost, len(inOrder))
+	errs := make([]error, len(inOrder))
+	var running sync.WaitGroup
+	for i, name := range inOrder {
+		o := o
+		o.Kind = name
+		run := func() {
+			var err error
+			if costs[i], err = o.spread(ctx, crowd.MaxConns()); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		if o.Conns > goalConns {
+			run()
+			continue
+		}
+		running.Go(run)
+	}
+	running.Wait()
+	return costs, errors.Join(errs...)
+}
+
 func row(name string, n int, c, raw cost) []string {
+	conns := figure.Count(n)
+	if c.Processes > 1 {
+		conns += fmt.Sprintf(", in %d processes", c.Processes)
+	}
 	if c.Err != "" {
-		return []string{kinds[name].name, figure.Count(n), "not possible: " + c.Err, "", "", "", kinds[name].bound}
+		return []string{kinds[name].name, conns, "not possible: " + c.Err, "", "", "", "", kinds[name].bound}
 	}
 	of := float64(n)
 	return []string{
-		kinds[name].name, figure.Count(n), figure.Number(math.Round(c.Bytes / of)), figure.Number(math.Round((c.Bytes - raw.Bytes) / of)),
-		figure.Number(float64(c.Goroutines) / of), figure.Percent(c.Core), kinds[name].bound,
+		kinds[name].name, conns, figure.Number(math.Round(c.Bytes / of)), figure.Number(math.Round((c.Bytes - raw.Bytes) / of)),
+		figure.Number(float64(c.Goroutines) / of), figure.Percent(c.Core), figure.Nanoseconds(c.Core * float64(time.Second) / of), kinds[name].bound,
 	}
 }
 

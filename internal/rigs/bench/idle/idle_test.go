@@ -32,6 +32,24 @@ func TestEveryKindIsOpenedAndIdle(t *testing.T) {
 	}
 }
 
+func TestWhatAProcessMayNotHaveOpenIsDividedAmongSeveral(t *testing.T) {
+	t.Parallel()
+	c, err := order{Kind: "pool", Conns: 21, For: time.Millisecond}.spread(t.Context(), 8)
+	if err != nil || c.Err != "" || c.Processes != 3 {
+		t.Fatal(c.Processes, err, c.Err)
+	}
+	one, err := order{Kind: "pool", Conns: 7, For: time.Millisecond}.spread(t.Context(), 8)
+	if err != nil || c.Goroutines < 2*one.Goroutines || c.Bytes <= 0 {
+		t.Errorf("%+v of three, %+v of one, %v", c, one, err)
+	}
+	if got := row("pool", 21, c, cost{})[1]; got != "21, in 3 processes" {
+		t.Error(got)
+	}
+	if a, b, c := share(8, 3, 0), share(8, 3, 1), share(8, 3, 2); a != 3 || b != 3 || c != 2 {
+		t.Error(a, b, c)
+	}
+}
+
 func TestGoalsAreReadOutOfTheFigures(t *testing.T) {
 	t.Parallel()
 	all := map[string]map[int]cost{

@@ -72,8 +72,8 @@ func openPools(ctx context.Context, o order) (func(), error) {
 			p.Close()
 		}
 	}
-	for _, addr := range o.Addrs {
-		n := o.Conns / len(o.Addrs)
+	for i, addr := range o.Addrs {
+		n := share(o.Conns, len(o.Addrs), i)
 		d := new(hale.Dialer)
 		p, err := pool.New(pool.Config[net.Conn]{
 			Dial:     func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) },

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -15,14 +16,13 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
+	grpcbackoff "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
 	"example.com/hale"
-	"example.com/hale/internal/lab/service"
+	"example.com/hale/internal/pauses"
 	"example.com/hale/internal/rigs/bench/fake"
 	"example.com/hale/pool"
 	"example.com/hale/sockopt"
@@ -54,6 +54,8 @@ var contestants = []contestant{
 	{"hale", "defaults: Within(30s)", false, speaking(fake.Echo), openHale(hale.Dialer{}, pool.Config[net.Conn]{})},
 	{"hale", "Within(3s), DialTimeout 1s, FailFast; deadline of 3s for each request", true, speaking(fake.Echo), openHale(
 		hale.Dialer{KeepAlive: sockopt.Within(limit)}, pool.Config[net.Conn]{DialTimeout: time.Second, FailFast: true})},
+	{"hale", "Within(3s), DialTimeout 1s, Backoff to 1s; deadline of 3s for each request", true, speaking(fake.Echo), openHale(
+		hale.Dialer{KeepAlive: sockopt.Within(limit)}, pool.Config[net.Conn]{DialTimeout: time.Second, Backoff: soon})},
 	{"puddle", "a zero net.Dialer", false, speaking(fake.Echo), openPuddle(&net.Dialer{})},
 	{"puddle", "net.Dialer: Timeout 3s, KeepAliveConfig 1s/1s/3; deadline of 3s for each request", true, speaking(fake.Echo), openPuddle(&net.Dialer{
 		Timeout: limit, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 3},
@@ -64,8 +66,19 @@ var contestants = []contestant{
 	{"database/sql", "connect_timeout 3, SetConnMaxIdleTime 30s, SetConnMaxLifetime 3m; ctx of 3s", true, speaking(fake.Postgres), openSQL("&connect_timeout=3", 3*time.Minute)},
 	{"go-redis", "defaults", false, speaking(fake.Redis), openRedis(false)},
 	{"go-redis", "DialTimeout, ReadTimeout, WriteTimeout 1s, ContextTimeoutEnabled; ctx of 3s", true, speaking(fake.Redis), openRedis(true)},
-	{"grpc-go", "defaults", false, serveGRPC, openGRPC(false)},
-	{"grpc-go", "keepalive Time 10s, Timeout 3s; MaxDelay and MinConnectTimeout 3s; ctx of 3s", true, serveGRPC, openGRPC(true)},
+	{"grpc-go", "defaults", false, fake.StartGRPC, openGRPC(false)},
+	{"grpc-go", "keepalive Time 10s, Timeout 3s; MaxDelay and MinConnectTimeout 3s; ctx of 3s", true, fake.StartGRPC, openGRPC(true)},
+}
+
+// sources is where the documentation of each says what is best.
+const sources = "The settings are those of hale's docs/production.md; net.KeepAliveConfig and net.Dialer, since puddle has none; pgxpool's Config and connect_timeout of libpq's connection strings; " +
+	"go.dev/doc/database/manage-connections; the chapter on timeouts of go-redis's guide (redis.uptrace.dev); and grpc-go's Documentation/keepalive.md."
+
+// soon is hale's backoff, with a longest pause for servers that have few clients.
+func soon() backoff.BackOff {
+	b := pauses.Default().(*backoff.ExponentialBackOff)
+	b.MaxInterval = time.Second
+	return b
 }
 
 func openHale(dialer hale.Dialer, config pool.Config[net.Conn]) func(string, *line) (func(context.Context) error, func(), error) {
@@ -192,19 +205,6 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-func serveGRPC() (*fake.Server, error) {
-	l, err := service.Listen()
-	if err != nil {
-		return nil, err
-	}
-	s := fake.Around(l)
-	// A server that does not allow its clients their pings hangs up on them.
-	server := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
-	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
-	s.Run(func() { _ = server.Serve(s.Listener(l)) }, server.Stop)
-	return s, nil
-}
-
 func openGRPC(best bool) func(string, *line) (func(context.Context) error, func(), error) {
 	return func(addr string, l *line) (func(context.Context) error, func(), error) {
 		// grpc-go's own dialer leaves keepalive to the system, and so does this.
@@ -214,7 +214,7 @@ func openGRPC(best bool) func(string, *line) (func(context.Context) error, func(
 			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return dial(ctx, "tcp", addr) }),
 		}
 		if best {
-			config := backoff.DefaultConfig
+			config := grpcbackoff.DefaultConfig
 			config.MaxDelay = limit
 			options = append(options,
 				grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: limit, PermitWithoutStream: true}),

@@ -248,6 +248,7 @@ func outage(ctx context.Context, trials []*trial, at times, frozen, patience tim
 	for err == nil && waiting() && time.Since(at.thaw) < patience {
 		err = sleep(ctx, 50*time.Millisecond)
 	}
+	err = errors.Join(err, sleep(ctx, frozen/10)) // that the plot shows all of them served
 	at.end = time.Now()
 	return at, err
 }

@@ -36,27 +36,20 @@ func table(trials []*trial, at times) page.Table {
 			figure.Nanoseconds(r.first), figure.Nanoseconds(r.all), figure.Number(r.dials), bounds[tr.name],
 		})
 	}
-	t.Reading = read(trials, results)
+	t.Reading = append(read(trials, results), sources)
 	return t
 }
 
 // read begins with who was back sooner, told sooner or stalled less than hale with
 // the same kind of settings: defaults beside defaults.
 func read(trials []*trial, results []result) (sentences []string) {
-	for _, question := range []struct {
-		what   string
-		of     func(result) float64
-		format func(float64) string
-	}{
-		{"the first answer comes sooner", func(r result) float64 { return r.first }, figure.Nanoseconds},
-		{"the longest stall is shorter", func(r result) float64 { return float64(r.stall) }, figure.Nanoseconds},
-		{"there are fewer errors", func(r result) float64 { return float64(r.errs) }, figure.Number},
-		{"there are fewer dials a second", func(r result) float64 { return r.dials }, figure.Number},
-	} {
-		for _, limited := range []bool{false, true} {
-			own, settings, who := beaten(trials, results, question.of, question.format, limited)
-			if len(who) > 0 {
-				sentences = append(sentences, fmt.Sprintf("Beside hale with %s, %s with %s.", settings, question.what+" ("+question.format(own)+")", page.List(who)))
+	for i, t := range trials {
+		if t.name != "hale" {
+			continue
+		}
+		for _, question := range questions {
+			if who := beating(trials, results, i, question.of, question.format); len(who) > 0 {
+				sentences = append(sentences, fmt.Sprintf("Beside hale with %s, %s (%s) with %s.", t.settings, question.what, question.format(question.of(results[i])), page.List(who)))
 			}
 		}
 	}
@@ -69,20 +62,25 @@ func read(trials []*trial, results []result) (sentences []string) {
 // notable is the part of hale's figure that a rival's has to be below.
 const notable = 0.9
 
-// beaten are the rivals that have notably less than hale, each with its figure.
-func beaten(trials []*trial, results []result, of func(result) float64, format func(float64) string, limited bool) (own float64, settings string, who []string) {
-	own = nan
+var questions = []struct {
+	what   string
+	of     func(result) float64
+	format func(float64) string
+}{
+	{"the first answer comes sooner", func(r result) float64 { return r.first }, figure.Nanoseconds},
+	{"the longest stall is shorter", func(r result) float64 { return float64(r.stall) }, figure.Nanoseconds},
+	{"there are fewer errors", func(r result) float64 { return float64(r.errs) }, figure.Number},
+	{"there are fewer dials a second", func(r result) float64 { return r.dials }, figure.Number},
+}
+
+// beating are the rivals of a trial of hale that have notably less, each with its figure.
+func beating(trials []*trial, results []result, hale int, of func(result) float64, format func(float64) string) (who []string) {
 	for i, t := range trials {
-		if t.name == "hale" && t.limited == limited {
-			own, settings = of(results[i]), t.settings
-		}
-	}
-	for i, t := range trials {
-		if theirs := of(results[i]); t.name != "hale" && t.limited == limited && theirs < notable*own {
+		if theirs := of(results[i]); t.name != "hale" && t.limited == trials[hale].limited && theirs < notable*of(results[hale]) {
 			who = append(who, t.name+" ("+format(theirs)+")")
 		}
 	}
-	return own, settings, who
+	return who
 }
 
 // plot is the answers of each second.
@@ -96,12 +94,16 @@ func plot(trials []*trial, at times) page.Plot {
 		step /= 10
 	}
 	for i, t := range trials {
-		if i > 1 && !t.limited {
-			continue
-		}
 		name := t.name
-		if i == 0 {
+		switch {
+		case i == 0:
 			name = "hale, defaults"
+		case !t.limited:
+			continue
+		case i == 1:
+			name = "hale, FailFast"
+		case i == 2:
+			name = "hale, Backoff to 1s"
 		}
 		p.Lines = append(p.Lines, page.Line{Name: name, Points: t.answers(at, step)})
 	}
@@ -111,14 +113,14 @@ func plot(trials []*trial, at times) page.Plot {
 func (t *trial) answers(at times, step time.Duration) (points []page.Point) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	counts := make([]int, at.end.Sub(at.freeze)/step+1)
+	counts := make([]int, at.end.Sub(at.freeze)/step) // of whole steps
 	for _, q := range t.requests {
 		if n := q.to.Sub(at.freeze); q.err == nil && n >= 0 && int(n/step) < len(counts) {
 			counts[n/step]++
 		}
 	}
 	for i, n := range counts {
-		points = append(points, page.Point{X: (time.Duration(i) * step).Seconds(), Y: float64(n) / step.Seconds()})
+		points = append(points, page.Point{X: (time.Duration(i)*step + step/2).Seconds(), Y: float64(n) / step.Seconds()})
 	}
 	return points
 }

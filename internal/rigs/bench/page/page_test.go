@@ -77,6 +77,19 @@ func TestPointsLieWhereTheirValuesAre(t *testing.T) {
 	}
 }
 
+func TestALineIsBrokenWhereThereIsNothingOfIt(t *testing.T) {
+	t.Parallel()
+	svg := page.Plot{
+		Y:     page.Axis{Log: true},
+		Lines: []page.Line{{Points: []page.Point{{X: 0, Y: 100}, {X: 1, Y: 0}, {X: 2, Y: 1}, {X: 3, Y: 1}, {X: 4, Y: 0}}}, {Points: []page.Point{{X: 4, Y: 1}}}},
+	}.SVG()
+	for _, want := range []string{`d="M64.0 28.0h0"`, `d="M317.0 278.0L443.5 278.0"`, `d="M570.0 278.0h0"`} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("no %s in\n%s", want, svg)
+		}
+	}
+}
+
 func TestListsAreEnglish(t *testing.T) {
 	t.Parallel()
 	for want, words := range map[string][]string{"": nil, "a": {"a"}, "a and b": {"a", "b"}, "a, b and c": {"a", "b", "c"}} {

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"example.com/hale/internal/rigs/bench/figure"
@@ -24,8 +25,8 @@ type Axis struct {
 	Log   bool
 }
 
-// A Line is a curve through points; on a logarithmic axis those that are not above
-// zero are left out.
+// A Line is a curve through points; on a logarithmic axis it is broken by those that are
+// not above zero.
 type Line struct {
 	Name   string
 	Points []Point
@@ -42,7 +43,7 @@ const (
 
 // colours can be told apart on white and on black, and by most of those who do
 // not see all colours.
-var colours = []string{"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#8c6d1f", "#56b4e9", "#7f7f7f", "#00b3b3"}
+var colours = []string{"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#8c6d1f", "#56b4e9", "#7f7f7f", "#00b3b3", "#9b7fd4"}
 
 // SVG draws it.
 func (p Plot) SVG() string {
@@ -62,9 +63,13 @@ func (p Plot) SVG() string {
 		text(&b, left-6, y.at(v)+4, "end", tick(v))
 	}
 	fmt.Fprintf(&b, `<path class="a" fill="none" d="M%d %dV%dH%d"/>`+"\n", left, top, height-bottom, width-right)
-	for i, l := range p.Lines {
+	for i, l := range slices.Backward(p.Lines) { // the first is on top
+		lines, dots := p.path(l, x, y)
 		colour := colours[i%len(colours)]
-		fmt.Fprintf(&b, `<path fill="none" stroke="%s" stroke-width="1.5" d="%s"/>`+"\n", colour, p.path(l, x, y))
+		fmt.Fprintf(&b, `<path fill="none" stroke="%s" stroke-width="1.5" d="%s"/>`+"\n", colour, lines)
+		if dots != "" {
+			fmt.Fprintf(&b, `<path stroke="%s" stroke-width="5" stroke-linecap="round" d="%s"/>`+"\n", colour, dots)
+		}
 		at := float64(top + 8 + 16*i)
 		fmt.Fprintf(&b, `<path stroke="%s" stroke-width="3" d="M%d %.1fh14"/>`+"\n", colour, width-right+10, at-4)
 		text(&b, width-right+29, at, "start", l.Name)
@@ -73,18 +78,30 @@ func (p Plot) SVG() string {
 	return b.String()
 }
 
-func (p Plot) path(l Line, x, y scale) string {
-	var b strings.Builder
-	command := "M"
-	for _, pt := range l.Points {
-		if p.X.Log && pt.X <= 0 || p.Y.Log && pt.Y <= 0 {
-			continue
+// path breaks off where there is nothing to be drawn. What has no neighbours is a dot.
+func (p Plot) path(l Line, x, y scale) (lines, dots string) {
+	var b, d strings.Builder
+	for from := 0; from < len(l.Points); {
+		to := from // the end of the piece
+		for to < len(l.Points) && p.shows(l.Points[to]) {
+			to++
 		}
-		fmt.Fprintf(&b, "%s%.1f %.1f", command, x.at(pt.X), y.at(pt.Y))
-		command = "L"
+		command := "M"
+		for _, pt := range l.Points[from:to] {
+			if to == from+1 {
+				fmt.Fprintf(&d, "M%.1f %.1fh0", x.at(pt.X), y.at(pt.Y))
+				break
+			}
+			fmt.Fprintf(&b, "%s%.1f %.1f", command, x.at(pt.X), y.at(pt.Y))
+			command = "L"
+		}
+		from = to + 1
 	}
-	return b.String()
+	return b.String(), d.String()
 }
+
+// shows reports whether a point can be drawn.
+func (p Plot) shows(pt Point) bool { return (!p.X.Log || pt.X > 0) && (!p.Y.Log || pt.Y > 0) }
 
 func text(b *strings.Builder, x, y float64, anchor, s string) {
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`+"\n", x, y, anchor, escape(s))

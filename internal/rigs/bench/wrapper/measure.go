@@ -4,35 +4,48 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"example.com/hale/internal/rigs/bench/figure"
 )
 
 // inBuffer is how many bytes are surely in the socket's buffers although nobody
 // reads: then the peers are at rest while a call is timed.
 const inBuffer = 32 << 10
 
-// run makes calls for about as long as it says, and returns the nanoseconds of one.
-func (o op) run(e *ends, size int, length time.Duration) (float64, error) {
-	do, tidy, err := o.prepare(e, size)
-	if err != nil {
-		return 0, err
+// both makes calls on each of several ends in turn, a few at a time, for about as long
+// as it says for each, and returns the nanoseconds of one: of the median of its turns,
+// which one in which somebody else had the processor is not.
+func (o op) both(all []*ends, size int, length time.Duration) (ns []float64, err error) {
+	calls := make([]func() error, len(all))
+	for i, e := range all {
+		do, tidy, err := o.prepare(e, size)
+		if err != nil {
+			return nil, err
+		}
+		defer tidy()
+		calls[i] = do
 	}
-	defer tidy()
 	batch := max(1, min(16, inBuffer/size))
 	exchange := o.exchange
 	if size > inBuffer {
 		batch, exchange = 4, o.stream
 	}
-	calls := 0
-	var spent time.Duration
-	for spent < length {
-		took, err := exchange(e, do, size, batch)
-		if err != nil {
-			return 0, err
+	turns := make([]figure.Sample, len(all))
+	for spent, first := time.Duration(0), 0; spent < length*time.Duration(len(all)); first++ {
+		for k := range all {
+			i := (first + k) % len(all)
+			took, err := exchange(all[i], calls[i], size, batch)
+			if err != nil {
+				return nil, err
+			}
+			spent += took
+			turns[i] = append(turns[i], float64(took)/float64(batch))
 		}
-		spent += took
-		calls += batch
 	}
-	return float64(spent) / float64(calls), nil
+	for _, t := range turns {
+		ns = append(ns, t.Median())
+	}
+	return ns, nil
 }
 
 // exchange has the peers act before and after, not meanwhile.
