@@ -261,8 +261,8 @@ func roll(t *testing.T, rival string) {
 		for _, p := range all {
 			l.attempts.Add(p.calls[l.client].Load())
 		}
-		l.report(t, "gRPC, three pods roll")
 	}
+	report(t, "gRPC, three pods roll", loads...)
 	t.Logf("hale: sent again: %d", c.Stats().Retries)
 	if ours.ended[failed] > 0 || ours.ended[done] == 0 {
 		t.Errorf("hale: %d calls failed of %d", ours.ended[failed], ours.ended[failed]+ours.ended[done])

@@ -339,9 +339,7 @@ func failOver(t *testing.T, name string, lose func(*service.Server) error) {
 			t.Errorf("%s: %d writes have run twice", kind, loads[i].twice)
 		}
 	}
-	for _, l := range loads {
-		l.report(t, name)
-	}
+	report(t, name, loads...)
 	for _, l := range loads[:3] {
 		if l.ended[done] == 0 || l.stall > longest {
 			t.Errorf("hale: %s: %d done, longest stall %v, more than %v", l.kind, l.ended[done], l.stall, longest)
