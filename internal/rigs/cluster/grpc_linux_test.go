@@ -129,7 +129,7 @@ func newPods(t *testing.T, names *nameServer, port string) *cluster.Cluster[podC
 	dialer := &hale.Dialer{KeepAlive: sockopt.Within(3 * time.Second)}
 	c, err := cluster.New(cluster.Config[podClient]{
 		Resolve:      cluster.Names{Resolver: names.resolver()}.DNS(podsName, port),
-		ResolveEvery: 500 * time.Millisecond,
+		ResolveEvery: time.Second,
 		Dial: func(ctx context.Context, e cluster.Endpoint) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", e.Address)
 		},

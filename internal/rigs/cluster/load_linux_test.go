@@ -125,6 +125,26 @@ var table struct {
 	begun bool
 }
 
+// longest is how long a client of hale's may be without a request that was done, where
+// nothing else runs: a second until the promotion, or the two and a half that Sentinels
+// take, a second and a half until the monitor has told what hangs, and one for the rest.
+const longest = 3500 * time.Millisecond
+
+// stalled complains of loads of hale's that did nothing, or stalled. On a machine that is
+// busy a read of a server that is well waits, too, and what takes several steps longer.
+func stalled(t *testing.T, read *load, writes ...*load) {
+	t.Helper()
+	for _, l := range append(writes, read) {
+		most := longest
+		if l != read {
+			most += 10 * read.stall
+		}
+		if l.ended[done] == 0 || l.stall > most {
+			t.Errorf("hale: %s: %d done, longest stall %v, more than %v", l.kind, l.ended[done], l.stall, most)
+		}
+	}
+}
+
 // count compares what the client was told with how often each write has run, by
 // number, at the new primary.
 func (l *load) count(ran map[int]int) {
