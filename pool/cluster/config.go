@@ -127,7 +127,8 @@ type Config[T any] struct {
 	ClientID string
 
 	// DrainTimeout is how long connections to an endpoint that is gone may stay in
-	// use; what is left is aborted then. 0 is no limit.
+	// use; what is left is aborted then. 0 is no limit. Pool.Monitor does not look at
+	// them: what hangs ends by this, or by the caller's own time.
 	DrainTimeout time.Duration
 
 	// Role asks a connection what its endpoint is: Primary, Replica, or Any if it is

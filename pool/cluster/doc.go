@@ -43,5 +43,6 @@
 //     primary still says so is not to be known by asking; a resolver that knows better
 //     (from a Sentinel, or an operator) names another by Endpoint.Role, or, before there
 //     is another, leaves the old one out.
-//   - A request is sent again under the rules of [pool.Pool.Do] alone.
+//   - A request is sent again under the rules of [pool.Pool.Do], and, if it is
+//     idempotent, when Config.Demoted says that it came to a replica.
 package cluster
