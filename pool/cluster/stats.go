@@ -13,7 +13,7 @@ import (
 type Stats struct {
 	Endpoints []EndpointStats // in the order in which they were found; those that drain come last
 
-	MaxConns int
+	MaxConns int // of the Config
 	InUse    int // places taken: connections with callers, and callers that dial
 	Waiting  int // callers in Acquire that were not served at once
 
@@ -21,9 +21,9 @@ type Stats struct {
 	WaitTime time.Duration // of all that were not served at once, those that got none included
 	Hops     int64         // endpoints that a caller has tried in vain, or for too long
 
-	Retries    int64 // of Do
+	Retries    int64 // of Do: how often it has run fn again
 	Denied     int64 // of Do that Config.Retry did not allow
-	Ejections  int64
+	Ejections  int64 // of endpoints
 	Panics     int64 // how often ejected endpoints were used again
 	Fallbacks  int64 // how often those who prefer a replica began to get something else
 	Unresolved int64 // answers of Resolve or Watch that failed, or were empty or wrong
