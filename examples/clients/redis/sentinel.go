@@ -82,7 +82,7 @@ var errGone = errors.Join(errors.New("redis: the connection of this client is go
 // What Sentinels say of a failover. Only the one that leads it tells of the steps; of its
 // end each does, up to two seconds later than that one.
 const (
-	// leaves comes 50 to 100 ms before the new master is told that it is one: what is
+	// leaves comes 60 to 100 ms before the new master is told that it is one: what is
 	// written to the old one from then on may be lost.
 	leaves   = "+failover-state-send-slaveof-noone"
 	aborted  = "-failover-abort-slave-timeout" // the old one stays

@@ -19,7 +19,7 @@ import (
 // What a Sentinel says of a failover, and when. Only the one that leads it tells of the
 // steps; of its end each does, up to two seconds later than the one that led.
 const (
-	// leaves comes one step before the new master is told that it is one, 50 to 100 ms:
+	// leaves comes one step before the new master is told that it is one, 60 to 100 ms:
 	// what is written to the old one later may be lost.
 	leaves   = "+failover-state-send-slaveof-noone"
 	aborted  = "-failover-abort-slave-timeout" // the old one stays
