@@ -20,7 +20,7 @@ func (p *PoolTelemetry) acquireStart(ctx context.Context, info pool.AcquireStart
 	}
 	p.mu.Unlock()
 	ctx, span := p.t.tracers[spanAcquire].Start(ctx, "acquire "+p.name,
-		trace.WithAttributes(p.labels.base...), trace.WithAttributes(keyAcquireWaiting.Int(info.Waiting)))
+		trace.WithAttributes(p.labels.spans...), trace.WithAttributes(keyAcquireWaiting.Int(info.Waiting)))
 	return context.WithValue(ctx, acquireKey{p}, span)
 }
 

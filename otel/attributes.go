@@ -91,6 +91,7 @@ type closing struct {
 // labels are the sets of one pool, or of all dialers in none.
 type labels struct {
 	base   []attribute.KeyValue
+	spans  []attribute.KeyValue // what spans have for base: they need no bound
 	plain  set
 	causes map[health.Cause]set
 	errors map[string]set
@@ -103,6 +104,7 @@ type labels struct {
 func newLabels(base []attribute.KeyValue) *labels {
 	l := &labels{
 		base:    base,
+		spans:   base,
 		plain:   newSet(base),
 		causes:  make(map[health.Cause]set),
 		errors:  make(map[string]set),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -69,9 +70,10 @@ func (c *ClusterTelemetry) Name() string { return c.name }
 // PoolObserver is for Config.PoolObserver of the cluster: what the pool of one
 // endpoint does, as [PoolTelemetry.Observer] has it, with the attribute hale.endpoint.
 func (c *ClusterTelemetry) PoolObserver(e cluster.Endpoint) *pool.Observer {
-	l := c.labelsOf(e.Address)
-	p := &PoolTelemetry{t: c.t, name: c.name, labels: l.labels, outages: make(map[uint64]*outage), unnamed: true}
-	p.dialer = &dials{t: c.t, labels: l.labels, pool: p}
+	l := *c.labelsOf(e.Address).labels
+	l.spans = c.withEndpoint(e.Address)
+	p := &PoolTelemetry{t: c.t, name: c.name, labels: &l, outages: make(map[uint64]*outage), unnamed: true, server: e.Address}
+	p.dialer = &dials{t: c.t, labels: &l, pool: p}
 	if c.t.db {
 		p.db = newDBLabels(c.t.base, c.name)
 	}
@@ -96,6 +98,11 @@ func (c *ClusterTelemetry) member(address string) *PoolTelemetry {
 	return c.members[address]
 }
 
+// withEndpoint is the attributes of the cluster, and an endpoint's.
+func (c *ClusterTelemetry) withEndpoint(address string) []attribute.KeyValue {
+	return append(c.labels.base[:len(c.labels.base):len(c.labels.base)], keyEndpoint.String(address))
+}
+
 // labelsOf are those of an endpoint.
 func (c *ClusterTelemetry) labelsOf(address string) *endpointLabels {
 	c.mu.Lock()
@@ -109,7 +116,7 @@ func (c *ClusterTelemetry) labelsOf(address string) *endpointLabels {
 			return l
 		}
 	}
-	base := append(c.labels.base[:len(c.labels.base):len(c.labels.base)], keyEndpoint.String(address))
+	base := c.withEndpoint(address)
 	l := &endpointLabels{
 		labels: newLabels(base),
 		idle:   newSet(base, keyConnState.String("idle")), used: newSet(base, keyConnState.String("used")),
@@ -136,10 +143,16 @@ func (c *ClusterTelemetry) resolved(i cluster.ResolvedInfo) {
 	if i.Err != nil {
 		c.t.instruments.unresolved.Add(context.Background(), 1, c.labels.plain.add...)
 	}
+	stay := make(map[string]bool, len(i.Endpoints)) // also with another ID
+	for _, e := range i.Endpoints {
+		stay[e.Address] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, e := range i.Removed {
-		c.mu.Lock()
-		delete(c.members, e.Address)
-		c.mu.Unlock()
+		if !stay[e.Address] {
+			delete(c.members, e.Address)
+		}
 	}
 }
 

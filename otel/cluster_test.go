@@ -217,6 +217,85 @@ func TestOnlySoManyEndpointsAreNamed(t *testing.T) {
 	}
 }
 
+// What the endpoints of a day cost: a series for each of the first, and one for all of the
+// rest; and nothing is kept of those that have gone.
+func TestTenThousandEndpointsThatComeAndGoLeaveNothing(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	orders, err := r.telemetry.Cluster("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &fixedStats{}
+	if err := orders.Register(st); err != nil {
+		t.Fatal(err)
+	}
+	o := orders.Observer()
+	for i := range 10000 {
+		e := cluster.Endpoint{Address: fmt.Sprintf("10.0.%d.%d:80", i>>8, i&255), ID: fmt.Sprint(i)}
+		was := orders.PoolObserver(e)
+		orders.Dialer(e)
+		was.Evict(pool.EvictInfo{Reason: pool.ReasonLifetime})
+		o.Ejected(cluster.EjectedInfo{Endpoint: e, Why: "failures"})
+		st.Endpoints = []cluster.EndpointStats{{Endpoint: e, State: "up", Pool: pool.Stats{Acquires: 1}}}
+		if i%100 == 0 {
+			r.series("hale.acquires", "hale.acquire.waited=false hale.endpoint=10.0.0.0:80 hale.pool.name=orders")
+		}
+		o.Resolved(cluster.ResolvedInfo{Removed: []cluster.Endpoint{e}})
+	}
+	if len(orders.members) > 0 || len(orders.named) > endpointsMost+1 {
+		t.Errorf("%d pools are kept, and %d names", len(orders.members), len(orders.named))
+	}
+	if got := r.series("hale.ejections", "hale.ejection.reason=failures hale.endpoint=other hale.pool.name=orders").value; got != 10000-endpointsMost {
+		t.Errorf("%v ejections of others", got)
+	}
+	for name, m := range r.metrics() {
+		if n := len(points(m)); n > 5*(endpointsMost+1) { // one for each value of another attribute, besides
+			t.Errorf("%d series of %s", n, name)
+		}
+	}
+}
+
+func TestAnOutageNamesItsEndpointHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	orders, err := r.telemetry.Cluster("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last *pool.Observer
+	for i := range endpointsMost + 10 {
+		last = orders.PoolObserver(cluster.Endpoint{Address: fmt.Sprintf("10.0.0.%d:80", i)})
+	}
+	now := time.Now()
+	o := pool.Outage{ID: 1, Began: now, Detected: now, Dial: context.DeadlineExceeded}
+	last.OutageBegin(o)
+	o.Ended, o.Healed = now, true
+	last.OutageEnd(o)
+	has(t, "outage", r.one("outage orders").Attributes, map[string]any{
+		"hale.endpoint": "10.0.0.41:80", "server.address": "10.0.0.41", "server.port": 80,
+	})
+}
+
+// A pod that is replaced at the address of the one before is the endpoint then.
+func TestAnotherEndpointAtTheSameAddressIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	orders, err := r.telemetry.Cluster("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := cluster.Endpoint{Address: "a:1", ID: "1"}, cluster.Endpoint{Address: "a:1", ID: "2"}
+	orders.PoolObserver(before)
+	orders.PoolObserver(after)
+	orders.Observer().Resolved(cluster.ResolvedInfo{
+		Endpoints: []cluster.Endpoint{after}, Added: []cluster.Endpoint{after}, Removed: []cluster.Endpoint{before},
+	})
+	if orders.member("a:1") == nil {
+		t.Error("its dials are nobody's")
+	}
+}
+
 type fixedStats struct{ Endpoints []cluster.EndpointStats }
 
 func (f *fixedStats) Stats() cluster.Stats { return cluster.Stats{Endpoints: f.Endpoints} }

@@ -41,7 +41,7 @@ func (d *dials) start(ctx context.Context, info hale.DialStartInfo) context.Cont
 	if d.pool != nil {
 		d.pool.dials(info.Address)
 	}
-	attrs := append(d.labels.base[:len(d.labels.base):len(d.labels.base)], serverAttributes(info.Address)...)
+	attrs := append(d.labels.spans[:len(d.labels.spans):len(d.labels.spans)], serverAttributes(info.Address)...)
 	if transport, ok := transportOf(info.Network); ok {
 		attrs = append(attrs, transport)
 	}

@@ -105,7 +105,7 @@
 //	hale.probes                   event: keepalive probes that are unanswered
 //	hale.retransmits              event: retransmissions that are unanswered
 //	hale.link                     link: "victim", "outage"
-//	hale.endpoint                 metrics of a cluster's pools: the address, or "other"
+//	hale.endpoint                 spans of a cluster's pools: the address; metrics: the address, or "other"
 //	hale.endpoint.state           metrics of a cluster: up, down, ejected, draining
 //	hale.ejection.reason          failures, slow
 //	hale.retry.outcome            sent, denied
@@ -163,9 +163,10 @@
 //	hale.failover.duration             histogram  hale.failover.cause
 //
 // [Telemetry.Cluster] is for a cluster: hale.pool.name is its name then, and what its
-// pools record has hale.endpoint as well, of the first 32 endpoints that there are; all
-// that come later are "other". hale.connection.limit and hale.connection.pending_acquires
-// are the cluster's, and so are the last five of the list.
+// pools record has hale.endpoint as well. In metrics that is the address of the first 32
+// endpoints that there are, gone or not; all that come later are "other".
+// hale.connection.limit and hale.connection.pending_acquires are the cluster's, and so
+// are the last five of the list.
 //
 // What the kernel knows of a living connection (RTT, probes, bytes) is what the watch
 // of a hale.Conn sees when it looks, about as often as keepalive asks, and costs no

@@ -77,7 +77,7 @@ func (p *PoolTelemetry) startOutage(info pool.Outage) *outage {
 	attrs := append(p.serverAttributes(), keyOutageID.Int64(int64(info.ID)))
 	attrs = append(attrs, o.detection(info)...)
 	attrs = append(attrs, deathAttributes(info.Death)...)
-	begin := []trace.SpanStartOption{trace.WithTimestamp(info.Began), trace.WithAttributes(p.labels.base...), trace.WithAttributes(attrs...)}
+	begin := []trace.SpanStartOption{trace.WithTimestamp(info.Began), trace.WithAttributes(p.labels.spans...), trace.WithAttributes(attrs...)}
 	root, detected := p.t.tracers[spanDetection].Start(context.Background(), "detection "+p.name, begin...)
 	detected.SetStatus(codes.Error, o.why)
 	detected.End(trace.WithTimestamp(info.Detected))

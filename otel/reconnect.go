@@ -37,7 +37,7 @@ func (p *PoolTelemetry) reconnectStart(ctx context.Context, info pool.ReconnectS
 	}
 	if r == nil {
 		r = &reconnect{outage: o, start: time.Now()}
-		r.ctx, r.span = p.t.tracers[spanReconnect].Start(o.ctx, "reconnect "+p.name, trace.WithAttributes(p.labels.base...))
+		r.ctx, r.span = p.t.tracers[spanReconnect].Start(o.ctx, "reconnect "+p.name, trace.WithAttributes(p.labels.spans...))
 	} else {
 		r.backoff += info.Pause
 	}

@@ -54,6 +54,7 @@ func (r report) verdict() error {
 		what        string
 	}{
 		{r.Duplicated, 0, "requests were sent twice"},
+		{r.resent, 0, "requests were begun again, and may have been sent"},
 		{r.Crossed, 0, "replies were another request's"},
 		{r.DeadHandedOut, 0, "connections were handed out dead"},
 		{r.Failed, len(pauses), "requests failed, more than were under way"},

@@ -58,6 +58,7 @@ func TestTheVerdictNamesEachThingThatWentWrong(t *testing.T) {
 	}{
 		{"", func(*report) {}},
 		{"2 requests were sent twice", func(r *report) { r.Duplicated = 2 }},
+		{"3 requests were begun again, and may have been sent", func(r *report) { r.resent = 3 }},
 		{"1 replies were another request's", func(r *report) { r.Crossed = 1 }},
 		{"3 connections were handed out dead", func(r *report) { r.DeadHandedOut = 3 }},
 		{"9 requests failed, more than were under way", func(r *report) { r.Failed = 9 }},

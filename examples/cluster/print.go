@@ -14,6 +14,7 @@ type report struct {
 	options
 	loadtest.Result
 	Duplicated   int
+	resent       int // although the server may have had them
 	lateFailures int // that began when A was known to be down
 	afterDrain   int // replies of B, after it was drained
 	phases       []phase
@@ -29,12 +30,12 @@ func (r report) print(out io.Writer) error {
 	}
 	t.Flush()
 	_, err := fmt.Fprintf(out, `
-requests %d, failed %d (at most %d can have been under way to A), retried %d
+requests %d, failed %d (at most %d can have been under way to A), retried %d (%d of them after a byte had left)
 duplicated %d, crossed %d, dead handed out %d
 longest stall %.2f s, promised is at most %v
 tried in vain and gone on %d, callers that were not served at once %d
 `,
-		r.Requests, r.Failed, len(pauses), r.stats.Retries, r.Duplicated, r.Crossed, r.DeadHandedOut,
+		r.Requests, r.Failed, len(pauses), r.stats.Retries, r.resent, r.Duplicated, r.Crossed, r.DeadHandedOut,
 		r.LongestStall.Seconds(), r.within+tolerance, r.stats.Hops, r.stats.Waits)
 	return err
 }

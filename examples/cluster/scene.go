@@ -40,6 +40,7 @@ type scene struct {
 	aDown    time.Time // when A was known to be
 	drained  bool
 	failures int // after that
+	resent   int // requests of which a byte had left, and that were begun again
 	toB      int // after it was drained
 }
 
@@ -147,7 +148,7 @@ func (s *scene) play(ctx context.Context) (r report, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.options, r.Duplicated, r.phases = s.options, s.account.Duplicated(), s.phases
-	r.lateFailures, r.afterDrain, r.stats = s.failures, s.toB, s.cluster.Stats()
+	r.resent, r.lateFailures, r.afterDrain, r.stats = s.resent, s.failures, s.toB, s.cluster.Stats()
 	return r, err
 }
 
@@ -178,8 +179,15 @@ func (s *scene) happen(ctx context.Context) error {
 
 // use is a request.
 func (s *scene) use(ctx context.Context, fn func(net.Conn) error) error {
-	began := time.Now()
-	err := s.cluster.Do(ctx, func(_ context.Context, c net.Conn) error { return fn(c) })
+	began, wrote := time.Now(), 0
+	err := s.cluster.Do(ctx, func(_ context.Context, c net.Conn) error {
+		if wrote > 0 {
+			s.mu.Lock()
+			s.resent++
+			s.mu.Unlock()
+		}
+		return fn(counted{c.(*hale.Conn), &wrote})
+	})
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -188,6 +196,18 @@ func (s *scene) use(ctx context.Context, fn func(net.Conn) error) error {
 		}
 	}
 	return err
+}
+
+// counted counts what is written, which a server that is frozen does not get.
+type counted struct {
+	*hale.Conn
+	wrote *int
+}
+
+func (c counted) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	*c.wrote += n
+	return n, err
 }
 
 // drain takes B out of what the resolver says. What is under way to it goes on.

@@ -61,12 +61,11 @@ func left[T any](all, tried []*member[T]) (n int) {
 // or is o, and then other for who has tried all in vain.
 func (o offer[T]) or(other *offer[T]) offer[T] {
 	o.far = slices.Concat(o.far, other.near, other.far)
-	o.reach = slices.Clone(o.reach)
-	for _, m := range other.reach {
-		if !contains(o.reach, m) {
-			o.reach = append(o.reach, m)
-		}
+	reach := make(map[*member[T]]bool, len(o.reach))
+	for _, m := range o.reach {
+		reach[m] = true
 	}
+	o.reach = slices.Concat(o.reach, filter(other.reach, func(m *member[T]) bool { return !reach[m] }))
 	return o
 }
 
@@ -131,14 +130,13 @@ func (c *choice[T]) any(avoid []*member[T]) *member[T] {
 	}
 }
 
-// share is what part of the callers m gets.
-func (c *choice[T]) share(m *member[T]) float64 {
-	for i, other := range c.members {
-		if other == m {
-			return c.weights[i] / c.sums[len(c.sums)-1]
-		}
+// shares is what part of the callers each member gets.
+func (c *choice[T]) shares() map[*member[T]]float64 {
+	shares := make(map[*member[T]]float64, len(c.members))
+	for i, m := range c.members {
+		shares[m] = c.weights[i] / c.sums[len(c.sums)-1]
 	}
-	return 0
+	return shares
 }
 
 // two draws two different members at random, by their weights: with one draw only,
@@ -255,19 +253,27 @@ func (c *Cluster[T]) offer(well, all []*member[T], now time.Time) (o offer[T]) {
 // local is those of the caller's zone, if they are enough, or else tier, which is of
 // one priority.
 func (c *Cluster[T]) local(tier, all []*member[T]) (local []*member[T]) {
-	zoneNow, zoneMost := 0.0, 0.0
-	for _, m := range all {
-		if about := m.about.Load(); about.Zone == c.config.Zone && about.Priority == tier[0].about.Load().Priority {
-			zoneMost += about.weight()
-			if contains(tier, m) {
-				local, zoneNow = append(local, m), zoneNow+about.weight()
-			}
-		}
+	if c.config.Zone == "" {
+		return tier
 	}
-	if c.config.Zone == "" || len(local) == 0 || zoneNow < zoneEnough*zoneMost {
+	priority := tier[0].about.Load().Priority
+	near := func(m *member[T]) bool {
+		about := m.about.Load()
+		return about.Zone == c.config.Zone && about.Priority == priority
+	}
+	local = filter(tier, near)
+	if len(local) == 0 || weightOf(local) < zoneEnough*weightOf(filter(all, near)) {
 		return tier
 	}
 	return local
+}
+
+// weightOf is that of all together.
+func weightOf[T any](all []*member[T]) (sum float64) {
+	for _, m := range all {
+		sum += m.about.Load().weight()
+	}
+	return sum
 }
 
 // shares is a choice among members.

@@ -22,6 +22,7 @@ type Cluster[T any] struct {
 	queue    queue[T]
 	budget   budget
 	tickets  sync.Pool
+	open     openMembers[T]
 	failing  atomic.Bool // a failover runs, which a use of the new primary ends
 	looking  atomic.Bool // suspects are looked for
 	fell     atomic.Bool // who prefers a replica got something else, and the Observer knows
@@ -77,6 +78,7 @@ func New[T any](config Config[T]) (*Cluster[T], error) {
 		lost: make(chan struct{}, 1), seek: make(chan struct{}, 1), due: make(chan struct{}, 1), spill: make(chan struct{}, 1),
 		release: make(chan struct{}, 1),
 		news:    make(chan struct{}),
+		became:  beforeAll,
 	}
 	c.budget = budget{ratio: config.Retry.Ratio, floor: config.Retry.PerSecond, born: c.born}
 	c.tickets.New = func() any { return &ticket[T]{cluster: c} }
@@ -233,8 +235,8 @@ func (c *Cluster[T]) served() {
 }
 
 // Invalidate makes every pool part with the connections that it has now, as
-// [pool.Pool.Invalidate] does, forgets what is known of roles, ends all ejections,
-// and has the endpoints resolved. reason reaches the Observers of the pools.
+// [pool.Pool.Invalidate] does, has who is the primary asked for anew, ends all
+// ejections, and has the endpoints resolved. reason reaches the Observers of the pools.
 func (c *Cluster[T]) Invalidate(reason string) {
 	c.mu.Lock()
 	all := append([]*member[T]{}, c.members...)

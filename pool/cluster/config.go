@@ -31,7 +31,8 @@ const (
 // and one of Resolve and Watch are required; elsewhere zero is the documented
 // default, and a negative number is an error unless it says otherwise.
 //
-// A panic in a function of the Config is an error of that call, a
+// The functions of the Config are called by several goroutines at a time, unless they
+// say otherwise. A panic in one is an error of that call, a
 // [pool.PanicError], and so is one in RoleOf; in Demoted and Ejection.Failed it is a
 // no. Those of Pool are as there.
 type Config[T any] struct {
@@ -50,14 +51,16 @@ type Config[T any] struct {
 	// kept.
 	Resolve func(ctx context.Context) ([]Endpoint, error)
 	// ResolveEvery is how often Resolve is called if nothing happens, give or take a
-	// fifth, and no more than once a second; 0 is 30 s, negative is never.
+	// fifth, and no more than once a second; 0 is 30 s, negative is never. With Watch a
+	// positive one is an error.
 	ResolveEvery time.Duration
 
 	// Watch is for who is told of endpoints, as by Kubernetes, Consul or etcd: it calls
 	// update with all that there are, at first and after each change, and returns
 	// when ctx ends. It may do so from any goroutine. An update that is empty or wrong
-	// changes nothing, is told to the Observer, and update returns its error. If
-	// Watch returns before, it is called again, after pauses as those of Resolve.
+	// changes nothing, is told to the Observer, and update returns its error; after the
+	// end of the cluster that is [pool.ErrClosed]. If Watch returns before, it is called
+	// again, after pauses as those of Resolve, which is told to the Observer.
 	Watch func(ctx context.Context, update func([]Endpoint) error) error
 
 	// Hold is for how long an endpoint stays that is missing from the answers, counted
@@ -76,8 +79,8 @@ type Config[T any] struct {
 	// Pool is what the pools have in common. Its MaxConns is the most connections at
 	// one endpoint; 0 is MaxConns below. MinConns and MinIdleConns hold for each
 	// endpoint, unused ones and those of a higher Priority included. Its Name, Dial,
-	// FailFast, MaxWaiters and Resolve must not be set: they are the cluster's
-	// affair. Its Observer is told of all pools, as one.
+	// FailFast, MaxWaiters, Resolve and ResolveEvery must not be set: they are the
+	// cluster's affair. Its Observer is told of all pools, as one.
 	Pool pool.Config[T]
 	// PoolObserver returns what is told of one endpoint's pool besides Pool.Observer.
 	// It is called once for each, one after the other, and must be quick. It may return
@@ -124,7 +127,8 @@ type Config[T any] struct {
 	ClientID string
 
 	// DrainTimeout is how long connections to an endpoint that is gone may stay in
-	// use; what is left is aborted then. 0 is no limit.
+	// use; what is left is aborted then. 0 is no limit. Pool.Monitor does not look at
+	// them: what hangs ends by this, or by the caller's own time.
 	DrainTimeout time.Duration
 
 	// Role asks a connection what its endpoint is: Primary, Replica, or Any if it is
@@ -138,7 +142,8 @@ type Config[T any] struct {
 	// called once at a time for an endpoint, but for what is opened. ctx ends after
 	// RoleTimeout, or with the cluster; one that ignores that has failed a second
 	// later. A connection on which it fails is closed. Nil asks nothing: then
-	// Endpoint.Role counts.
+	// Endpoint.Role counts. That every endpoint is asked means a connection to each, and
+	// while there is no primary to all of them at the same time.
 	Role func(ctx context.Context, value T) (Role, error)
 	// RoleOf returns what a connection has heard of its endpoint's role without asking,
 	// such as in_hot_standby of a PostgreSQL session, or Any if it has not. It is
@@ -169,7 +174,8 @@ type Config[T any] struct {
 }
 
 // Ejection has endpoints left alone that answer, but badly, for a time that grows.
-// It is for errors that are no outage: those begin and end by themselves.
+// It is for errors that are no outage: those begin and end by themselves. A negative
+// number is an error, but for Failures.
 type Ejection struct {
 	// Failures is after how many failures in a row, of Do and by [Conn.Report], an
 	// endpoint is ejected; 0 is 5, negative is never.
@@ -187,7 +193,7 @@ type Ejection struct {
 	// For is how long the first ejection lasts, and each one after it longer by as
 	// much, up to Most; each time it is well for as long as For makes it one less.
 	For  time.Duration // 0 is 30 s
-	Most time.Duration // 0 is 5 min, or For if that is more
+	Most time.Duration // 0 is 5 min, or For if that is more; less than For is an error
 	// Part is the most that are ejected at a time, of all endpoints: 0 is 0.5, more
 	// than 1 is an error. If less than half of them can be used, because others
 	// are down, the ejected ones are used again (panic mode), until there are more.
@@ -219,7 +225,7 @@ func (c Config[T]) withDefaults() (Config[T], error) {
 	e := &c.Ejection
 	e.Failures = cmp.Or(e.Failures, defaultFailures)
 	e.For = cmp.Or(e.For, defaultEjectFor)
-	e.Most = max(e.For, cmp.Or(e.Most, defaultEjectMost))
+	e.Most = cmp.Or(e.Most, max(e.For, defaultEjectMost))
 	e.Part = cmp.Or(e.Part, defaultEjectPart)
 	c.Retry.Ratio = max(0, cmp.Or(c.Retry.Ratio, defaultRetryRatio))
 	c.Retry.PerSecond = max(0, cmp.Or(c.Retry.PerSecond, defaultRetryFloor))
@@ -278,6 +284,8 @@ func (c *Config[T]) contradiction() error {
 		return configError("Subset", c.Subset, "set, and so is Role: the primary may not be in it")
 	case !(e.Slow == 0 || e.Slow > 1):
 		return configError("Ejection.Slow", e.Slow, "must be above 1, or 0 for never")
+	case e.Most > 0 && e.Most < cmp.Or(e.For, defaultEjectFor):
+		return configError("Ejection.Most", e.Most, fmt.Sprintf("below Ejection.For, %v", cmp.Or(e.For, defaultEjectFor)))
 	case !(e.Part >= 0 && e.Part <= 1):
 		return configError("Ejection.Part", e.Part, "must be from 0 to 1")
 	case !(c.Retry.Ratio <= 1):

@@ -87,7 +87,7 @@ func (c Conn[T]) Endpoint() Endpoint {
 
 // Report tells how a use went that is not by Do: the error is judged by
 // Config.Demoted and Ejection.Failed, or counts as a failure if that is nil; nil is
-// a success. It does not end the use. After that it does nothing.
+// a success. It does not end the use; after the end of that it does nothing.
 func (c Conn[T]) Report(err error) {
 	if m := c.member(); m != nil {
 		c.ticket.cluster.report(m, err, true, 0)

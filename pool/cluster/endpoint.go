@@ -30,8 +30,9 @@ type Endpoint struct {
 	Priority int
 
 	// Role is what the resolver knows of the endpoint's role: Primary or Replica.
-	// Any, which is 0, is nothing. Without Config.Role it is taken as it is; with
-	// it, it is asked for before a caller relies on it.
+	// Any, which is 0, is nothing; another is an error. Without Config.Role it is taken
+	// as it is; with it, it is asked for before a caller relies on it, and decides
+	// between two that say of themselves that they are the primary.
 	Role Role
 }
 

@@ -437,6 +437,19 @@ func TestTheNearerGetsMore(t *testing.T) {
 	})
 }
 
+func TestTheNameIsAskedForAsOftenAsIsSaid(t *testing.T) {
+	t.Parallel()
+	for every, want := range map[time.Duration]int{500 * time.Millisecond: 1000, 2 * time.Second: 500, 10 * time.Second: 100} {
+		synctest.Test(t, func(t *testing.T) {
+			_, e, _ := newMoving(t, new(told), func(c *Config[*fakeConn]) { c.ResolveEvery = every }, "a")
+			time.Sleep(1000 * time.Second)
+			if got := e.asked(); got < want*9/10 || got > want*11/10 {
+				t.Errorf("each %v: %d times in 1000 s", every, got)
+			}
+		})
+	}
+}
+
 func TestAConfigThatIsWrongIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	for want, spoil := range map[string]func(*Config[*fakeConn]){
@@ -452,6 +465,7 @@ func TestAConfigThatIsWrongIsRefusedByName(t *testing.T) {
 		"cluster: Subset 2: set, and so is Role: the primary may not be in it":   func(c *Config[*fakeConn]) { c.Subset, c.Role = 2, askRole },
 		"cluster: Ejection.Slow 1: must be above 1, or 0 for never":              func(c *Config[*fakeConn]) { c.Ejection.Slow = 1 },
 		"cluster: Ejection.Part 2: must be from 0 to 1":                          func(c *Config[*fakeConn]) { c.Ejection.Part = 2 },
+		"cluster: Ejection.Most 10s: below Ejection.For, 30s":                    func(c *Config[*fakeConn]) { c.Ejection.Most = 10 * time.Second },
 		"cluster: Retry.Ratio 1.5: must be at most 1":                            func(c *Config[*fakeConn]) { c.Retry.Ratio = 1.5 },
 		"cluster: Watch set: only one of Resolve and Watch can say which endpoints there are": func(c *Config[*fakeConn]) {
 			c.Watch = func(context.Context, func([]Endpoint) error) error { return nil }

@@ -4,12 +4,16 @@ import (
 	"context"
 	"net"
 	"slices"
+	"sync"
 	"time"
+
+	"example.com/hale/pool"
 )
 
 // dialTo is Config.Dial of a member's endpoint, which makes room first.
 func (c *Cluster[T]) dialTo(m *member[T]) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) {
+		c.open.add(m)
 		c.makeRoom(ctx, m)
 		began := time.Now()
 		conn, err := c.config.Dial(ctx, m.endpoint())
@@ -37,14 +41,14 @@ func (c *Cluster[T]) dialTo(m *member[T]) func(context.Context) (net.Conn, error
 // whether there are, or may be, too many still: they are in use, or being dialled.
 func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
 	c.mu.Lock()
-	all := slices.Concat(c.members, c.draining)
+	all := len(c.members) + len(c.draining)
 	c.mu.Unlock()
-	if int64(len(all))*int64(c.config.Pool.MaxConns) <= int64(c.config.MaxConns) {
+	if int64(all)*int64(c.config.Pool.MaxConns) <= int64(c.config.MaxConns) {
 		return false
 	}
 	var asked []*member[T] // in vain
 	for ctx.Err() == nil {
-		open, dialling, victim := c.count(all, asked, m)
+		open, dialling, victim := c.count(asked, m)
 		if m != nil {
 			open += dialling
 		}
@@ -60,10 +64,9 @@ func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
 
 // count counts connections. victim is a member that can do without one of its own, but
 // none of some.
-func (c *Cluster[T]) count(all, some []*member[T], m *member[T]) (open, dialling int, victim *member[T]) {
+func (c *Cluster[T]) count(some []*member[T], m *member[T]) (open, dialling int, victim *member[T]) {
 	most := 0
-	for _, other := range all {
-		st := other.pool.Stats()
+	c.open.each(func(other *member[T], st pool.Stats) {
 		open, dialling = open+st.Conns, dialling+st.Dialing
 		spare := min(st.Idle-c.config.Pool.MinIdleConns, st.Conns-c.config.Pool.MinConns)
 		if other == m {
@@ -72,6 +75,57 @@ func (c *Cluster[T]) count(all, some []*member[T], m *member[T]) (open, dialling
 		if spare > most && !contains(some, other) {
 			victim, most = other, spare
 		}
-	}
+	})
 	return open, dialling, victim
+}
+
+// openMembers is the members that have a connection, or dial: no more than there are
+// connections, of however many endpoints.
+type openMembers[T any] struct {
+	mu  sync.Mutex // guards what follows, and member.open; of the pools only Stats is called under it
+	all []*member[T]
+}
+
+// equip gives m its pool, which may dial already.
+func (o *openMembers[T]) equip(m *member[T], p *pool.Pool[T]) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	m.pool = p
+}
+
+// add is called while m dials.
+func (o *openMembers[T]) add(m *member[T]) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !m.open {
+		m.open = true
+		o.all = append(o.all, m)
+	}
+}
+
+// drop is called when the pool of m is closed.
+func (o *openMembers[T]) drop(m *member[T]) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if i := slices.Index(o.all, m); i >= 0 {
+		o.all = slices.Delete(o.all, i, i+1)
+	}
+}
+
+// each calls see of all, and drops those that have no connection any more. A dial counts
+// from before add until there is one.
+func (o *openMembers[T]) each(see func(m *member[T], st pool.Stats)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = slices.DeleteFunc(o.all, func(m *member[T]) bool {
+		if m.pool == nil {
+			return false
+		}
+		st := m.pool.Stats()
+		m.open = st.Conns+st.Dialing > 0
+		if m.open {
+			see(m, st)
+		}
+		return !m.open
+	})
 }

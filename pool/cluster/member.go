@@ -23,6 +23,7 @@ type member[T any] struct {
 	rtt       atomic.Int64             // of the path, in nanoseconds; 0 is not known
 	path      path                     // where rtt is read from
 	speed     speed                    // what Do took of late
+	open      bool                     // it is one of openMembers, which guards it
 
 	// Guarded by the mutex of the cluster.
 	since    time.Time // new, or well again, from then on; the zero time is for ever
@@ -33,11 +34,16 @@ type member[T any] struct {
 	ejection ejection
 	doubt    time.Time // until when it is in doubt; zero if it is not
 	role     Role
-	became   uint64    // when it became the primary, by the count of such events; 0 is never
+	became   uint64    // when it became the primary, by the count of such events; 0 is never, and see beforeAll
+	heard    bool      // it has said itself what it is
 	asked    uint64    // how often its role was learned since nothing was known
 	asking   *asking   // nil if it is not being asked for its role
 	askAt    time.Time // when it is to be asked again, if it was replaced
 }
+
+// beforeAll is when a member became the primary that was it before the cluster knew it,
+// and has been replaced since, as the resolver says: after never, and before any event.
+const beforeAll = 1
 
 func (m *member[T]) endpoint() Endpoint { return *m.about.Load() }
 

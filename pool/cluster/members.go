@@ -103,7 +103,7 @@ func (c *Cluster[T]) newMember(e Endpoint) (*member[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	m.pool = p
+	c.open.equip(m, p)
 	return m, nil
 }
 
@@ -156,12 +156,13 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		wanted[all[i].key()] = &all[i]
 	}
 	changed := !c.resolved || len(added) > 0
+	c.draining = slices.Clone(c.draining)
 	c.members = slices.DeleteFunc(slices.Clone(c.members), func(m *member[T]) bool {
 		e := wanted[m.key]
 		switch {
 		case e == nil:
 			m.draining, changed = true, true
-			c.draining = append(slices.Clone(c.draining), m)
+			c.draining = append(c.draining, m)
 			removed = append(removed, m)
 		case *e != *m.about.Load():
 			changed = true
@@ -172,15 +173,17 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		}
 		return e == nil
 	})
+	left := make(map[string]*member[T], len(c.draining))
+	for _, m := range c.draining {
+		left[m.key] = m
+	}
 	for _, m := range added {
 		if m.role == Primary {
 			c.became++
 			m.became = c.became
 		}
-		for _, before := range c.draining {
-			if before.key == m.key { // it has left and returned
-				m.inUse = before.inUse
-			}
+		if before := left[m.key]; before != nil { // it has left and returned
+			m.inUse = before.inUse
 		}
 		c.members = append(c.members, m)
 	}
@@ -235,9 +238,11 @@ func (c *Cluster[T]) drain(m *member[T]) {
 		}
 		defer cancel()
 		_, _ = m.pool.Shutdown(ctx) // of the cluster ends it sooner
+		c.open.drop(m)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.draining = filter(c.draining, func(other *member[T]) bool { return other != m })
+		i := slices.Index(c.draining, m)
+		c.draining = slices.Delete(c.draining, i, i+1)
 		c.gone.add(m.pool.Stats())
 	})
 }

@@ -55,7 +55,8 @@ func (n Names) timeout() time.Duration  { return cmp.Or(n.Timeout, defaultNameTi
 // a service's name. IPv4 and IPv6 are asked for apart and beside each other; if one
 // of them is silent or fails, its addresses stay as they were known, and it is no
 // error. The first time, a silent one is waited for no longer than 250 ms after the
-// other has answered. It is an error if both fail, or if neither has an address.
+// other has answered. If both fail that is an error; that there is no such name, or that
+// it has no address, is an answer without endpoints.
 func (n Names) DNS(host, port string) func(context.Context) ([]Endpoint, error) {
 	d := &dns{names: n, host: host, port: port}
 	return d.resolve

@@ -40,8 +40,8 @@ type Observer struct {
 
 // ResolvedInfo is how the endpoints have changed, or that they are not known.
 type ResolvedInfo struct {
-	Endpoints []Endpoint // all that are used now
-	Added     []Endpoint
+	Endpoints []Endpoint // all that are used now; their Role is what is known of it
+	Added     []Endpoint // of these, those that are new
 	Removed   []Endpoint // they drain
 	Err       error      // then nothing has changed
 }
@@ -49,17 +49,17 @@ type ResolvedInfo struct {
 // EjectedInfo is an endpoint that is left alone for a time.
 type EjectedInfo struct {
 	Endpoint Endpoint
-	For      time.Duration
-	Times    int    // in short order, this one included
-	Why      string // "failures" or "slow"
-	Err      error  // the last that was reported; nil if it is slow
+	For      time.Duration // from now on; Invalidate ends it sooner, and panic mode heeds none
+	Times    int           // in short order, this one included
+	Why      string        // "failures" or "slow"
+	Err      error         // the last that was reported; nil if it is slow
 }
 
 // PanicInfo is the beginning or the end of panic mode.
 type PanicInfo struct {
 	Active bool
 	Well   int // endpoints that are neither down nor ejected
-	All    int
+	All    int // endpoints, but for those that drain
 }
 
 // FailoverInfo is a primary that was lost, and what came after it.
@@ -67,7 +67,7 @@ type FailoverInfo struct {
 	From, To Endpoint  // To is the zero Endpoint before the end; it may be From, if that is back
 	Cause    string    // "outage", "demoted", "replaced" or "removed"
 	Began    time.Time // the last sign of life of the old primary, in an outage; else when it was noticed
-	Detected time.Time
+	Detected time.Time // when it was noticed
 	Ended    time.Time // of the first use of the new primary; zero before
 	Healed   bool      // false if the cluster was closed before
 	Err      error     // of the outage: the death or the dial that it began with
@@ -81,10 +81,10 @@ type FallbackInfo struct {
 
 // WaitedInfo is how an Acquire ended that was not served at once.
 type WaitedInfo struct {
-	Endpoint Endpoint // zero if there was an error
-	Wait     time.Duration
-	Hops     int // endpoints that were tried in vain
-	Err      error
+	Endpoint Endpoint      // zero if there was an error
+	Wait     time.Duration // since Acquire was called, dials and questions for a role included
+	Hops     int           // endpoints that were tried in vain
+	Err      error         // nil if there is a connection
 }
 
 // noHooks stands for a nil Observer.

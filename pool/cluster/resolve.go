@@ -52,7 +52,7 @@ func (c *Cluster[T]) untilResolve(pause time.Duration) bool {
 		defer t.Stop()
 		timer, lost = t.C, nil
 	case c.config.ResolveEvery > 0:
-		t := time.NewTimer(jittered(c.config.ResolveEvery))
+		t := time.NewTimer(jittered(c.config.ResolveEvery) - resolvePause)
 		defer t.Stop()
 		timer = t.C
 	}

@@ -53,7 +53,7 @@ func wishOf(ctx context.Context) *wish {
 
 // Want returns a context under which Acquire, TryAcquire, Do and WaitReady take
 // only endpoints of a role. One that there is not, such as Role(9), is none: they fail
-// with an error that says so.
+// with an error that says so, TryAcquire without a word.
 func Want(ctx context.Context, role Role) context.Context {
 	w := *wishOf(ctx)
 	w.role = role

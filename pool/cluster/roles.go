@@ -212,9 +212,13 @@ func (c *Cluster[T]) learn(m *member[T], role Role) {
 	m.asked++
 	m.roleUntil.Store(c.clock() + int64(max(0, c.config.RoleMaxAge)))
 	m.askAt = time.Now().Add(c.replacedEvery())
-	if role == Replica {
+	switch {
+	case role == Replica:
 		m.became = 0 // it knows: if it is the primary later, it has become it anew
+	case role == Primary && !m.heard && m.about.Load().Role == Replica:
+		m.became = beforeAll // it does not know that it was replaced
 	}
+	m.heard = true
 	if m.role == role && !(role == Primary && m.became == 0) {
 		replaced := c.replaced(m)
 		c.mu.Unlock()

@@ -248,6 +248,57 @@ func TestAPrimaryThatTheResolverHasReplacedIsNotTheOne(t *testing.T) {
 	})
 }
 
+// A client that begins after a failover, or sees the old primary again after it was left
+// out, knows no more of it than what the resolver says.
+func TestAPrimaryThatWasReplacedBeforeItWasKnownIsNotTheOne(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string][]Endpoint{
+		"the client is new": nil,
+		"it was left out":   {{Address: "b", Role: Replica}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				known := make(chan func([]Endpoint) error)
+				s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) {
+					c.Resolve = nil
+					c.Watch = func(ctx context.Context, update func([]Endpoint) error) error {
+						known <- update
+						<-ctx.Done()
+						return nil
+					}
+				}, "b")
+				update := <-known
+				tell := func(all ...Endpoint) {
+					t.Helper()
+					if err := update(all); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s.host("a").role.Store(int64(Primary)) // still, as it says
+				s.host("b").role.Store(int64(Primary))
+				if before != nil {
+					tell(before...)
+					where(t, c, Primary)
+				}
+				tell(Endpoint{Address: "a", Role: Replica}, Endpoint{Address: "b", Role: Primary})
+				for range 30 {
+					if at := where(t, c, Primary); at != "b" {
+						t.Fatalf("%s was replaced", at)
+					}
+					time.Sleep(time.Second)
+				}
+				s.host("a").role.Store(int64(Replica)) // it was told
+				time.Sleep(time.Minute)
+				s.host("a").role.Store(int64(Primary)) // and has become it anew
+				s.host("b").down(health.PeerClosed)
+				if at := where(t, c, Primary); at != "a" {
+					t.Error(at)
+				}
+			})
+		})
+	}
+}
+
 func TestDemotionEndsTheRoleAndKeepsTheConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

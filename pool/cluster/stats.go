@@ -13,7 +13,7 @@ import (
 type Stats struct {
 	Endpoints []EndpointStats // in the order in which they were found; those that drain come last
 
-	MaxConns int
+	MaxConns int // of the Config
 	InUse    int // places taken: connections with callers, and callers that dial
 	Waiting  int // callers in Acquire that were not served at once
 
@@ -21,9 +21,9 @@ type Stats struct {
 	WaitTime time.Duration // of all that were not served at once, those that got none included
 	Hops     int64         // endpoints that a caller has tried in vain, or for too long
 
-	Retries    int64 // of Do
+	Retries    int64 // of Do: how often it has run fn again
 	Denied     int64 // of Do that Config.Retry did not allow
-	Ejections  int64
+	Ejections  int64 // of endpoints
 	Panics     int64 // how often ejected endpoints were used again
 	Fallbacks  int64 // how often those who prefer a replica began to get something else
 	Unresolved int64 // answers of Resolve or Watch that failed, or were empty or wrong
@@ -78,8 +78,11 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 	st.FailingOver, st.Panic = c.failover != nil, c.panicking
 	addStats(&st.Total, c.gone.total)
 	now, down := time.Now(), len(c.members) > 0
+	shares, left := c.callersOf(), c.left()
 	for _, m := range c.members {
-		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
+		row := c.row(m, now)
+		row.Share, row.InUse = shares[m], max(0, row.InUse-left[m.inUse])
+		st.Endpoints, pools = append(st.Endpoints, row), append(pools, m.pool)
 		down = down && m.down
 	}
 	for _, m := range c.draining {
@@ -92,15 +95,29 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 	return st, pools
 }
 
-// row is that of a member. The caller holds mu.
+// callersOf is what part each member gets of the callers without a wish. The caller holds
+// mu.
+func (c *Cluster[T]) callersOf() map[*member[T]]float64 {
+	if near := c.snapshot.Load().of(Any).near; len(near) > 0 {
+		return near[0].shares()
+	}
+	return nil
+}
+
+// left is what members that drain have in use, by where their places are counted, since
+// one that has returned meanwhile counts there, too. The caller holds mu.
+func (c *Cluster[T]) left() map[*atomic.Int64]int {
+	left := make(map[*atomic.Int64]int, len(c.draining))
+	for _, m := range c.draining {
+		left[m.inUse] += m.pool.Stats().InUse
+	}
+	return left
+}
+
+// row is that of a member, but for its share. The caller holds mu.
 func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
 	row := EndpointStats{Endpoint: m.endpoint(), State: "up", InUse: int(m.inUse.Load()), RTT: time.Duration(m.rtt.Load()), Pool: m.pool.Stats()}
 	row.Endpoint.Role, row.Suspect = m.role, m.inDoubt(now)
-	for _, before := range c.draining {
-		if !m.draining && before.inUse == m.inUse {
-			row.InUse = max(0, row.InUse-before.pool.Stats().InUse)
-		}
-	}
 	switch {
 	case m.draining:
 		row.State, row.InUse = "draining", row.Pool.InUse
@@ -108,9 +125,6 @@ func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
 		row.State = "down"
 	case m.ejection.lasts(now):
 		row.State, row.Until = "ejected", m.ejection.until
-	}
-	if near := c.snapshot.Load().of(Any).near; len(near) > 0 {
-		row.Share = near[0].share(m)
 	}
 	return row
 }

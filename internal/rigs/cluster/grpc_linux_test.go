@@ -129,7 +129,7 @@ func newPods(t *testing.T, names *nameServer, port string) *cluster.Cluster[podC
 	dialer := &hale.Dialer{KeepAlive: sockopt.Within(3 * time.Second)}
 	c, err := cluster.New(cluster.Config[podClient]{
 		Resolve:      cluster.Names{Resolver: names.resolver()}.DNS(podsName, port),
-		ResolveEvery: 500 * time.Millisecond,
+		ResolveEvery: time.Second,
 		Dial: func(ctx context.Context, e cluster.Endpoint) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", e.Address)
 		},
@@ -261,8 +261,8 @@ func roll(t *testing.T, rival string) {
 		for _, p := range all {
 			l.attempts.Add(p.calls[l.client].Load())
 		}
-		l.report(t, "gRPC, three pods roll")
 	}
+	report(t, "gRPC, three pods roll", loads...)
 	t.Logf("hale: sent again: %d", c.Stats().Retries)
 	if ours.ended[failed] > 0 || ours.ended[done] == 0 {
 		t.Errorf("hale: %d calls failed of %d", ours.ended[failed], ours.ended[failed]+ours.ended[done])

@@ -196,9 +196,7 @@ func TestHAProxyDrainsAndReloads(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
-	for _, l := range loads {
-		l.report(t, "HAProxy drains and reloads")
-	}
+	report(t, "HAProxy drains and reloads", loads...)
 	t.Log(c.Stats().Total.Deaths)
 	if n := loads[0].ended[failed] + loads[1].ended[failed] + loads[1].ended[unknown]; n > 0 {
 		t.Errorf("%d requests failed, or could be sent again and were not", n)

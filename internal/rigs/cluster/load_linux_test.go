@@ -4,13 +4,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-var tableFlag = flag.Bool("table", false, "print what was measured as rows of the table in docs/cluster.md")
+var tableFlag = flag.Bool("table", false, "print what was measured as the table of docs/cluster.md")
 
 // limit is the time that every request has.
 const limit = 5 * time.Second
@@ -41,7 +42,8 @@ type load struct {
 	finished map[int]outcome
 	last     map[outcome]error
 
-	lost, twice int // of the writes, as far as they were counted: acknowledged ones, and any
+	counted     bool // by count
+	lost, twice int  // of the writes: acknowledged ones, and any
 }
 
 // run lets workers work until ctx ends, each request in its time.
@@ -87,22 +89,66 @@ func (l *load) note(how outcome, err error) outcome {
 	return how
 }
 
-// report tells what has become of the load.
-func (l *load) report(t *testing.T, what string) {
+// report tells what has become of loads that have met the same.
+func report(t *testing.T, what string, loads ...*load) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t.Logf("%s, %s, %s: longest stall %v, %d done, %d failed, %d unknown, %d attempts, %d lost, %d run twice; last errors: %v",
-		what, l.client, l.kind, l.stall, l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load(), l.lost, l.twice, l.last)
-	if *tableFlag {
-		fmt.Printf("| %s | %s | %s | %.1f s | %d | %d | %d | %d | %d | %d |\n", what, l.client, l.kind, l.stall.Seconds(),
-			l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load(), l.lost, l.twice)
+	var rows strings.Builder
+	for _, l := range loads {
+		l.mu.Lock()
+		t.Logf("%s, %s, %s: longest stall %v, %d done, %d failed, %d unknown, %d attempts, %d lost, %d run twice; last errors: %v",
+			what, l.client, l.kind, l.stall, l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load(), l.lost, l.twice, l.last)
+		fmt.Fprintf(&rows, "| %s | %s | %s | %.1f s | %d | %d | %d | %d |", what, l.client, l.kind, l.stall.Seconds(),
+			l.ended[done], l.ended[failed], l.ended[unknown], l.attempts.Load())
+		if l.counted {
+			fmt.Fprintf(&rows, " %d | %d |\n", l.lost, l.twice)
+		} else {
+			rows.WriteString("  |  |\n")
+		}
+		l.mu.Unlock()
+	}
+	if !*tableFlag {
+		return
+	}
+	table.Lock()
+	defer table.Unlock()
+	if !table.begun {
+		table.begun = true
+		fmt.Print("| what happens | client | requests | longest stall | done | failed | unknown | attempts | lost | twice |\n",
+			"|---|---|---|---|---|---|---|---|---|---|\n")
+	}
+	fmt.Print(rows.String())
+}
+
+// table is what rows are printed to, those of one thing that happens together.
+var table struct {
+	sync.Mutex
+	begun bool
+}
+
+// longest is how long a client of hale's may be without a request that was done, where
+// nothing else runs: a second until the promotion, or the two and a half that Sentinels
+// take, a second and a half until the monitor has told what hangs, and one for the rest.
+const longest = 3500 * time.Millisecond
+
+// stalled complains of loads of hale's that did nothing, or stalled. On a machine that is
+// busy a read of a server that is well waits, too, and what takes several steps longer.
+func stalled(t *testing.T, read *load, writes ...*load) {
+	t.Helper()
+	for _, l := range append(writes, read) {
+		most := longest
+		if l != read {
+			most += 10 * read.stall
+		}
+		if l.ended[done] == 0 || l.stall > most {
+			t.Errorf("hale: %s: %d done, longest stall %v, more than %v", l.kind, l.ended[done], l.stall, most)
+		}
 	}
 }
 
 // count compares what the client was told with how often each write has run, by
 // number, at the new primary.
 func (l *load) count(ran map[int]int) {
+	l.counted = true
 	for n, how := range l.finished {
 		if how == done && ran[n] == 0 {
 			l.lost++

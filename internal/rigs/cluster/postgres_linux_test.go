@@ -339,22 +339,12 @@ func failOver(t *testing.T, name string, lose func(*service.Server) error) {
 			t.Errorf("%s: %d writes have run twice", kind, loads[i].twice)
 		}
 	}
-	for _, l := range loads {
-		l.report(t, name)
-	}
-	for _, l := range loads[:3] {
-		if l.ended[done] == 0 || l.stall > longest {
-			t.Errorf("hale: %s: %d done, longest stall %v, more than %v", l.kind, l.ended[done], l.stall, longest)
-		}
-	}
+	report(t, name, loads...)
+	stalled(t, loads[2], loads[0], loads[1])
 	if st := c.Stats(); st.Failovers == 0 || st.FailingOver {
 		t.Errorf("%d failovers, still failing over: %t", st.Failovers, st.FailingOver)
 	}
 }
-
-// longest is what a client of hale's may stall: a second until the promotion, one and
-// a half until the monitor has told what hangs, and a busy machine.
-const longest = 2500*time.Millisecond + 2*time.Second
 
 // A commit that waits for its standby, and whose wait is cancelled, is a success with a
 // warning: it is here, and lost if the standby is promoted.
