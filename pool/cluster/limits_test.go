@@ -173,22 +173,14 @@ func TestTheEndDoesNotWaitForAResolveThatHangs(t *testing.T) {
 func TestAnUpdateAfterTheEndIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var update func([]Endpoint) error
+		var w *teller
 		o := new(told)
-		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) {
-			c.Observer, c.Resolve = o.observer(), nil
-			c.Watch = func(ctx context.Context, u func([]Endpoint) error) error {
-				update = u
-				_ = u([]Endpoint{{Address: "a"}})
-				<-ctx.Done()
-				return nil
-			}
-		})
-		ready(t, c)
+		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) { c.Observer, w = o.observer(), tells(c) })
+		w.tell(t, Endpoint{Address: "a"})
 		c.Close()
 		told := len(o.resolutions())
 		for _, all := range [][]Endpoint{nil, {{}}, {{Address: "b"}}} {
-			if err := update(all); err == nil || err.Error() != "pool: closed" {
+			if err := w.update(all); err == nil || err.Error() != "pool: closed" {
 				t.Errorf("%v: %v", all, err)
 			}
 		}
