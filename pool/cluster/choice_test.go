@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,27 +135,6 @@ func TestAnEjectedPrimaryIsNotReplacedByTheOneBefore(t *testing.T) {
 	})
 }
 
-func TestTenThousandEndpointsAreBearable(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var all []Endpoint
-		for i := range 10_000 {
-			all = append(all, Endpoint{Address: fmt.Sprintf("10.0.%d.%d:80", i/256, i%256)})
-		}
-		start := time.Now()
-		c := newCluster(t, newSite(), func(c *Config[*fakeConn]) {
-			c.Resolve, c.Subset = resolved(all...), 20
-		})
-		for range 50 {
-			acquire(t, c, t.Context()).Release()
-		}
-		if n := len(c.Stats().Endpoints); n != 20 {
-			t.Errorf("%d are used", n)
-		}
-		_ = start
-	})
-}
-
 func TestWhoHasTriedAllInVainBeginsAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -279,6 +257,30 @@ func TestASuspectEndpointIsNotChosen(t *testing.T) {
 		}
 		if at := acquire(t, c, t.Context()).Endpoint().Address; at != "a" {
 			t.Errorf("%s has no place", at)
+		}
+	})
+}
+
+// What nobody uses is no sign: a middlebox may have forgotten it, or it is to be checked.
+func TestIdleConnectionsThatAreSuspectSpeakForNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b", "c"), nil)
+		held := map[string][]Conn[*fakeConn]{}
+		for len(held["a"]) < 4 {
+			conn := acquire(t, c, t.Context())
+			at := conn.Endpoint().Address
+			held[at] = append(held[at], conn)
+		}
+		for _, conn := range held["a"][1:] {
+			conn.Value().suspect.Store(true)
+			conn.Release()
+		}
+		for range 20 {
+			time.Sleep(100 * time.Millisecond)
+			if row := c.Stats().Endpoints[0]; row.Suspect {
+				t.Fatal("it is suspect")
+			}
 		}
 	})
 }
