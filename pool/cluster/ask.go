@@ -10,15 +10,16 @@ import (
 
 // Who is asked for its role, when, and on which connection.
 
-// callRole is Config.Role.
-func (c *Cluster[T]) callRole(ctx context.Context, value T) (Role, error) {
+// callRole is Config.Role of a connection to m.
+func (c *Cluster[T]) callRole(ctx context.Context, m *member[T], value T) (a answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.RoleTimeout)
 	defer cancel()
-	role, err := guard(ctx, "Role", func() (Role, error) { return c.config.Role(ctx, value) })
-	if err == nil && !role.isRole() {
-		err = fmt.Errorf("cluster: Role returned %v: must be Primary, Replica or Any", role)
+	a = c.ask(m)
+	a.role, err = guard(ctx, "Role", func() (Role, error) { return c.config.Role(ctx, value) })
+	if err == nil && !a.role.isRole() {
+		err = fmt.Errorf("cluster: Role returned %v: must be Primary, Replica or Any", a.role)
 	}
-	return role, err
+	return a, err
 }
 
 // asking is a question for a role that is under way.
@@ -80,13 +81,13 @@ func (c *Cluster[T]) askOn(ctx context.Context, m *member[T], conn pool.Conn[T])
 			conn.Close()
 		}
 	}()
-	role, err := c.callRole(ctx, conn.Value())
+	answer, err := c.callRole(ctx, m, conn.Value())
 	if err != nil {
 		return err
 	}
 	returned = true
 	conn.Release()
-	c.learn(m, role)
+	c.learn(m, answer)
 	signal(c.spill) // it may be one too many
 	return nil
 }
@@ -97,13 +98,13 @@ func (c *Cluster[T]) openAsking(m *member[T], open opener[T]) opener[T] {
 		if value, err = open(ctx, conn); err != nil {
 			return value, err
 		}
-		role, err := c.callRole(ctx, value)
+		answer, err := c.callRole(ctx, m, value)
 		if err == nil {
-			c.learn(m, role)
+			c.learn(m, answer)
 			return value, nil
 		}
 		if c.config.Pool.Close != nil {
-			_, _ = guard(context.Background(), "Close", func() (struct{}, error) { return struct{}{}, c.config.Pool.Close(value) })
+			_, _ = guard(c.life, "Close", func() (struct{}, error) { return struct{}{}, c.config.Pool.Close(value) })
 		}
 		var zero T
 		return zero, fmt.Errorf("cluster: Role: %w", err)

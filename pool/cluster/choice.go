@@ -27,7 +27,7 @@ type offer[T any] struct {
 
 // enter takes a place for a caller with a wish, at another member than some if
 // possible.
-func (o *offer[T]) enter(w *wish, avoid []*member[T]) *member[T] {
+func (o *offer[T]) enter(w *wish, avoid set[T]) *member[T] {
 	if m := enterOneOf(o.near, w, avoid); m != nil || len(avoid) == 0 {
 		return m
 	}
@@ -39,7 +39,7 @@ func (o *offer[T]) enter(w *wish, avoid []*member[T]) *member[T] {
 	return enterOneOf(o.near, w, nil)
 }
 
-func enterOneOf[T any](choices []choice[T], w *wish, avoid []*member[T]) *member[T] {
+func enterOneOf[T any](choices []choice[T], w *wish, avoid set[T]) *member[T] {
 	for i := range choices {
 		if m := choices[i].enter(w, avoid); m != nil {
 			return m
@@ -48,10 +48,21 @@ func enterOneOf[T any](choices []choice[T], w *wish, avoid []*member[T]) *member
 	return nil
 }
 
-// left is how many of all are none of tried.
-func left[T any](all, tried []*member[T]) (n int) {
+// A set is of members. The nil set is empty.
+type set[T any] map[*member[T]]bool
+
+func setOf[T any](all []*member[T]) set[T] {
+	s := make(set[T], len(all))
 	for _, m := range all {
-		if !contains(tried, m) {
+		s[m] = true
+	}
+	return s
+}
+
+// left is how many of all are none of tried.
+func left[T any](all []*member[T], tried set[T]) (n int) {
+	for _, m := range all {
+		if !tried[m] {
 			n++
 		}
 	}
@@ -61,9 +72,10 @@ func left[T any](all, tried []*member[T]) (n int) {
 // or is o, and then other for who has tried all in vain.
 func (o offer[T]) or(other *offer[T]) offer[T] {
 	o.far = slices.Concat(o.far, other.near, other.far)
+	reach := setOf(o.reach)
 	o.reach = slices.Clone(o.reach)
 	for _, m := range other.reach {
-		if !contains(o.reach, m) {
+		if !reach[m] {
 			o.reach = append(o.reach, m)
 		}
 	}
@@ -88,7 +100,7 @@ func (c *choice[T]) add(m *member[T], weight float64) {
 
 // enter takes a place at the member to be chosen, or else at another that has one,
 // but at none of avoid.
-func (c *choice[T]) enter(w *wish, avoid []*member[T]) *member[T] {
+func (c *choice[T]) enter(w *wish, avoid set[T]) *member[T] {
 	first, second := -1, -1
 	switch n := len(c.members); {
 	case n == 0:
@@ -104,7 +116,7 @@ func (c *choice[T]) enter(w *wish, avoid []*member[T]) *member[T] {
 		}
 	}
 	for _, i := range [...]int{first, second} {
-		if i >= 0 && !contains(avoid, c.members[i]) && c.members[i].enter() {
+		if i >= 0 && !avoid[c.members[i]] && c.members[i].enter() {
 			return c.members[i]
 		}
 	}
@@ -112,11 +124,11 @@ func (c *choice[T]) enter(w *wish, avoid []*member[T]) *member[T] {
 }
 
 // any takes a place at the least loaded member that has one and is none of avoid.
-func (c *choice[T]) any(avoid []*member[T]) *member[T] {
+func (c *choice[T]) any(avoid set[T]) *member[T] {
 	for { // until nobody comes between
 		best := -1
 		for i, m := range c.members {
-			if m.inUse.Load() < m.most && !contains(avoid, m) && (best < 0 || c.better(i, best)) {
+			if m.inUse.Load() < m.most && !avoid[m] && (best < 0 || c.better(i, best)) {
 				best = i
 			}
 		}
@@ -129,14 +141,13 @@ func (c *choice[T]) any(avoid []*member[T]) *member[T] {
 	}
 }
 
-// share is what part of the callers m gets.
-func (c *choice[T]) share(m *member[T]) float64 {
-	for i, other := range c.members {
-		if other == m {
-			return c.weights[i] / c.sums[len(c.sums)-1]
-		}
+// shares is what part of the callers each member gets.
+func (c *choice[T]) shares() map[*member[T]]float64 {
+	all := make(map[*member[T]]float64, len(c.members))
+	for i, m := range c.members {
+		all[m] = c.weights[i] / c.sums[len(c.sums)-1]
 	}
-	return 0
+	return all
 }
 
 // two draws two different members at random, by their weights: with one draw only,
@@ -183,7 +194,7 @@ func (c *choice[T]) better(i, j int) bool {
 // -weight/ln(hash), that is none of avoid and not loaded more than a quarter over
 // its share (bounded loads: Mirrokni, Thorup and Zadimoghaddam 2016). It is -1 if
 // there is none.
-func (c *choice[T]) nearest(key uint64, avoid []*member[T]) int {
+func (c *choice[T]) nearest(key uint64, avoid set[T]) int {
 	total, all := int64(1), 0.0 // with this caller
 	for i, m := range c.members {
 		total += m.inUse.Load()
@@ -192,7 +203,7 @@ func (c *choice[T]) nearest(key uint64, avoid []*member[T]) int {
 	best, top := -1, 0.0
 	for i, m := range c.members {
 		share := math.Ceil(1.25 * float64(total) * c.weights[i] / all)
-		if load := float64(m.inUse.Load() + 1); load > share || contains(avoid, m) {
+		if load := float64(m.inUse.Load() + 1); load > share || avoid[m] {
 			continue
 		}
 		u := (float64(mix(key^m.hash)>>11) + 0.5) / (1 << 53)
@@ -201,15 +212,6 @@ func (c *choice[T]) nearest(key uint64, avoid []*member[T]) int {
 		}
 	}
 	return best
-}
-
-func contains[T any](all []*member[T], m *member[T]) bool {
-	for _, one := range all {
-		if one == m {
-			return true
-		}
-	}
-	return false
 }
 
 // zoneEnough is how much of its weight the caller's zone has to have left to be used
@@ -239,16 +241,22 @@ func (c *Cluster[T]) offer(well, all []*member[T], now time.Time) (o offer[T]) {
 // local is those of the caller's zone, if they are enough, or else tier, which is of
 // one priority.
 func (c *Cluster[T]) local(tier, all []*member[T]) (local []*member[T]) {
+	zone, priority := c.config.Zone, tier[0].about.Load().Priority
+	if zone == "" {
+		return tier
+	}
 	zoneNow, zoneMost := 0.0, 0.0
-	for _, m := range all {
-		if about := m.about.Load(); about.Zone == c.config.Zone && about.Priority == tier[0].about.Load().Priority {
-			zoneMost += about.weight()
-			if contains(tier, m) {
-				local, zoneNow = append(local, m), zoneNow+about.weight()
-			}
+	for _, m := range tier {
+		if about := m.about.Load(); about.Zone == zone {
+			local, zoneNow = append(local, m), zoneNow+about.weight()
 		}
 	}
-	if c.config.Zone == "" || len(local) == 0 || zoneNow < zoneEnough*zoneMost {
+	for _, m := range all {
+		if about := m.about.Load(); about.Zone == zone && about.Priority == priority {
+			zoneMost += about.weight()
+		}
+	}
+	if len(local) == 0 || zoneNow < zoneEnough*zoneMost {
 		return tier
 	}
 	return local

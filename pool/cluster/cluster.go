@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +52,7 @@ type Cluster[T any] struct {
 	gone      gone         // what the pools of those that are gone have counted
 	rebuilt   time.Time    // when the snapshot was made
 	resolved  bool         // endpoints were known once
+	unknown   bool         // they were asked for in vain
 	begun     uint64       // counts rounds of asking for roles
 	rounds    uint64       // the last of them that has ended
 	round     uint64       // the last one that does not tell whether there is a primary
@@ -60,8 +63,7 @@ type Cluster[T any] struct {
 	news      chan struct{} // closed when the snapshot changes
 	untold    []func()
 	telling   bool
-
-	tellClosed sync.Once
+	toldEnd   bool
 }
 
 // New returns a cluster, and begins to find its endpoints in the background; that
@@ -113,7 +115,7 @@ func (c *Cluster[T]) Acquire(ctx context.Context) (Conn[T], error) {
 }
 
 // acquire is Acquire of another endpoint than some, if there is one.
-func (c *Cluster[T]) acquire(ctx context.Context, avoid []*member[T]) (Conn[T], error) {
+func (c *Cluster[T]) acquire(ctx context.Context, avoid set[T]) (Conn[T], error) {
 	w := wishOf(ctx)
 	if !w.role.valid() {
 		return Conn[T]{}, unsent(configError("Want", w.role, "there is no such role"))
@@ -147,11 +149,11 @@ func (c *Cluster[T]) tryHere(ctx context.Context, w *wish, m *member[T]) (got Co
 			conn.Release()
 		}
 	}
-	returned = true
-	if !ok {
-		return Conn[T]{}, false
+	if ok {
+		got = c.hand(w, m, conn, knows)
 	}
-	return c.hand(w, m, conn, knows), true
+	returned = true
+	return got, ok
 }
 
 // TryAcquire returns an idle connection to an endpoint that fits the wish of ctx and
@@ -164,45 +166,64 @@ func (c *Cluster[T]) TryAcquire(ctx context.Context) (Conn[T], bool) {
 	if !w.role.valid() || ctx.Err() != nil || c.queue.len() > 0 {
 		return Conn[T]{}, false
 	}
-	var tried []*member[T]
-	for {
-		m := c.admit(w, tried)
-		if m == nil || contains(tried, m) {
-			if m != nil {
-				c.leave(m)
-			}
-			return Conn[T]{}, false
+	if m := c.admit(w, nil); m != nil {
+		if got, ok := c.tryOnly(ctx, w, m); ok {
+			return got, true
 		}
-		if w.role != Primary || c.config.Role == nil || c.config.RoleOf != nil || c.fresh(m) {
-			if got, ok := c.tryHere(ctx, w, m); ok {
+	}
+	o := c.snapshot.Load().of(w.role)
+	tried := make(set[T])
+	for _, some := range slices.Concat(o.near, o.far) {
+		for i, n := rand.IntN(len(some.members)), 0; n < len(some.members); i, n = (i+1)%len(some.members), n+1 {
+			m := some.members[i]
+			if tried[m] || !m.enter() || !c.placed(m) {
+				continue
+			}
+			if got, ok := c.tryOnly(ctx, w, m); ok {
 				return got, true
 			}
+			tried[m] = true
 		}
-		c.leave(m)
-		tried = append(tried, m)
 	}
+	return Conn[T]{}, false
+}
+
+// tryOnly is tryHere, unless the role is to be asked for first, and gives the place back
+// if there is nothing.
+func (c *Cluster[T]) tryOnly(ctx context.Context, w *wish, m *member[T]) (got Conn[T], ok bool) {
+	if w.role != Primary || c.config.Role == nil || c.config.RoleOf != nil || c.fresh(m) {
+		if got, ok = c.tryHere(ctx, w, m); ok {
+			return got, true
+		}
+	}
+	c.leave(m)
+	return got, false
 }
 
 // admit takes a place for a caller with a wish, if there is one, at another member
 // than some if possible.
-func (c *Cluster[T]) admit(w *wish, avoid []*member[T]) *member[T] {
-	m := c.enter(w, avoid)
-	if m == nil {
-		return nil
+func (c *Cluster[T]) admit(w *wish, avoid set[T]) *member[T] {
+	if m := c.enter(w, avoid); m != nil && c.placed(m) {
+		return m
 	}
+	return nil
+}
+
+// placed takes one of all places for a caller that has one at m, or gives that back.
+func (c *Cluster[T]) placed(m *member[T]) bool {
 	if take(&c.inUse, int64(c.config.MaxConns)) {
 		if !c.looking.Load() {
 			c.beginLooking()
 		}
-		return m
+		return true
 	}
 	m.inUse.Add(-1)
 	c.served() // somebody may have found it taken
-	return nil
+	return false
 }
 
 // enter takes a place at a member alone.
-func (c *Cluster[T]) enter(w *wish, avoid []*member[T]) *member[T] {
+func (c *Cluster[T]) enter(w *wish, avoid set[T]) *member[T] {
 	return c.snapshot.Load().of(w.role).enter(w, avoid)
 }
 
@@ -217,7 +238,7 @@ func (c *Cluster[T]) leave(m *member[T]) {
 // endpoint.
 func (c *Cluster[T]) served() {
 	if c.queue.len() > 0 {
-		c.queue.serve(func(w *wish, avoid []*member[T]) *member[T] {
+		c.queue.serve(func(w *wish, avoid set[T]) *member[T] {
 			m := c.enter(w, avoid)
 			switch {
 			case m == nil:
@@ -239,7 +260,7 @@ func (c *Cluster[T]) Invalidate(reason string) {
 	c.mu.Lock()
 	all := append([]*member[T]{}, c.members...)
 	for _, m := range all {
-		m.roleUntil.Store(0)
+		m.forget()
 		m.ejection.until = time.Time{}
 	}
 	c.rebuild()
@@ -265,9 +286,6 @@ func (c *Cluster[T]) named() string {
 	}
 	return fmt.Sprintf("cluster %s", c.config.Name)
 }
-
-// clock is the time since the cluster was made; it is never 0.
-func (c *Cluster[T]) clock() int64 { return int64(time.Since(c.born)) + 1 }
 
 // signal leaves a sign in c, which holds one.
 func signal(c chan struct{}) {

@@ -42,7 +42,7 @@ func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
 	if int64(len(all))*int64(c.config.Pool.MaxConns) <= int64(c.config.MaxConns) {
 		return false
 	}
-	var asked []*member[T] // in vain
+	asked := make(set[T]) // in vain
 	for ctx.Err() == nil {
 		open, dialling, victim := c.count(all, asked, m)
 		if m != nil {
@@ -52,7 +52,7 @@ func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
 			return open+dialling > c.config.MaxConns
 		}
 		if victim.pool.CloseIdle(1) == 0 {
-			asked = append(asked, victim)
+			asked[victim] = true
 		}
 	}
 	return true
@@ -60,7 +60,7 @@ func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
 
 // count counts connections. victim is a member that can do without one of its own, but
 // none of some.
-func (c *Cluster[T]) count(all, some []*member[T], m *member[T]) (open, dialling int, victim *member[T]) {
+func (c *Cluster[T]) count(all []*member[T], some set[T], m *member[T]) (open, dialling int, victim *member[T]) {
 	most := 0
 	for _, other := range all {
 		st := other.pool.Stats()
@@ -69,7 +69,7 @@ func (c *Cluster[T]) count(all, some []*member[T], m *member[T]) (open, dialling
 		if other == m {
 			spare = min(spare, 1)
 		}
-		if spare > most && !contains(some, other) {
+		if spare > most && !some[other] {
 			victim, most = other, spare
 		}
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"example.com/hale/pool"
@@ -21,9 +22,46 @@ func (c *Cluster[T]) roleNow(m *member[T]) Role {
 	return m.role
 }
 
-// fresh reports whether the role of m was asked for lately.
-func (c *Cluster[T]) fresh(m *member[T]) bool {
-	return c.config.RoleMaxAge < 0 && m.roleUntil.Load() > 0 || c.clock() < m.roleUntil.Load()
+// A moment is a time by two clocks: that of Go's timers, which stands still while the
+// machine is suspended (CLOCK_MONOTONIC, clock_gettime(2)), and that of the wall, which
+// may be set.
+type moment struct {
+	awake time.Time
+	wall  int64 // Unix, in nanoseconds
+}
+
+func momentNow() moment {
+	now := time.Now()
+	return moment{now, now.UnixNano()}
+}
+
+// age is how long ago m was, by the clock that says more.
+func (m moment) age() time.Duration {
+	now := momentNow()
+	return max(now.awake.Sub(m.awake), time.Duration(now.wall-m.wall))
+}
+
+// An answer is what was said of a member's role.
+type answer struct {
+	role  Role
+	asked moment // no later than it was said
+	news  uint64 // of the member, then
+}
+
+// ask begins an answer of m.
+func (c *Cluster[T]) ask(m *member[T]) answer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return answer{asked: momentNow(), news: m.news}
+}
+
+// fresh reports whether m has said lately what its role is.
+func (c *Cluster[T]) fresh(m *member[T]) bool { return c.within(m, c.config.RoleMaxAge) }
+
+// within reports whether m has said within age what its role is; negative is ever.
+func (c *Cluster[T]) within(m *member[T], age time.Duration) bool {
+	said := m.said.Load()
+	return said != nil && (age < 0 || said.age() < age)
 }
 
 // plays reports whether a connection to m leads to the role that is wished, without
@@ -36,25 +74,40 @@ func (c *Cluster[T]) plays(w *wish, m *member[T], conn pool.Conn[T], justAsked b
 	if knows, err = c.roleOf(conn); err != nil {
 		return false, knows, err
 	}
-	role := Any
+	role, replaced := Any, false
 	if w.role != Any || knows != Any {
-		role = c.roleNow(m)
+		role, replaced = c.believed(m)
 	}
 	switch {
 	case knows == Any || knows == role || justAsked:
 	case c.config.Role == nil:
-		c.learn(m, knows)
+		orRelease(conn, func() { c.hear(m, knows) })
 		role = knows
 	case w.role == Primary:
-		m.roleUntil.Store(0)
+		m.said.Store(nil)
 		return false, knows, nil
 	default:
 		c.askAnew(m)
 	}
-	if w.role == Primary && c.config.Role != nil && knows == Any && !justAsked && !c.fresh(m) {
+	if w.role == Primary && (replaced || c.config.Role != nil && knows == Any && !c.recent(m, justAsked)) {
 		return false, knows, nil
 	}
 	return w.role == PreferReplica || fits(w.role, role), knows, nil
+}
+
+// believed is what is known of a member, and whether it says that it is the primary and
+// another is.
+func (c *Cluster[T]) believed(m *member[T]) (role Role, replaced bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return m.role, c.replaced(m)
+}
+
+// recent reports whether what m has said of its role holds for a caller, who may have
+// asked just now: an answer may take as long as it may, but no standstill of this process
+// longer.
+func (c *Cluster[T]) recent(m *member[T], justAsked bool) bool {
+	return c.fresh(m) || justAsked && c.within(m, c.config.RoleTimeout+lateAfter)
 }
 
 // askAnew has m asked for its role, unless that was just done.
@@ -104,11 +157,29 @@ func (c *Cluster[T]) callRoleOf(value T) (role Role, err error) {
 	return role, nil
 }
 
-// learn takes note of a role that m has now.
-func (c *Cluster[T]) learn(m *member[T], role Role) {
+// hear takes note of a role that m has now.
+func (c *Cluster[T]) hear(m *member[T], role Role) {
+	a := c.ask(m)
+	a.role = role
+	c.learn(m, a)
+}
+
+// learn takes note of an answer of m. One that was asked for before other news came is
+// to be asked for again before anybody relies on it, and who was not the primary any more
+// by then has not become it.
+func (c *Cluster[T]) learn(m *member[T], a answer) {
+	role := a.role
 	c.mu.Lock()
+	late := a.news != m.news
+	if late && role == Primary && m.role != Primary {
+		c.mu.Unlock()
+		signal(c.seek)
+		return
+	}
+	if !late {
+		m.said.Store(&a.asked)
+	}
 	m.asked++
-	m.roleUntil.Store(c.clock() + int64(max(0, c.config.RoleMaxAge)))
 	m.askAt = time.Now().Add(c.replacedEvery())
 	if role == Replica {
 		m.became = 0 // it knows: if it is the primary later, it has become it anew
@@ -141,7 +212,7 @@ func (c *Cluster[T]) setRole(m *member[T], role Role) {
 		m.became = c.became
 		for _, other := range c.members {
 			if other != m && other.role == Primary {
-				other.roleUntil.Store(0) // it may have been replaced
+				other.forget() // it may have been replaced
 				other.askAt = time.Time{}
 			}
 		}
@@ -149,15 +220,17 @@ func (c *Cluster[T]) setRole(m *member[T], role Role) {
 }
 
 // demoted takes note that m is not the primary any more, as an error says. Where
-// nobody can be asked the resolver may know who is. Of who is none it is no news.
+// nobody can be asked the resolver may know who is, and is believed again after a time,
+// also if it says nothing. Of who is none it is no news.
 func (c *Cluster[T]) demoted(m *member[T]) {
 	c.mu.Lock()
 	if m.role != Primary {
 		c.mu.Unlock()
 		return
 	}
-	m.roleUntil.Store(0)
+	m.forget()
 	m.asked = 0 // it is again
+	m.askAt = time.Now().Add(c.replacedEvery())
 	c.setRole(m, Any)
 	m.became = 0
 	c.rebuild()
@@ -169,6 +242,12 @@ func (c *Cluster[T]) demoted(m *member[T]) {
 	c.afterChange()
 }
 
+// contradicted reports whether an error has said that m is not what the resolver says,
+// and nobody can be asked. The caller holds mu.
+func (c *Cluster[T]) contradicted(m *member[T]) bool {
+	return c.config.Role == nil && m.role == Any && m.about.Load().Role != Any
+}
+
 // hasPrimary reports whether there is one that can be reached. The caller holds mu.
 func (c *Cluster[T]) hasPrimary() bool {
 	return len(c.snapshot.Load().of(Primary).fit) > 0
@@ -177,7 +256,7 @@ func (c *Cluster[T]) hasPrimary() bool {
 // replaced reports whether m says that it is the primary, and another is believed.
 // The caller holds mu.
 func (c *Cluster[T]) replaced(m *member[T]) bool {
-	return m.role == Primary && m.usable() && !c.config.ManyPrimaries && !contains(c.snapshot.Load().of(Primary).fit, m)
+	return m.role == Primary && m.usable() && !c.config.ManyPrimaries && !slices.Contains(c.snapshot.Load().of(Primary).fit, m)
 }
 
 // replacedEvery is how often who was replaced is asked whether it knows.

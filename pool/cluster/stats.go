@@ -78,12 +78,22 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 	st.FailingOver, st.Panic = c.failover != nil, c.panicking
 	addStats(&st.Total, c.gone.total)
 	now, down := time.Now(), len(c.members) > 0
+	var shares map[*member[T]]float64
+	if near := c.snapshot.Load().of(Any).near; len(near) > 0 {
+		shares = near[0].shares()
+	}
+	draining := make(map[*atomic.Int64]int) // in use where an endpoint has returned
+	for _, m := range c.draining {
+		draining[m.inUse] += m.pool.Stats().InUse
+	}
 	for _, m := range c.members {
-		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
+		row := m.row(now)
+		row.Share, row.InUse = shares[m], max(0, row.InUse-draining[m.inUse])
+		st.Endpoints, pools = append(st.Endpoints, row), append(pools, m.pool)
 		down = down && m.down
 	}
 	for _, m := range c.draining {
-		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
+		st.Endpoints, pools = append(st.Endpoints, m.row(now)), append(pools, m.pool)
 	}
 	for _, e := range st.Endpoints {
 		addStats(&st.Total, e.Pool)
@@ -92,15 +102,10 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 	return st, pools
 }
 
-// row is that of a member. The caller holds mu.
-func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
+// row is that of a member, but for its share. The caller holds the mutex of the cluster.
+func (m *member[T]) row(now time.Time) EndpointStats {
 	row := EndpointStats{Endpoint: m.endpoint(), State: "up", InUse: int(m.inUse.Load()), RTT: time.Duration(m.rtt.Load()), Pool: m.pool.Stats()}
 	row.Endpoint.Role, row.Suspect = m.role, m.inDoubt(now)
-	for _, before := range c.draining {
-		if !m.draining && before.inUse == m.inUse {
-			row.InUse = max(0, row.InUse-before.pool.Stats().InUse)
-		}
-	}
 	switch {
 	case m.draining:
 		row.State, row.InUse = "draining", row.Pool.InUse
@@ -108,9 +113,6 @@ func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
 		row.State = "down"
 	case m.ejection.lasts(now):
 		row.State, row.Until = "ejected", m.ejection.until
-	}
-	if near := c.snapshot.Load().of(Any).near; len(near) > 0 {
-		row.Share = near[0].share(m)
 	}
 	return row
 }
