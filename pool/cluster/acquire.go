@@ -78,6 +78,13 @@ func (a *acquisition[T]) run(m *member[T]) (Conn[T], error) {
 			if m, err = a.wait(); err != nil {
 				return Conn[T]{}, err
 			}
+			var got Conn[T]
+			if got, m = c.tryIdle(a.ctx, a.wish, m, a.tried); got.ticket != nil {
+				return got, nil
+			}
+			if m == nil {
+				continue
+			}
 		}
 		got, err := a.try(m)
 		if err == nil {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -57,6 +58,14 @@ func setOf[T any](all []*member[T]) set[T] {
 		s[m] = true
 	}
 	return s
+}
+
+// nearest yields those who are looked at first for a place.
+func (o *offer[T]) nearest() iter.Seq[*member[T]] {
+	if len(o.near) == 0 {
+		return func(func(*member[T]) bool) {}
+	}
+	return o.near[0].all()
 }
 
 // left is how many of all are none of tried.
@@ -137,6 +146,18 @@ func (c *choice[T]) any(avoid set[T]) *member[T] {
 		}
 		if c.members[best].enter() {
 			return c.members[best]
+		}
+	}
+}
+
+// all yields the members, beginning with any of them.
+func (c *choice[T]) all() iter.Seq[*member[T]] {
+	return func(yield func(*member[T]) bool) {
+		first := rand.IntN(max(1, len(c.members)))
+		for i := range c.members {
+			if !yield(c.members[(first+i)%len(c.members)]) {
+				return
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -127,10 +126,42 @@ func (c *Cluster[T]) acquire(ctx context.Context, avoid set[T]) (Conn[T], error)
 	if m == nil {
 		return c.acquireInTurn(ctx, w, nil, avoid)
 	}
-	if got, ok := c.tryHere(ctx, w, m); ok {
+	got, m := c.tryIdle(ctx, w, m, avoid)
+	if got.ticket != nil {
 		return got, nil
 	}
 	return c.acquireInTurn(ctx, w, m, avoid)
+}
+
+// tryIdle has an idle connection of m, at which a place was taken; or, where a dial would
+// have one closed at another endpoint, of one that is no more loaded. If there is none, at
+// is where the caller has its place then, or nil if that was lost.
+func (c *Cluster[T]) tryIdle(ctx context.Context, w *wish, m *member[T], avoid set[T]) (got Conn[T], at *member[T]) {
+	if got, ok := c.tryHere(ctx, w, m); ok || w.keyed || !c.full() {
+		return got, m
+	}
+	return c.tryOthers(ctx, w, m, avoid)
+}
+
+// tryOthers is tryIdle at those that are no more loaded than m.
+func (c *Cluster[T]) tryOthers(ctx context.Context, w *wish, m *member[T], avoid set[T]) (got Conn[T], at *member[T]) {
+	m.inUse.Add(-1) // the place is of all still
+	for other := range c.snapshot.Load().of(w.role).nearest() {
+		if other == m || avoid[other] || other.load() > m.load() || !other.enter() {
+			continue
+		}
+		if got, ok := c.tryHere(ctx, w, other); ok {
+			c.served() // there is a place at m
+			return got, other
+		}
+		other.inUse.Add(-1)
+	}
+	defer c.served() // somebody may have found a place taken
+	if m.enter() {
+		return got, m
+	}
+	c.inUse.Add(-1)
+	return got, nil
 }
 
 // tryHere has an idle connection of m, at which a place was taken. If not, the
@@ -174,8 +205,7 @@ func (c *Cluster[T]) TryAcquire(ctx context.Context) (Conn[T], bool) {
 	o := c.snapshot.Load().of(w.role)
 	tried := make(set[T])
 	for _, some := range slices.Concat(o.near, o.far) {
-		for i, n := rand.IntN(len(some.members)), 0; n < len(some.members); i, n = (i+1)%len(some.members), n+1 {
-			m := some.members[i]
+		for m := range some.all() {
 			if tried[m] || !m.enter() || !c.placed(m) {
 				continue
 			}

@@ -36,10 +36,8 @@ func (c *Cluster[T]) dialTo(m *member[T]) func(context.Context) (net.Conn, error
 // are open. Those of the member with most of them go first, and of m last. It reports
 // whether there are, or may be, too many still: they are in use, or being dialled.
 func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
-	c.mu.Lock()
-	all := slices.Concat(c.members, c.draining)
-	c.mu.Unlock()
-	if int64(len(all))*int64(c.config.Pool.MaxConns) <= int64(c.config.MaxConns) {
+	all, bounded := c.bounded()
+	if !bounded {
 		return false
 	}
 	asked := make(set[T]) // in vain
@@ -56,6 +54,24 @@ func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
 		}
 	}
 	return true
+}
+
+// bounded is all members, and whether MaxConns bounds them more than their own limits do.
+func (c *Cluster[T]) bounded() (all []*member[T], bounded bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all = slices.Concat(c.members, c.draining)
+	return all, int64(len(all))*int64(c.config.Pool.MaxConns) > int64(c.config.MaxConns)
+}
+
+// full reports whether one more connection would be one too many.
+func (c *Cluster[T]) full() bool {
+	all, bounded := c.bounded()
+	if !bounded {
+		return false
+	}
+	open, dialling, _ := c.count(all, nil, nil)
+	return open+dialling >= c.config.MaxConns
 }
 
 // count counts connections. victim is a member that can do without one of its own, but

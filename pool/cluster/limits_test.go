@@ -3,7 +3,9 @@ package cluster
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -307,4 +309,35 @@ func TestRoomIsMadeBeforeADialByWhoHasMost(t *testing.T) {
 			t.Errorf("%d are open", n)
 		}
 	})
+}
+
+// Where there are fewer connections than endpoints, they are used again, and not closed
+// for one another.
+func TestFewConnectionsToManyEndpointsAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ endpoints, conns, callers int }{{10, 1, 1}, {10, 1, 3}, {10, 4, 4}, {10, 4, 12}, {3, 10, 30}, {3, 10, 10}} {
+		synctest.Test(t, func(t *testing.T) {
+			var names []string
+			for i := range test.endpoints {
+				names = append(names, string(rune('a'+i)))
+			}
+			s := newSite(names...)
+			c := newCluster(t, s, func(c *Config[*fakeConn]) { c.MaxConns = test.conns })
+			ready(t, c)
+			var wg sync.WaitGroup
+			for range test.callers {
+				wg.Go(func() {
+					for range 100 {
+						conn := acquire(t, c, t.Context())
+						time.Sleep(time.Duration(1+rand.IntN(10)) * time.Millisecond)
+						conn.Release()
+					}
+				})
+			}
+			wg.Wait()
+			if st := c.Stats(); st.Total.Dials > int64(3*test.conns+test.endpoints) || st.InUse != 0 || s.open() > test.conns {
+				t.Errorf("%+v: %d dials, %d in use, %d open", test, st.Total.Dials, st.InUse, s.open())
+			}
+		})
+	}
 }

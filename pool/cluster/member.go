@@ -42,6 +42,9 @@ type member[T any] struct {
 
 func (m *member[T]) endpoint() Endpoint { return *m.about.Load() }
 
+// load is how much is in use for its weight.
+func (m *member[T]) load() float64 { return float64(m.inUse.Load()) / m.about.Load().weight() }
+
 // enter takes a place, if there is one.
 func (m *member[T]) enter() bool { return take(m.inUse, m.most) }
 
