@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"example.com/hale/health"
 	"example.com/hale/pool"
 )
 
@@ -217,6 +218,199 @@ func TestTheClusterMayBeCalledFromWhatItCalls(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if st := c.Stats(); st.InUse != 0 {
 			t.Errorf("%d in use", st.InUse)
+		}
+	})
+}
+
+// Two that both say so are one primary: the one that was seen to become it last, until it
+// cannot be reached.
+func TestOfTwoPrimariesOneIsUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge = 100 * time.Millisecond }, "b", "c")
+		s.host("b").role.Store(int64(Primary))
+		where(t, c, Primary)
+		time.Sleep(time.Second)
+		first := where(t, c, Primary)
+		for range 100 {
+			if at := where(t, c, Primary); at != first {
+				t.Fatalf("%s, and %s before", at, first)
+			}
+			where(t, c, Any) // opens to both
+			time.Sleep(50 * time.Millisecond)
+		}
+		s.host(first).down(health.Reset)
+		if at, took := within(t, c, Want(t.Context(), Primary), time.Minute); at == first || at == "c" || took > time.Second {
+			t.Errorf("%s after %v", at, took)
+		}
+	})
+}
+
+// Whatever is invalidated while a primary is sought, it is found.
+func TestInvalidateDuringAFailover(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := new(told)
+		s, c := newRoles(t, o, nil, "b", "c")
+		for _, h := range s.hosts {
+			h.set(func() { h.delay = 5 * time.Millisecond })
+			h.think(5 * time.Millisecond)
+		}
+		where(t, c, Primary)
+		s.host("a").down(health.Reset)
+		const promoted = 2 * time.Second
+		time.AfterFunc(promoted, func() { s.host("b").role.Store(int64(Primary)) })
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			for ctx.Err() == nil {
+				time.Sleep(50 * time.Millisecond)
+				c.Invalidate("again")
+			}
+		}()
+		at, took := within(t, c, Want(t.Context(), Primary), time.Minute)
+		cancel()
+		time.Sleep(100 * time.Millisecond)
+		if at != "b" || took > promoted+defaultRoleEvery+100*time.Millisecond {
+			t.Errorf("%s after %v", at, took)
+		}
+		synctest.Wait()
+		if begun, ended := o.failovers(); len(begun) != 1 || len(ended) != 1 {
+			t.Errorf("%d failovers have begun, %d ended", len(begun), len(ended))
+		}
+	})
+}
+
+// A key has another endpoint while its own is ejected, the same for all, and its own again
+// after that.
+func TestAKeyReturnsAfterAnEjection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, c := newJudged(t, new(told), nil, "a", "b", "c")
+		ready(t, c)
+		ctx := WithKey(t.Context(), "k")
+		at := func() string {
+			conn := acquire(t, c, ctx)
+			defer conn.Release()
+			return conn.Endpoint().Address
+		}
+		home := at()
+		for range 5 {
+			_ = c.Do(ctx, bad(home))
+		}
+		away := at()
+		if away == home {
+			t.Fatal("it is ejected")
+		}
+		for range 20 {
+			if got := at(); got != away {
+				t.Errorf("%s, and %s before", got, away)
+			}
+		}
+		time.Sleep(31 * time.Second)
+		if got := at(); got != home {
+			t.Errorf("%s, and not %s again", got, home)
+		}
+	})
+}
+
+// Who is alone has all callers, however new it is.
+func TestTheOnlyEndpointDoesNotWarmUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a")
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.SlowStart, c.MaxConns = time.Hour, 20 })
+		ready(t, c)
+		for range 2 {
+			var held []Conn[*fakeConn]
+			start := time.Now()
+			for range 20 {
+				held = append(held, acquire(t, c, t.Context()))
+			}
+			if took := time.Since(start); took > 0 || c.Stats().Endpoints[0].Share != 1 {
+				t.Errorf("after %v, a share of %v", took, c.Stats().Endpoints[0].Share)
+			}
+			for _, conn := range held {
+				conn.Release()
+			}
+			s.host("a").down(health.Reset)
+			time.Sleep(time.Second)
+			s.host("a").up()
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// An end without any patience, while dials and questions hang, callers wait, endpoints are
+// told of and one drains.
+func TestAnEndWithoutPatience(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := new(told)
+		s := newSite("a", "b", "c", "d")
+		s.host("c").role.Store(int64(Primary))
+		c := newCluster(t, s, func(c *Config[*fakeConn]) {
+			c.Role, c.RoleMaxAge, c.MaxConns, c.Pool.MaxConns, c.Observer = askRole, time.Second, 8, 4, o.observer()
+			c.Resolve, c.Watch = nil, func(ctx context.Context, update func([]Endpoint) error) error {
+				for i := 0; ctx.Err() == nil; i++ {
+					all := []Endpoint{{Address: "a"}, {Address: "b"}, {Address: "c", Weight: 1 + float64(i%2)}}
+					if i == 0 {
+						all = append(all, Endpoint{Address: "d"})
+					}
+					_ = update(all)
+					time.Sleep(500 * time.Millisecond)
+				}
+				return ctx.Err()
+			}
+		})
+		where(t, c, Primary)
+		var held []Conn[*fakeConn]
+		for at := ""; at != "d"; { // it drains
+			conn := acquire(t, c, t.Context())
+			at, held = conn.Endpoint().Address, append(held, conn)
+		}
+		time.Sleep(5 * time.Second)
+		s.host("a").freeze(time.Hour)
+		for _, name := range []string{"b", "c"} {
+			s.host(name).hang(true)
+		}
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				for {
+					conn, err := c.Acquire(Want(t.Context(), Role(i%4)))
+					if err != nil {
+						if !errors.Is(err, pool.ErrClosed) {
+							t.Error(err)
+						}
+						return
+					}
+					time.Sleep(time.Second)
+					conn.Release()
+				}
+			})
+		}
+		time.Sleep(1300 * time.Millisecond)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		start := time.Now()
+		for i := range 3 {
+			wg.Go(func() {
+				if i == 0 {
+					c.Close()
+				} else {
+					_, _ = c.Shutdown(over)
+				}
+				if took := time.Since(start); took > 2*lateAfter {
+					t.Errorf("the end takes %v", took)
+				}
+			})
+		}
+		wg.Wait()
+		for _, conn := range held {
+			conn.Release()
+		}
+		if st := c.Stats(); st.InUse != 0 || st.Waiting != 0 || s.open() != 0 || o.closed != 1 {
+			t.Errorf("%d in use, %d wait, %d open, closed %d times", st.InUse, st.Waiting, s.open(), o.closed)
 		}
 	})
 }
