@@ -94,8 +94,9 @@ func (c *Cluster[T]) askOn(ctx context.Context, m *member[T], conn pool.Conn[T])
 
 // openAsking is open, and Config.Role of what that opens.
 func (c *Cluster[T]) openAsking(m *member[T], open opener[T]) opener[T] {
-	return func(ctx context.Context, conn conn) (value T, err error) {
-		if value, err = open(ctx, conn); err != nil {
+	return func(ctx context.Context, conn conn) (T, error) {
+		value, err := open(ctx, conn)
+		if err != nil {
 			return value, err
 		}
 		answer, err := c.callRole(ctx, m, value)

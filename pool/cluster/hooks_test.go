@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,8 @@ func TestAHookThatPanicsInAnAcquireLosesNothing(t *testing.T) {
 	} {
 		for _, idle := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				bad, panics := false, 0
+				var bad atomic.Bool
+				var panics atomic.Int64
 				s := newSite("a", "b")
 				s.host("a").role.Store(int64(Primary))
 				s.host("b").role.Store(int64(Replica))
@@ -39,8 +41,8 @@ func TestAHookThatPanicsInAnAcquireLosesNothing(t *testing.T) {
 					c.Resolve = resolved(Endpoint{Address: "a", Role: Primary}, Endpoint{Address: "b", Role: Replica})
 					c.RoleOf = func(conn *fakeConn) Role { return Role(conn.host.role.Load()) }
 					c.Observer = observer(func() {
-						if bad {
-							panics++
+						if bad.Load() {
+							panics.Add(1)
 							panic("oops")
 						}
 					})
@@ -54,7 +56,7 @@ func TestAHookThatPanicsInAnAcquireLosesNothing(t *testing.T) {
 					}
 				}
 				s.host("b").role.Store(int64(Primary)) // so there is no replica, and a primary was replaced
-				bad = true
+				bad.Store(true)
 				for range 5 {
 					survive(func() { acquire(t, c, Want(t.Context(), PreferReplica)).Release() })
 				}
@@ -65,10 +67,10 @@ func TestAHookThatPanicsInAnAcquireLosesNothing(t *testing.T) {
 						}
 					})
 				}
-				bad = false
+				bad.Store(false)
 				time.Sleep(time.Second)
-				if st := c.Stats(); st.InUse != 0 || st.Total.InUse != 0 || panics == 0 && !(idle && name == "Waited") {
-					t.Errorf("%s, idle %v: %d places and %d connections in use, %d panics", name, idle, st.InUse, st.Total.InUse, panics)
+				if st := c.Stats(); st.InUse != 0 || st.Total.InUse != 0 || panics.Load() == 0 && !(idle && name == "Waited") {
+					t.Errorf("%s, idle %v: %d places and %d connections in use, %d panics", name, idle, st.InUse, st.Total.InUse, panics.Load())
 				}
 			})
 		}
@@ -115,6 +117,8 @@ func TestTheEndIsToldLast(t *testing.T) {
 		conns["b"].Report(errBad) // when it is over
 		s.host("c").down(health.Reset)
 		time.Sleep(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		if !slices.Equal(log, []string{"resolved", "ejected", "closed"}) {
 			t.Error(log)
 		}

@@ -43,6 +43,12 @@ func (o *told) note(f func()) {
 	f()
 }
 
+func (o *told) ends() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed
+}
+
 func (o *told) resolutions() []ResolvedInfo {
 	o.mu.Lock()
 	defer o.mu.Unlock()
