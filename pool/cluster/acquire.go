@@ -119,13 +119,20 @@ func (a *acquisition[T]) note(m *member[T], err error) (again bool) {
 		a.tried = make(set[T])
 	}
 	a.tried[m] = true
-	if a.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+	over := errors.Is(err, context.DeadlineExceeded)
+	if over && !a.ended() {
 		a.cluster.setDoubt(m)
 	}
-	if a.ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded) || len(a.causes) == 0 {
+	if !over || !a.ended() || len(a.causes) == 0 {
 		a.causes = addCause(a.causes, m.endpoint().Address, err)
 	}
 	return again
+}
+
+// ended reports whether the caller's ctx has ended, or does at this moment.
+func (a *acquisition[T]) ended() bool {
+	deadline, ok := a.ctx.Deadline()
+	return a.ctx.Err() != nil || ok && time.Until(deadline) <= 0
 }
 
 // left is how many endpoints there are that were not tried in this round.

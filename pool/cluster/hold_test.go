@@ -82,6 +82,9 @@ func TestAHoldEnds(t *testing.T) {
 			if took := time.Since(began); took < test.gone || took > test.most {
 				t.Errorf("a hold of %v: gone after %v", test.hold, took)
 			}
+			if stays := test.hold < 0 && test.then == nil; !stays && slices.Contains(names(c), "a up") {
+				t.Errorf("a hold of %v does not end", test.hold)
+			}
 			if test.hold < 0 && test.then == nil && !slices.Equal(names(c), []string{"a up", "b up"}) {
 				t.Error(names(c))
 			}
@@ -176,6 +179,28 @@ func TestAnotherIDEndsAHold(t *testing.T) {
 		slices.Sort(got)
 		if !slices.Equal(got, []string{"a2", "b1"}) {
 			t.Error(got)
+		}
+	})
+}
+
+// An endpoint that was never connected to, and cannot be, is not held.
+func TestAnOutageEndsAHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, e, c := newMoving(t, new(told), func(c *Config[*fakeConn]) { c.Hold, c.ResolveEvery = time.Hour, time.Second }, "a", "b")
+		ready(t, c)
+		s.host("a").set(func() { s.host("a").refuse = errRefused })
+		e.set(nil, "b")
+		time.Sleep(5 * time.Second)
+		if !slices.Equal(names(c), []string{"a up", "b up"}) {
+			t.Fatal(names(c))
+		}
+		for range 20 {
+			where(t, c, Any)
+		}
+		time.Sleep(5 * time.Second)
+		if !slices.Equal(names(c), []string{"b up"}) {
+			t.Error(names(c))
 		}
 	})
 }
