@@ -42,7 +42,7 @@ func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 	}
 	p.dialer.succeeded(s.opened.time())
 	p.measure(s)
-	if p.idle.admit(s) != nil { // the pool is closed
+	if !p.idle.admit(s) { // the pool is closed
 		s.move(take)
 		p.evict(s, ReasonShutdown, nil)
 	}

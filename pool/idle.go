@@ -55,20 +55,28 @@ func lanesFor(maxConns int) int {
 	return 1 << (bits.Len(uint(n)) - 1)
 }
 
+// newcomer is a slot that comes to the store.
+type newcomer[T any] struct {
+	slot *slot[T]
+	came bool // puddle has it
+}
+
 func slotOf[T any](ctx context.Context) (*slot[T], error) {
-	if s, ok := ctx.Value(slotKey{}).(*slot[T]); ok {
-		return s, nil
+	if n, ok := ctx.Value(slotKey{}).(*newcomer[T]); ok {
+		n.came = true
+		return n.slot, nil
 	}
 	return nil, errNoSlot
 }
 
-// admit puts a new slot into the store.
-func (d *idle[T]) admit(s *slot[T]) error {
-	err := d.stack.CreateResource(context.WithValue(context.Background(), slotKey{}, s))
-	if err == nil {
+// admit puts a new slot into the store, and reports whether that has it now. If not, it
+// is closed. One that comes while it is being closed is given to destruct.
+func (d *idle[T]) admit(s *slot[T]) bool {
+	n := newcomer[T]{slot: s}
+	if d.stack.CreateResource(context.WithValue(context.Background(), slotKey{}, &n)) == nil {
 		d.known.Add(1)
 	}
-	return err
+	return n.came
 }
 
 // pop takes a slot out, or returns nil if there is none.

@@ -3,7 +3,10 @@ package pool
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,4 +219,30 @@ func TestNobodyIsPutAsideInAClosedPool(t *testing.T) {
 		p.isolate(s)
 		<-closed
 	})
+}
+
+// A connection that is opened while the pool is closed is closed, and its place given
+// back, once. (puddle closes what comes to it too late by itself, but not what comes
+// later than that.)
+func TestWhatIsOpenedAtTheEndIsClosedOnce(t *testing.T) {
+	t.Parallel()
+	for range 300 {
+		e := &endpoint{}
+		var evicted atomic.Int64
+		p := newPool(t, e, func(c *Config[*fakeConn]) {
+			c.MaxConns, c.MinConns = 8, 8
+			c.Observer = &Observer{Evict: func(EvictInfo) { evicted.Add(1) }}
+		})
+		for range rand.IntN(200) {
+			runtime.Gosched()
+		}
+		p.Close()
+		dials, _, _ := e.counts()
+		p.dialer.mu.Lock()
+		places := p.dialer.places
+		p.dialer.mu.Unlock()
+		if places != 0 || e.left() != 0 || evicted.Load() > int64(dials) {
+			t.Fatalf("%d places are taken, %d connections left, %d evicted of %d", places, e.left(), evicted.Load(), dials)
+		}
+	}
 }

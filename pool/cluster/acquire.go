@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"example.com/hale/pool"
@@ -26,8 +27,8 @@ type acquisition[T any] struct {
 	wish    *wish
 	turn    uint64
 	began   time.Time
-	avoid   []*member[T] // from the beginning
-	tried   []*member[T] // in this round, and avoid
+	avoid   set[T] // from the beginning
+	tried   set[T] // in this round, and avoid
 	round   int
 	started time.Time // the round
 	hops    int
@@ -35,10 +36,9 @@ type acquisition[T any] struct {
 }
 
 // acquireInTurn is Acquire in turn; at m, if that is not nil, a place was taken.
-func (c *Cluster[T]) acquireInTurn(ctx context.Context, w *wish, m *member[T], avoid []*member[T]) (got Conn[T], err error) {
+func (c *Cluster[T]) acquireInTurn(ctx context.Context, w *wish, m *member[T], avoid set[T]) (got Conn[T], err error) {
 	now := time.Now()
-	a := &acquisition[T]{cluster: c, ctx: ctx, wish: w, turn: c.queue.turn(), began: now, started: now, avoid: avoid}
-	a.tried = append(a.tried, avoid...)
+	a := &acquisition[T]{cluster: c, ctx: ctx, wish: w, turn: c.queue.turn(), began: now, started: now, avoid: avoid, tried: maps.Clone(avoid)}
 	c.stats.waiting.Add(1)
 	defer func() {
 		c.stats.waiting.Add(-1)
@@ -78,6 +78,13 @@ func (a *acquisition[T]) run(m *member[T]) (Conn[T], error) {
 			if m, err = a.wait(); err != nil {
 				return Conn[T]{}, err
 			}
+			var got Conn[T]
+			if got, m = c.tryIdle(a.ctx, a.wish, m, a.tried); got.ticket != nil {
+				return got, nil
+			}
+			if m == nil {
+				continue
+			}
 		}
 		got, err := a.try(m)
 		if err == nil {
@@ -107,16 +114,25 @@ func (a *acquisition[T]) run(m *member[T]) (Conn[T], error) {
 func (a *acquisition[T]) note(m *member[T], err error) (again bool) {
 	a.hops++
 	a.cluster.stats.hops.Add(1)
-	if again = contains(a.tried, m); !again {
-		a.tried = append(a.tried, m)
+	again = a.tried[m]
+	if a.tried == nil {
+		a.tried = make(set[T])
 	}
-	if a.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+	a.tried[m] = true
+	over := errors.Is(err, context.DeadlineExceeded)
+	if over && !a.ended() {
 		a.cluster.setDoubt(m)
 	}
-	if a.ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded) || len(a.causes) == 0 {
+	if !over || !a.ended() || len(a.causes) == 0 {
 		a.causes = addCause(a.causes, m.endpoint().Address, err)
 	}
 	return again
+}
+
+// ended reports whether the caller's ctx has ended, or does at this moment.
+func (a *acquisition[T]) ended() bool {
+	deadline, ok := a.ctx.Deadline()
+	return a.ctx.Err() != nil || ok && time.Until(deadline) <= 0
 }
 
 // left is how many endpoints there are that were not tried in this round.
@@ -127,7 +143,7 @@ func (a *acquisition[T]) left() int {
 // nextRound begins anew, with more patience.
 func (a *acquisition[T]) nextRound() error {
 	a.round++
-	a.tried = a.tried[:0]
+	clear(a.tried)
 	pause := roundPause<<min(a.round-1, 4) - time.Since(a.started)
 	if pause > 0 {
 		timer := time.NewTimer(pause)
@@ -201,22 +217,20 @@ func (a *acquisition[T]) try(m *member[T]) (got Conn[T], err error) {
 			c.leave(m)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(a.ctx, a.patience())
-	defer cancel()
-	conn, knows, err := a.open(ctx, m)
-	returned = true
-	if err != nil {
-		return Conn[T]{}, err
+	conn, knows, err := a.open(m)
+	if err == nil {
+		got = c.hand(a.wish, m, conn, knows)
 	}
-	return c.hand(a.wish, m, conn, knows), nil
+	returned = true
+	return got, err
 }
 
 // open has a connection to m that is in the role that is wished, and what it knows of
 // that. What the asking has sent is no part of the caller's use, so another use begins
 // after it; and a slow answer is no reason to try another endpoint.
-func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (conn pool.Conn[T], knows Role, err error) {
+func (a *acquisition[T]) open(m *member[T]) (conn pool.Conn[T], knows Role, err error) {
 	c := a.cluster
-	conn, plays, knows, err := a.connect(ctx, m, false)
+	conn, plays, knows, err := a.connect(m, false)
 	if err != nil || plays {
 		return conn, knows, err
 	}
@@ -226,7 +240,7 @@ func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (conn pool.Conn
 		} else if err = c.askHere(a.ctx, m, conn); err != nil {
 			return pool.Conn[T]{}, Any, err
 		}
-		if conn, plays, knows, err = a.connect(ctx, m, true); err != nil || plays {
+		if conn, plays, knows, err = a.connect(m, true); err != nil || plays {
 			return conn, knows, err
 		}
 	}
@@ -236,7 +250,9 @@ func (a *acquisition[T]) open(ctx context.Context, m *member[T]) (conn pool.Conn
 
 // connect has a connection to m, and whether that is known to be in the role that is
 // wished; asked is whether that was asked for just now.
-func (a *acquisition[T]) connect(ctx context.Context, m *member[T], asked bool) (conn pool.Conn[T], plays bool, knows Role, err error) {
+func (a *acquisition[T]) connect(m *member[T], asked bool) (conn pool.Conn[T], plays bool, knows Role, err error) {
+	ctx, cancel := context.WithTimeout(a.ctx, a.patience())
+	defer cancel()
 	if conn, err = m.pool.Acquire(ctx); err != nil {
 		return conn, false, Any, err
 	}

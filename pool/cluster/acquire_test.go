@@ -199,6 +199,29 @@ func TestFailFastDoesNotWaitForWhatIsKnownToBeDown(t *testing.T) {
 	})
 }
 
+// That there is no answer is known once it was asked for.
+func TestFailFastDoesNotWaitForAnAnswerThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoints{}
+		e.set(errBad)
+		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) {
+			c.FailFast, c.Role = true, askRole
+			c.Resolve = func(ctx context.Context) ([]Endpoint, error) { time.Sleep(time.Second); return e.resolve(ctx) }
+		})
+		for _, role := range []Role{Any, Primary} {
+			ctx, cancel := context.WithTimeout(Want(t.Context(), role), time.Minute)
+			_, err := c.Acquire(ctx)
+			if cancel(); !errors.Is(err, pool.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || time.Since(c.born) != time.Second {
+				t.Errorf("%v after %v", err, time.Since(c.born))
+			}
+		}
+		e.set(nil, "a")
+		time.Sleep(time.Minute)
+		acquire(t, c, t.Context())
+	})
+}
+
 func TestABusyClusterIsNotUnavailable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -27,7 +28,7 @@ type offer[T any] struct {
 
 // enter takes a place for a caller with a wish, at another member than some if
 // possible.
-func (o *offer[T]) enter(w *wish, avoid []*member[T]) *member[T] {
+func (o *offer[T]) enter(w *wish, avoid set[T]) *member[T] {
 	if m := enterOneOf(o.near, w, avoid); m != nil || len(avoid) == 0 {
 		return m
 	}
@@ -39,7 +40,7 @@ func (o *offer[T]) enter(w *wish, avoid []*member[T]) *member[T] {
 	return enterOneOf(o.near, w, nil)
 }
 
-func enterOneOf[T any](choices []choice[T], w *wish, avoid []*member[T]) *member[T] {
+func enterOneOf[T any](choices []choice[T], w *wish, avoid set[T]) *member[T] {
 	for i := range choices {
 		if m := choices[i].enter(w, avoid); m != nil {
 			return m
@@ -48,10 +49,29 @@ func enterOneOf[T any](choices []choice[T], w *wish, avoid []*member[T]) *member
 	return nil
 }
 
-// left is how many of all are none of tried.
-func left[T any](all, tried []*member[T]) (n int) {
+// A set is of members. The nil set is empty.
+type set[T any] map[*member[T]]bool
+
+func setOf[T any](all []*member[T]) set[T] {
+	s := make(set[T], len(all))
 	for _, m := range all {
-		if !contains(tried, m) {
+		s[m] = true
+	}
+	return s
+}
+
+// nearest yields those who are looked at first for a place.
+func (o *offer[T]) nearest() iter.Seq[*member[T]] {
+	if len(o.near) == 0 {
+		return func(func(*member[T]) bool) {}
+	}
+	return o.near[0].all()
+}
+
+// left is how many of all are none of tried.
+func left[T any](all []*member[T], tried set[T]) (n int) {
+	for _, m := range all {
+		if !tried[m] {
 			n++
 		}
 	}
@@ -61,11 +81,13 @@ func left[T any](all, tried []*member[T]) (n int) {
 // or is o, and then other for who has tried all in vain.
 func (o offer[T]) or(other *offer[T]) offer[T] {
 	o.far = slices.Concat(o.far, other.near, other.far)
-	reach := make(map[*member[T]]bool, len(o.reach))
-	for _, m := range o.reach {
-		reach[m] = true
+	reach := setOf(o.reach)
+	o.reach = slices.Clone(o.reach)
+	for _, m := range other.reach {
+		if !reach[m] {
+			o.reach = append(o.reach, m)
+		}
 	}
-	o.reach = slices.Concat(o.reach, filter(other.reach, func(m *member[T]) bool { return !reach[m] }))
 	return o
 }
 
@@ -89,7 +111,7 @@ func (c *choice[T]) add(m *member[T], weight float64) {
 
 // enter takes a place at the member to be chosen, or else at another that has one,
 // but at none of avoid.
-func (c *choice[T]) enter(w *wish, avoid []*member[T]) *member[T] {
+func (c *choice[T]) enter(w *wish, avoid set[T]) *member[T] {
 	first, second := -1, -1
 	switch n := len(c.members); {
 	case n == 0:
@@ -105,7 +127,7 @@ func (c *choice[T]) enter(w *wish, avoid []*member[T]) *member[T] {
 		}
 	}
 	for _, i := range [...]int{first, second} {
-		if i >= 0 && !contains(avoid, c.members[i]) && c.members[i].enter() {
+		if i >= 0 && !avoid[c.members[i]] && c.members[i].enter() {
 			return c.members[i]
 		}
 	}
@@ -113,11 +135,11 @@ func (c *choice[T]) enter(w *wish, avoid []*member[T]) *member[T] {
 }
 
 // any takes a place at the least loaded member that has one and is none of avoid.
-func (c *choice[T]) any(avoid []*member[T]) *member[T] {
+func (c *choice[T]) any(avoid set[T]) *member[T] {
 	for { // until nobody comes between
 		best := -1
 		for i, m := range c.members {
-			if m.inUse.Load() < m.most && !contains(avoid, m) && (best < 0 || c.better(i, best)) {
+			if m.inUse.Load() < m.most && !avoid[m] && (best < 0 || c.better(i, best)) {
 				best = i
 			}
 		}
@@ -130,13 +152,25 @@ func (c *choice[T]) any(avoid []*member[T]) *member[T] {
 	}
 }
 
+// all yields the members, beginning with any of them.
+func (c *choice[T]) all() iter.Seq[*member[T]] {
+	return func(yield func(*member[T]) bool) {
+		first := rand.IntN(max(1, len(c.members)))
+		for i := range c.members {
+			if !yield(c.members[(first+i)%len(c.members)]) {
+				return
+			}
+		}
+	}
+}
+
 // shares is what part of the callers each member gets.
 func (c *choice[T]) shares() map[*member[T]]float64 {
-	shares := make(map[*member[T]]float64, len(c.members))
+	all := make(map[*member[T]]float64, len(c.members))
 	for i, m := range c.members {
-		shares[m] = c.weights[i] / c.sums[len(c.sums)-1]
+		all[m] = c.weights[i] / c.sums[len(c.sums)-1]
 	}
-	return shares
+	return all
 }
 
 // two draws two different members at random, by their weights: with one draw only,
@@ -197,7 +231,7 @@ func (c *choice[T]) better(i, j int) bool {
 // -weight/ln(hash), that is none of avoid and not loaded more than a quarter over
 // its share (bounded loads: Mirrokni, Thorup and Zadimoghaddam 2016). It is -1 if
 // there is none.
-func (c *choice[T]) nearest(key uint64, avoid []*member[T]) int {
+func (c *choice[T]) nearest(key uint64, avoid set[T]) int {
 	total, all := int64(1), 0.0 // with this caller
 	for i, m := range c.members {
 		total += m.inUse.Load()
@@ -206,7 +240,7 @@ func (c *choice[T]) nearest(key uint64, avoid []*member[T]) int {
 	best, top := -1, 0.0
 	for i, m := range c.members {
 		share := math.Ceil(1.25 * float64(total) * c.weights[i] / all)
-		if load := float64(m.inUse.Load() + 1); load > share || contains(avoid, m) {
+		if load := float64(m.inUse.Load() + 1); load > share || avoid[m] {
 			continue
 		}
 		u := (float64(mix(key^m.hash)>>11) + 0.5) / (1 << 53)
@@ -215,15 +249,6 @@ func (c *choice[T]) nearest(key uint64, avoid []*member[T]) int {
 		}
 	}
 	return best
-}
-
-func contains[T any](all []*member[T], m *member[T]) bool {
-	for _, one := range all {
-		if one == m {
-			return true
-		}
-	}
-	return false
 }
 
 // zoneEnough is how much of its weight the caller's zone has to have left to be used

@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"context"
-	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,27 +133,6 @@ func TestAnEjectedPrimaryIsNotReplacedByTheOneBefore(t *testing.T) {
 				t.Fatalf("%s was replaced", at)
 			}
 		}
-	})
-}
-
-func TestTenThousandEndpointsAreBearable(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var all []Endpoint
-		for i := range 10_000 {
-			all = append(all, Endpoint{Address: fmt.Sprintf("10.0.%d.%d:80", i/256, i%256)})
-		}
-		start := time.Now()
-		c := newCluster(t, newSite(), func(c *Config[*fakeConn]) {
-			c.Resolve, c.Subset = resolved(all...), 20
-		})
-		for range 50 {
-			acquire(t, c, t.Context()).Release()
-		}
-		if n := len(c.Stats().Endpoints); n != 20 {
-			t.Errorf("%d are used", n)
-		}
-		_ = start
 	})
 }
 
@@ -304,4 +283,77 @@ func TestTwoOfAreDifferentAndAllPairsAreEquallyLikely(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What nobody uses is no sign: a middlebox may have forgotten it, or it is to be checked.
+func TestIdleConnectionsThatAreSuspectSpeakForNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b", "c"), nil)
+		held := map[string][]Conn[*fakeConn]{}
+		for len(held["a"]) < 4 {
+			conn := acquire(t, c, t.Context())
+			at := conn.Endpoint().Address
+			held[at] = append(held[at], conn)
+		}
+		for _, conn := range held["a"][1:] {
+			conn.Value().suspect.Store(true)
+			conn.Release()
+		}
+		for range 20 {
+			time.Sleep(100 * time.Millisecond)
+			if row := c.Stats().Endpoints[0]; row.Suspect {
+				t.Fatal("it is suspect")
+			}
+		}
+	})
+}
+
+// Of three with the weights 1, 2 and 3 each pair is drawn as often as it is when two are
+// taken out of an urn, one after the other.
+func TestTwoDifferentOnesAreDrawnByTheirWeights(t *testing.T) {
+	t.Parallel()
+	var c choice[int]
+	for weight := range 3 {
+		c.add(new(member[int]), float64(weight+1))
+	}
+	const draws = 100_000
+	got := map[[2]int]float64{}
+	for range draws {
+		i, j := c.two()
+		got[[2]int{i, j}] += 1.0 / draws
+	}
+	for i := range 3 {
+		for j := range 3 {
+			want := 0.0
+			if i != j {
+				want = c.weights[i] / 6 * c.weights[j] / (6 - c.weights[i])
+			}
+			if math.Abs(got[[2]int{i, j}]-want) > 0.01 {
+				t.Errorf("%d and %d: %.3f, want %.3f", i, j, got[[2]int{i, j}], want)
+			}
+		}
+	}
+}
+
+// Who may not have the endpoint of its key has the next of the key, as everybody.
+func TestTheNextOfAKeyIsTheSameForAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b", "c", "d"), nil)
+		ready(t, c)
+		for _, key := range []string{"x", "y", "z"} {
+			w, next := wishOf(WithKey(t.Context(), key)), map[*member[*fakeConn]]bool{}
+			home := c.admit(w, nil)
+			c.leave(home)
+			for range 20 {
+				m := c.admit(w, set[*fakeConn]{home: true})
+				c.leave(m)
+				next[m] = true
+			}
+			if len(next) != 1 || next[home] {
+				t.Errorf("%s leads to %d endpoints", key, len(next))
+			}
+		}
+	})
 }

@@ -51,6 +51,7 @@ type Cluster[T any] struct {
 	gone      gone         // what the pools of those that are gone have counted
 	rebuilt   time.Time    // when the snapshot was made
 	resolved  bool         // endpoints were known once
+	unknown   bool         // they were asked for in vain
 	begun     uint64       // counts rounds of asking for roles
 	rounds    uint64       // the last of them that has ended
 	round     uint64       // the last one that does not tell whether there is a primary
@@ -61,8 +62,7 @@ type Cluster[T any] struct {
 	news      chan struct{} // closed when the snapshot changes
 	untold    []func()
 	telling   bool
-
-	tellClosed sync.Once
+	toldEnd   bool
 }
 
 // New returns a cluster, and begins to find its endpoints in the background; that
@@ -115,7 +115,7 @@ func (c *Cluster[T]) Acquire(ctx context.Context) (Conn[T], error) {
 }
 
 // acquire is Acquire of another endpoint than some, if there is one.
-func (c *Cluster[T]) acquire(ctx context.Context, avoid []*member[T]) (Conn[T], error) {
+func (c *Cluster[T]) acquire(ctx context.Context, avoid set[T]) (Conn[T], error) {
 	w := wishOf(ctx)
 	if !w.role.valid() {
 		return Conn[T]{}, unsent(configError("Want", w.role, "there is no such role"))
@@ -127,84 +127,37 @@ func (c *Cluster[T]) acquire(ctx context.Context, avoid []*member[T]) (Conn[T], 
 	if m == nil {
 		return c.acquireInTurn(ctx, w, nil, avoid)
 	}
-	if got, ok := c.tryHere(ctx, w, m); ok {
+	got, m := c.tryIdle(ctx, w, m, avoid)
+	if got.ticket != nil {
 		return got, nil
 	}
 	return c.acquireInTurn(ctx, w, m, avoid)
 }
 
-// tryHere has an idle connection of m, at which a place was taken. If not, the
-// place is still the caller's, unless a hook or a function of the Config panics.
-func (c *Cluster[T]) tryHere(ctx context.Context, w *wish, m *member[T]) (got Conn[T], ok bool) {
-	returned := false
-	defer func() {
-		if !returned {
-			c.leave(m)
-		}
-	}()
-	conn, ok := m.pool.TryAcquire(ctx)
-	knows := Any
-	if ok && (w.role != Any || c.config.RoleOf != nil) {
-		if ok, knows, _ = c.plays(w, m, conn, false); !ok { // an error comes again, and is told then
-			conn.Release()
-		}
-	}
-	returned = true
-	if !ok {
-		return Conn[T]{}, false
-	}
-	return c.hand(w, m, conn, knows), true
-}
-
-// TryAcquire returns an idle connection to an endpoint that fits the wish of ctx and
-// needs neither a check nor to be asked for its role, or false if there is none at
-// once. It looks at all endpoints that fit, the one that Acquire would take first.
-// It never waits or dials, and does not go before a caller that waits. What it
-// returns is released or closed as ever.
-func (c *Cluster[T]) TryAcquire(ctx context.Context) (Conn[T], bool) {
-	w := wishOf(ctx)
-	if !w.role.valid() || ctx.Err() != nil || c.queue.len() > 0 {
-		return Conn[T]{}, false
-	}
-	var tried []*member[T]
-	for {
-		m := c.admit(w, tried)
-		if m == nil || contains(tried, m) {
-			if m != nil {
-				c.leave(m)
-			}
-			return Conn[T]{}, false
-		}
-		if w.role != Primary || c.config.Role == nil || c.config.RoleOf != nil || c.fresh(m) {
-			if got, ok := c.tryHere(ctx, w, m); ok {
-				return got, true
-			}
-		}
-		c.leave(m)
-		tried = append(tried, m)
-	}
-}
-
 // admit takes a place for a caller with a wish, if there is one, at another member
 // than some if possible.
-func (c *Cluster[T]) admit(w *wish, avoid []*member[T]) *member[T] {
-	m := c.enter(w, avoid)
-	if m == nil {
-		return nil
+func (c *Cluster[T]) admit(w *wish, avoid set[T]) *member[T] {
+	if m := c.enter(w, avoid); m != nil && c.placed(m) {
+		return m
 	}
+	return nil
+}
+
+// placed takes one of all places for a caller that has one at m, or gives that back.
+func (c *Cluster[T]) placed(m *member[T]) bool {
 	if take(&c.inUse, int64(c.config.MaxConns)) {
 		if !c.looking.Load() {
 			c.beginLooking()
 		}
-		return m
+		return true
 	}
 	m.inUse.Add(-1)
 	c.served() // somebody may have found it taken
-	return nil
+	return false
 }
 
 // enter takes a place at a member alone.
-func (c *Cluster[T]) enter(w *wish, avoid []*member[T]) *member[T] {
+func (c *Cluster[T]) enter(w *wish, avoid set[T]) *member[T] {
 	return c.snapshot.Load().of(w.role).enter(w, avoid)
 }
 
@@ -219,7 +172,7 @@ func (c *Cluster[T]) leave(m *member[T]) {
 // endpoint.
 func (c *Cluster[T]) served() {
 	if c.queue.len() > 0 {
-		c.queue.serve(func(w *wish, avoid []*member[T]) *member[T] {
+		c.queue.serve(func(w *wish, avoid set[T]) *member[T] {
 			m := c.enter(w, avoid)
 			switch {
 			case m == nil:
@@ -241,7 +194,7 @@ func (c *Cluster[T]) Invalidate(reason string) {
 	c.mu.Lock()
 	all := append([]*member[T]{}, c.members...)
 	for _, m := range all {
-		m.roleUntil.Store(0)
+		m.forget()
 		m.ejection.until = time.Time{}
 	}
 	c.rebuild()
@@ -267,9 +220,6 @@ func (c *Cluster[T]) named() string {
 	}
 	return fmt.Sprintf("cluster %s", c.config.Name)
 }
-
-// clock is the time since the cluster was made; it is never 0.
-func (c *Cluster[T]) clock() int64 { return int64(time.Since(c.born)) + 1 }
 
 // signal leaves a sign in c, which holds one.
 func signal(c chan struct{}) {

@@ -66,8 +66,8 @@ type Config[T any] struct {
 	// Hold is for how long an endpoint stays that is missing from the answers, counted
 	// from the first without it: for name servers that answer with some of the
 	// addresses, others each time, as many do where there are more than about eight. It
-	// should be many times ResolveEvery. An outage of the endpoint, or the death of a
-	// connection to it since, ends that at once. 0 is not at all, as for pods, which
+	// should be many times ResolveEvery. An outage of the endpoint, the death of a
+	// connection to it since, or another ID at its Address ends that at once. 0 is not at all, as for pods, which
 	// are to drain when their name has them no longer (HAProxy's hold obsolete has the
 	// same default); negative is until it is lost.
 	Hold time.Duration
@@ -155,7 +155,9 @@ type Config[T any] struct {
 	// Demoted reports whether an error of Do, which may be wrapped, says that the
 	// endpoint is not the primary (any more), such as 25006 of PostgreSQL or READONLY of
 	// Redis. That ends what was known of its role, if it was taken for the primary; the
-	// connection is kept, for reads. One that panics has said no. It may be nil.
+	// connection is kept, for reads. Where Role is nil, the resolver counts again with its
+	// next answer, or after RoleMaxAge (or RoleEvery, if that is more; 5 s if RoleMaxAge is
+	// negative). One that panics has said no. It may be nil.
 	Demoted func(err error) bool
 	// ManyPrimaries has every endpoint that says so be a primary. Otherwise it is
 	// the one that has become it last, as far as was seen, of those that can be

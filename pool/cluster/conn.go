@@ -32,9 +32,21 @@ func (c *Cluster[T]) hand(w *wish, m *member[T], conn pool.Conn[T], knows Role) 
 	t.member.Store(m)
 	t.wished, t.knew = w.role, knows
 	if w.role == PreferReplica {
-		c.noteFallback(m)
+		orRelease(conn, func() { c.noteFallback(m) })
 	}
 	return Conn[T]{conn: conn, ticket: t, use: t.use.Load()}
+}
+
+// orRelease calls f, which may call a hook, and releases conn if that panics.
+func orRelease[T any](conn pool.Conn[T], f func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			conn.Release()
+		}
+	}()
+	f()
+	returned = true
 }
 
 // member is where the connection leads, or nil if the use has ended.
@@ -90,7 +102,7 @@ func (c Conn[T]) Endpoint() Endpoint {
 // a success. It does not end the use; after the end of that it does nothing.
 func (c Conn[T]) Report(err error) {
 	if m := c.member(); m != nil {
-		c.ticket.cluster.report(m, err, true, 0)
+		c.ticket.cluster.report(m, err)
 	}
 }
 
@@ -119,7 +131,7 @@ func (c *Cluster[T]) atEnd(conn Conn[T]) {
 	t := conn.ticket
 	m := t.member.Load()
 	if role, err := c.roleOf(conn.conn); err == nil && role != Any && role != t.knew {
-		c.learn(m, role) // it has heard that just now
+		c.hear(m, role) // it has heard that just now
 	}
 	if t.wished == Primary && c.failing.Load() && c.roleNow(m) == Primary {
 		c.endFailover(m)

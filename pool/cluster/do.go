@@ -20,7 +20,7 @@ import (
 func (c *Cluster[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) error) error {
 	c.budget.call()
 	untouched := true // no try has written a byte
-	var avoid []*member[T]
+	var avoid set[T]
 	for tries := 0; ; tries++ {
 		conn, err := c.acquire(ctx, avoid)
 		if err != nil {
@@ -40,9 +40,10 @@ func (c *Cluster[T]) Do(ctx context.Context, fn func(ctx context.Context, value 
 			return mark(err, untouched)
 		}
 		c.stats.retries.Add(1)
-		if !contains(avoid, m) {
-			avoid = append(avoid, m)
+		if avoid == nil {
+			avoid = make(set[T])
 		}
+		avoid[m] = true
 	}
 }
 
@@ -61,11 +62,11 @@ func (c *Cluster[T]) doOn(ctx context.Context, conn Conn[T], fn func(context.Con
 	m := t.member.Load()
 	conn.end(func() {
 		took := c.startClock()
+		defer took() // also if fn panics
 		if again, err = conn.conn.Do(ctx, c.watching(m, t.knew, fn)); err != nil {
-			took()
 			return
 		}
-		c.report(m, nil, false, took())
+		c.praise(m, took())
 		if t.wished == Primary && c.failing.Load() {
 			c.endFailover(m)
 		}
@@ -97,7 +98,7 @@ func (c *Cluster[T]) failedOn(ctx context.Context, m *member[T], err error, agai
 	if demoted {
 		c.demoted(m)
 	} else if ctx.Err() != context.Canceled { // the caller's own end shows nothing
-		c.report(m, err, died(err), 0)
+		c.blame(m, err, died(err))
 	}
 	return again || demoted && ctx.Err() == nil && pool.IsIdempotent(ctx)
 }
@@ -111,7 +112,7 @@ func (c *Cluster[T]) watching(m *member[T], knew Role, fn func(context.Context, 
 	return func(ctx context.Context, value T) error {
 		err := fn(ctx, value)
 		if role, roleErr := c.callRoleOf(value); roleErr == nil && role != Any && role != knew {
-			c.learn(m, role)
+			c.hear(m, role)
 		}
 		return err
 	}

@@ -34,7 +34,8 @@
 // # What is promised
 //
 //   - More than MaxConns connections are never in use, nor more than Pool.MaxConns
-//     at one endpoint. Idle ones are closed to make room for a dial; only dials
+//     at one endpoint. Where they are all open, an idle one of an endpoint that is no more
+//     loaded is used, or else closed to make room for a dial; only dials
 //     that nobody waits for any more, as to an endpoint that froze, and those that ask
 //     for roles, can go beyond, and what they bring is closed.
 //   - An endpoint that is known to be down is asked for nothing.

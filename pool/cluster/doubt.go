@@ -52,14 +52,15 @@ func (c *Cluster[T]) look() {
 	}
 }
 
-// isSuspect looks at all connections.
+// isSuspect looks at all connections that are in use: one that is not may be suspect for
+// reasons of its own, or be called so because it is to be checked.
 func (m *member[T]) isSuspect() bool {
 	used, suspect := 0, 0
 	for _, conn := range m.pool.Snapshot().Conns {
-		if conn.State == "in_use" {
-			used++
+		if conn.State != "in_use" {
+			continue
 		}
-		if conn.Suspect {
+		if used++; conn.Suspect {
 			suspect++
 		}
 	}

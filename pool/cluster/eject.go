@@ -52,25 +52,36 @@ func (s *speed) take() (mean time.Duration, n int) {
 	return mean, n
 }
 
-// report takes note of how a use of m went: by Conn.Report, or by Do, where a
-// connection may have died under it. took is how long Do was, if slowness counts.
-func (c *Cluster[T]) report(m *member[T], err error, failed bool, took time.Duration) {
-	switch e := &c.config.Ejection; {
+// report takes note of how a use of m went, by Conn.Report.
+func (c *Cluster[T]) report(m *member[T], err error) {
+	switch {
 	case err == nil:
-		if m.fails.Load() != 0 {
-			m.fails.Store(0)
-		}
-		if e.Slow > 0 && took > 0 {
-			m.speed.add(took)
-		}
-		return
+		c.praise(m, 0)
 	case c.isDemoted(err):
 		c.demoted(m)
-		return
-	case e.Failed != nil:
+	default:
+		c.blame(m, err, true)
+	}
+}
+
+// praise takes note of a use that went well; took is how long Do was, if slowness
+// counts.
+func (c *Cluster[T]) praise(m *member[T], took time.Duration) {
+	if m.fails.Load() != 0 {
+		m.fails.Store(0)
+	}
+	if took > 0 {
+		m.speed.add(took)
+	}
+}
+
+// blame takes note of an error; failed is whether it is a failure if nobody judges.
+func (c *Cluster[T]) blame(m *member[T], err error, failed bool) {
+	e := &c.config.Ejection
+	if e.Failed != nil {
 		failed, _ = guard(context.Background(), "Failed", func() (bool, error) { return e.Failed(err), nil })
 	}
-	most := int64(c.config.Ejection.Failures)
+	most := int64(e.Failures)
 	if failed && m.fails.Add(1) >= most && most > 0 {
 		m.fails.Store(0)
 		c.eject(m, "failures", err)
@@ -78,7 +89,7 @@ func (c *Cluster[T]) report(m *member[T], err error, failed bool, took time.Dura
 }
 
 func (c *Cluster[T]) isDemoted(err error) bool {
-	if c.config.Demoted == nil || err == nil {
+	if c.config.Demoted == nil {
 		return false
 	}
 	is, _ := guard(context.Background(), "Demoted", func() (bool, error) { return c.config.Demoted(err), nil })

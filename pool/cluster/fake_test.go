@@ -334,3 +334,35 @@ func (e *endpoints) asked() int {
 	defer e.mu.Unlock()
 	return e.n
 }
+
+// A teller is a Watch by which a test tells of endpoints.
+type teller struct {
+	known  chan struct{} // closed when there is update
+	update func([]Endpoint) error
+}
+
+// tells has a Config's endpoints told by a test.
+func tells(c *Config[*fakeConn]) *teller {
+	w := &teller{known: make(chan struct{})}
+	c.Resolve, c.Watch = nil, func(ctx context.Context, update func([]Endpoint) error) error {
+		w.update = update
+		close(w.known)
+		<-ctx.Done()
+		return nil
+	}
+	return w
+}
+
+func (w *teller) tell(t *testing.T, all ...Endpoint) {
+	t.Helper()
+	<-w.known
+	if err := w.update(all); err != nil {
+		t.Error(err)
+	}
+}
+
+// roles tells what a and b are.
+func (w *teller) roles(t *testing.T, a, b Role) {
+	t.Helper()
+	w.tell(t, Endpoint{Address: "a", Role: a}, Endpoint{Address: "b", Role: b})
+}

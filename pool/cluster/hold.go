@@ -17,14 +17,14 @@ func (c *Cluster[T]) withHeld(answer []Endpoint) []Endpoint {
 	if c.config.Hold == 0 {
 		return answer
 	}
-	known := make(map[string]bool, len(answer))
+	known, taken := make(map[string]bool, len(answer)), make(map[string]bool, len(answer))
 	kept := make([]held, 0, len(answer))
 	for _, e := range answer {
-		known[e.key()] = true
+		known[e.key()], taken[e.Address] = true, true
 		kept = append(kept, held{endpoint: e})
 	}
 	for _, h := range c.held {
-		if known[h.endpoint.key()] {
+		if taken[h.endpoint.Address] { // by itself, or another that has the address now
 			continue
 		}
 		if h.last.IsZero() {

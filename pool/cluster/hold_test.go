@@ -82,6 +82,9 @@ func TestAHoldEnds(t *testing.T) {
 			if took := time.Since(began); took < test.gone || took > test.most {
 				t.Errorf("a hold of %v: gone after %v", test.hold, took)
 			}
+			if stays := test.hold < 0 && test.then == nil; !stays && slices.Contains(names(c), "a up") {
+				t.Errorf("a hold of %v does not end", test.hold)
+			}
 			if test.hold < 0 && test.then == nil && !slices.Equal(names(c), []string{"a up", "b up"}) {
 				t.Error(names(c))
 			}
@@ -93,19 +96,14 @@ func TestAHoldEnds(t *testing.T) {
 func TestAHoldEndsWithoutAnotherAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var update func([]Endpoint) error
+		var w *teller
 		o := new(told)
 		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) {
-			c.Hold, c.Resolve, c.Observer = time.Minute, nil, o.observer()
-			c.Watch = func(ctx context.Context, u func([]Endpoint) error) error {
-				update = u
-				_ = u([]Endpoint{{Address: "a"}, {Address: "b"}})
-				<-ctx.Done()
-				return nil
-			}
+			c.Hold, c.Observer, w = time.Minute, o.observer(), tells(c)
 		})
-		ready(t, c)
-		_ = update([]Endpoint{{Address: "b"}})
+		a, b := Endpoint{Address: "a"}, Endpoint{Address: "b"}
+		w.tell(t, a, b)
+		w.tell(t, b)
 		time.Sleep(59 * time.Second)
 		if len(names(c)) != 2 || len(o.resolutions()) != 1 {
 			t.Error(names(c), o.resolutions())
@@ -114,9 +112,9 @@ func TestAHoldEndsWithoutAnotherAnswer(t *testing.T) {
 		if len(names(c)) != 1 || len(o.resolutions()) != 2 || addresses(o.resolutions()[1].Removed) != "a" {
 			t.Error(names(c), o.resolutions())
 		}
-		_ = update([]Endpoint{{Address: "a"}, {Address: "b"}})
-		_ = update([]Endpoint{{Address: "b"}})
-		_ = update([]Endpoint{{Address: "a"}, {Address: "b"}})
+		w.tell(t, a, b)
+		w.tell(t, b)
+		w.tell(t, a, b)
 		time.Sleep(time.Hour)
 		if len(names(c)) != 2 {
 			t.Error("it has returned:", names(c))
@@ -161,6 +159,48 @@ func TestASubsetIsOfAllThatIsHeld(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if after := names(c); len(after) != 3 || !slices.Equal(before, after) {
 			t.Errorf("%v, and then %v", before, after)
+		}
+	})
+}
+
+// What has an address of before is not held beside it.
+func TestAnotherIDEndsAHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w *teller
+		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) { c.Hold, w = time.Hour, tells(c) })
+		w.tell(t, Endpoint{Address: "a", ID: "1"}, Endpoint{Address: "b", ID: "1"})
+		w.tell(t, Endpoint{Address: "a", ID: "2"})
+		synctest.Wait()
+		var got []string
+		for _, row := range c.Stats().Endpoints {
+			got = append(got, row.Endpoint.Address+row.Endpoint.ID)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"a2", "b1"}) {
+			t.Error(got)
+		}
+	})
+}
+
+// An endpoint that was never connected to, and cannot be, is not held.
+func TestAnOutageEndsAHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, e, c := newMoving(t, new(told), func(c *Config[*fakeConn]) { c.Hold, c.ResolveEvery = time.Hour, time.Second }, "a", "b")
+		ready(t, c)
+		s.host("a").set(func() { s.host("a").refuse = errRefused })
+		e.set(nil, "b")
+		time.Sleep(5 * time.Second)
+		if !slices.Equal(names(c), []string{"a up", "b up"}) {
+			t.Fatal(names(c))
+		}
+		for range 20 {
+			where(t, c, Any)
+		}
+		time.Sleep(5 * time.Second)
+		if !slices.Equal(names(c), []string{"b up"}) {
+			t.Error(names(c))
 		}
 	})
 }

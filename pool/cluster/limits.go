@@ -40,13 +40,10 @@ func (c *Cluster[T]) dialTo(m *member[T]) func(context.Context) (net.Conn, error
 // are open. Those of the member with most of them go first, and of m last. It reports
 // whether there are, or may be, too many still: they are in use, or being dialled.
 func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
-	c.mu.Lock()
-	all := len(c.members) + len(c.draining)
-	c.mu.Unlock()
-	if int64(all)*int64(c.config.Pool.MaxConns) <= int64(c.config.MaxConns) {
+	if !c.bounded() {
 		return false
 	}
-	var asked []*member[T] // in vain
+	asked := make(set[T]) // in vain
 	for ctx.Err() == nil {
 		open, dialling, victim := c.count(asked, m)
 		if m != nil {
@@ -56,15 +53,31 @@ func (c *Cluster[T]) makeRoom(ctx context.Context, m *member[T]) (over bool) {
 			return open+dialling > c.config.MaxConns
 		}
 		if victim.pool.CloseIdle(1) == 0 {
-			asked = append(asked, victim)
+			asked[victim] = true
 		}
 	}
 	return true
 }
 
+// bounded reports whether MaxConns bounds the endpoints more than their own limits do.
+func (c *Cluster[T]) bounded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int64(len(c.members)+len(c.draining))*int64(c.config.Pool.MaxConns) > int64(c.config.MaxConns)
+}
+
+// full reports whether one more connection would be one too many.
+func (c *Cluster[T]) full() bool {
+	if !c.bounded() {
+		return false
+	}
+	open, dialling, _ := c.count(nil, nil)
+	return open+dialling >= c.config.MaxConns
+}
+
 // count counts connections. victim is a member that can do without one of its own, but
 // none of some.
-func (c *Cluster[T]) count(some []*member[T], m *member[T]) (open, dialling int, victim *member[T]) {
+func (c *Cluster[T]) count(some set[T], m *member[T]) (open, dialling int, victim *member[T]) {
 	most := 0
 	c.open.each(func(other *member[T], st pool.Stats) {
 		open, dialling = open+st.Conns, dialling+st.Dialing
@@ -72,7 +85,7 @@ func (c *Cluster[T]) count(some []*member[T], m *member[T]) (open, dialling int,
 		if other == m {
 			spare = min(spare, 1)
 		}
-		if spare > most && !contains(some, other) {
+		if spare > most && !some[other] {
 			victim, most = other, spare
 		}
 	})

@@ -3,7 +3,9 @@ package cluster
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -173,22 +175,14 @@ func TestTheEndDoesNotWaitForAResolveThatHangs(t *testing.T) {
 func TestAnUpdateAfterTheEndIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var update func([]Endpoint) error
+		var w *teller
 		o := new(told)
-		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) {
-			c.Observer, c.Resolve = o.observer(), nil
-			c.Watch = func(ctx context.Context, u func([]Endpoint) error) error {
-				update = u
-				_ = u([]Endpoint{{Address: "a"}})
-				<-ctx.Done()
-				return nil
-			}
-		})
-		ready(t, c)
+		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) { c.Observer, w = o.observer(), tells(c) })
+		w.tell(t, Endpoint{Address: "a"})
 		c.Close()
 		told := len(o.resolutions())
 		for _, all := range [][]Endpoint{nil, {{}}, {{Address: "b"}}} {
-			if err := update(all); err == nil || err.Error() != "pool: closed" {
+			if err := w.update(all); err == nil || err.Error() != "pool: closed" {
 				t.Errorf("%v: %v", all, err)
 			}
 		}
@@ -315,4 +309,35 @@ func TestRoomIsMadeBeforeADialByWhoHasMost(t *testing.T) {
 			t.Errorf("%d are open", n)
 		}
 	})
+}
+
+// Where there are fewer connections than endpoints, they are used again, and not closed
+// for one another.
+func TestFewConnectionsToManyEndpointsAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ endpoints, conns, callers int }{{10, 1, 1}, {10, 1, 3}, {10, 4, 4}, {10, 4, 12}, {3, 10, 30}, {3, 10, 10}} {
+		synctest.Test(t, func(t *testing.T) {
+			var names []string
+			for i := range test.endpoints {
+				names = append(names, string(rune('a'+i)))
+			}
+			s := newSite(names...)
+			c := newCluster(t, s, func(c *Config[*fakeConn]) { c.MaxConns = test.conns })
+			ready(t, c)
+			var wg sync.WaitGroup
+			for range test.callers {
+				wg.Go(func() {
+					for range 100 {
+						conn := acquire(t, c, t.Context())
+						time.Sleep(time.Duration(1+rand.IntN(10)) * time.Millisecond)
+						conn.Release()
+					}
+				})
+			}
+			wg.Wait()
+			if st := c.Stats(); st.Total.Dials > int64(3*test.conns+test.endpoints) || st.InUse != 0 || s.open() > test.conns {
+				t.Errorf("%+v: %d dials, %d in use, %d open", test, st.Total.Dials, st.InUse, s.open())
+			}
+		})
+	}
 }

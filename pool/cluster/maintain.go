@@ -85,7 +85,13 @@ func untilFirst(due time.Time, chores []chore) time.Duration {
 // refresh makes a snapshot as things are now.
 func (c *Cluster[T]) refresh() {
 	c.mu.Lock()
-	c.prolongDoubts(time.Now())
+	now := time.Now()
+	c.prolongDoubts(now)
+	for _, m := range c.members {
+		if c.contradicted(m) && !now.Before(m.askAt) {
+			c.setRole(m, m.about.Load().Role)
+		}
+	}
 	c.rebuild()
 	c.mu.Unlock()
 	c.served()
@@ -108,6 +114,9 @@ func (c *Cluster[T]) refreshDue() (due time.Time) {
 		}
 		if !m.doubt.IsZero() {
 			at(m.doubt)
+		}
+		if c.contradicted(m) {
+			at(m.askAt)
 		}
 		if m.warmth(now, c.config.SlowStart) < 1 {
 			at(c.rebuilt.Add(c.config.SlowStart / warmSteps))

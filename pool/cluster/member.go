@@ -15,15 +15,15 @@ type member[T any] struct {
 	pool *pool.Pool[T]
 	most int64 // connections in use at a time
 
-	about     atomic.Pointer[Endpoint] // as it was resolved last
-	inUse     *atomic.Int64            // places taken, also of those before that drain still
-	fails     atomic.Int64             // uses that failed, in a row
-	roleUntil atomic.Int64             // when the role is to be asked for again, by the cluster's clock; 0 is now
-	follows   atomic.Bool              // its role is Replica
-	rtt       atomic.Int64             // of the path, in nanoseconds; 0 is not known
-	path      path                     // where rtt is read from
-	speed     speed                    // what Do took of late
-	open      bool                     // it is one of openMembers, which guards it
+	about   atomic.Pointer[Endpoint] // as it was resolved last
+	inUse   *atomic.Int64            // places taken, also of those before that drain still
+	fails   atomic.Int64             // uses that failed, in a row
+	said    atomic.Pointer[moment]   // when it has said last what its role is; nil if it is to be asked
+	follows atomic.Bool              // its role is Replica
+	rtt     atomic.Int64             // of the path, in nanoseconds; 0 is not known
+	path    path                     // where rtt is read from
+	speed   speed                    // what Do took of late
+	open    bool                     // it is one of openMembers, which guards it
 
 	// Guarded by the mutex of the cluster.
 	since    time.Time // new, or well again, from then on; the zero time is for ever
@@ -38,7 +38,8 @@ type member[T any] struct {
 	heard    bool      // it has said itself what it is
 	asked    uint64    // how often its role was learned since nothing was known
 	asking   *asking   // nil if it is not being asked for its role
-	askAt    time.Time // when it is to be asked again, if it was replaced
+	askAt    time.Time // when it is to be asked again, if it was replaced; or to be believed the resolver
+	news     uint64    // counts what has come of it but by asking
 }
 
 // beforeAll is when a member became the primary that was it before the cluster knew it,
@@ -46,6 +47,9 @@ type member[T any] struct {
 const beforeAll = 1
 
 func (m *member[T]) endpoint() Endpoint { return *m.about.Load() }
+
+// load is how much is in use for its weight.
+func (m *member[T]) load() float64 { return float64(m.inUse.Load()) / m.about.Load().weight() }
 
 // enter takes a place, if there is one.
 func (m *member[T]) enter() bool { return take(m.inUse, m.most) }
@@ -67,6 +71,13 @@ func take(n *atomic.Int64, most int64) bool {
 func (m *member[T]) play(role Role) {
 	m.role = role
 	m.follows.Store(role == Replica)
+}
+
+// forget has the role asked for again; an answer that is on its way does not count for
+// that. The caller holds the mutex of the cluster.
+func (m *member[T]) forget() {
+	m.said.Store(nil)
+	m.news++
 }
 
 // usable reports whether it may be chosen, ejected or not. The caller holds the

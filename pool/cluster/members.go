@@ -54,8 +54,17 @@ func (c *Cluster[T]) use(all []Endpoint) error {
 	return nil
 }
 
-// unresolved has the Observer told.
+// unresolved takes note that there is no answer.
 func (c *Cluster[T]) unresolved(err error) {
+	c.mu.Lock()
+	c.unknown = true
+	c.announce()
+	c.mu.Unlock()
+	c.complain(err)
+}
+
+// complain has the Observer told.
+func (c *Cluster[T]) complain(err error) {
 	c.mu.Lock()
 	c.stats.unresolved.Add(1)
 	tell(c, c.config.Observer.set().Resolved, ResolvedInfo{Endpoints: endpointsOf(c.members), Err: err})
@@ -135,9 +144,9 @@ func (c *Cluster[T]) observerOf(e Endpoint) *pool.Observer {
 	if c.config.PoolObserver == nil {
 		return nil
 	}
-	o, err := guard(context.Background(), "PoolObserver", func() (*pool.Observer, error) { return c.config.PoolObserver(e), nil })
+	o, err := guard(c.life, "PoolObserver", func() (*pool.Observer, error) { return c.config.PoolObserver(e), nil })
 	if err != nil {
-		c.unresolved(err)
+		c.complain(err)
 		return nil
 	}
 	return o
@@ -162,28 +171,30 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		switch {
 		case e == nil:
 			m.draining, changed = true, true
-			c.draining = append(c.draining, m)
 			removed = append(removed, m)
+			return true
 		case *e != *m.about.Load():
 			changed = true
 			c.describe(m, e)
-		case c.config.Role == nil && m.role == Any && e.Role != Any: // an error has said otherwise
+		}
+		if c.contradicted(m) {
 			changed = true
 			c.setRole(m, e.Role)
 		}
-		return e == nil
+		return false
 	})
-	left := make(map[string]*member[T], len(c.draining))
+	c.draining = append(c.draining, removed...)
+	places := make(map[string]*atomic.Int64, len(c.draining))
 	for _, m := range c.draining {
-		left[m.key] = m
+		places[m.key] = m.inUse
 	}
 	for _, m := range added {
 		if m.role == Primary {
 			c.became++
 			m.became = c.became
 		}
-		if before := left[m.key]; before != nil { // it has left and returned
-			m.inUse = before.inUse
+		if inUse := places[m.key]; inUse != nil { // it has left and returned
+			m.inUse = inUse
 		}
 		c.members = append(c.members, m)
 	}
@@ -209,7 +220,7 @@ func (c *Cluster[T]) describe(m *member[T], e *Endpoint) {
 	told := e.Role != m.about.Load().Role
 	m.about.Store(e)
 	if told && (e.Role != Any || c.config.Role == nil) {
-		m.roleUntil.Store(0)
+		m.forget()
 		became := m.became
 		m.became = 0 // if it is the primary, then now
 		c.setRole(m, e.Role)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,8 +56,8 @@ func (n Names) timeout() time.Duration  { return cmp.Or(n.Timeout, defaultNameTi
 // a service's name. IPv4 and IPv6 are asked for apart and beside each other; if one
 // of them is silent or fails, its addresses stay as they were known, and it is no
 // error. The first time, a silent one is waited for no longer than 250 ms after the
-// other has answered. If both fail that is an error; that there is no such name, or that
-// it has no address, is an answer without endpoints.
+// other has answered. It is an error if one fails and the other has no address; that there
+// is no such name, or that it has no address, is an answer without endpoints.
 func (n Names) DNS(host, port string) func(context.Context) ([]Endpoint, error) {
 	d := &dns{names: n, host: host, port: port}
 	return d.resolve
@@ -82,6 +83,9 @@ type familyAnswer struct {
 }
 
 func (d *dns) resolve(ctx context.Context) ([]Endpoint, error) {
+	if addr, err := netip.ParseAddr(d.host); err == nil { // LookupNetIP would drop its zone
+		return []Endpoint{d.endpoint(addr)}, nil
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d.names.timeout())
@@ -90,18 +94,18 @@ func (d *dns) resolve(ctx context.Context) ([]Endpoint, error) {
 	for i := range families {
 		go func() { answers <- d.lookUp(ctx, i) }()
 	}
-	errs := d.collect(answers, cancel)
+	found, errs := d.collect(answers, cancel)
 	d.asked = true
-	all := slices.Concat(d.known[0], d.known[1])
-	if len(errs) == len(families) {
+	if len(errs) > 0 && !found {
 		return nil, fmt.Errorf("cluster: resolve %s: %w", d.host, errors.Join(errs...))
 	}
-	return all, nil
+	return slices.Concat(d.known[0], d.known[1]), nil
 }
 
-// collect takes note of the answers, and returns the failures. All look-ups have
-// ended then, or the next one would be merged with what is left of them.
-func (d *dns) collect(answers <-chan familyAnswer, cancel func()) (errs []error) {
+// collect takes note of the answers, and returns whether one has addresses, and the
+// failures. All look-ups have ended then, or the next one would be merged with what is
+// left of them.
+func (d *dns) collect(answers <-chan familyAnswer, cancel func()) (found bool, errs []error) {
 	for range families {
 		a := <-answers
 		if a.err != nil {
@@ -109,11 +113,12 @@ func (d *dns) collect(answers <-chan familyAnswer, cancel func()) (errs []error)
 			continue
 		}
 		d.known[a.family] = a.all
+		found = found || len(a.all) > 0
 		if len(a.all) > 0 && !d.asked {
 			defer time.AfterFunc(familyDelay, cancel).Stop()
 		}
 	}
-	return errs
+	return found, errs
 }
 
 func (d *dns) lookUp(ctx context.Context, family int) familyAnswer {
@@ -121,14 +126,15 @@ func (d *dns) lookUp(ctx context.Context, family int) familyAnswer {
 	if notFound, ok := errors.AsType[*net.DNSError](err); ok && notFound.IsNotFound {
 		err = nil // there are none of this family, or there is no such name
 	}
-	if addrErr, ok := errors.AsType[*net.AddrError](err); ok && addrErr != nil {
-		err = nil // the host is an address of the other family
-	}
 	a := familyAnswer{family: family, err: err}
 	for _, addr := range addrs {
-		a.all = append(a.all, Endpoint{Address: net.JoinHostPort(addr.Unmap().String(), d.port)})
+		a.all = append(a.all, d.endpoint(addr))
 	}
 	return a
+}
+
+func (d *dns) endpoint(addr netip.Addr) Endpoint {
+	return Endpoint{Address: net.JoinHostPort(addr.Unmap().String(), d.port)}
 }
 
 // SRV returns a Config.Resolve for the servers of a service as RFC 2782 has them:

@@ -181,9 +181,30 @@ func TestANameWithoutAddressesIsAnEmptyAnswer(t *testing.T) {
 	}
 }
 
+// An answer without an address is none beside a look-up that has failed: what is known is
+// old then, and the error says why.
+func TestAFamilyThatFailsIsToldOfIfTheOtherHasNothing(t *testing.T) {
+	t.Parallel()
+	s, names := serveNames(t)
+	s.set(func() { s.fail[dnsmessage.TypeA] = true })
+	resolve := names.DNS("db.example.", "5432")
+	for range 2 {
+		if got, _, err := lookUp(t, resolve); err == nil || !strings.HasPrefix(err.Error(), "cluster: resolve db.example.: ") {
+			t.Error(got, err)
+		}
+		s.set(func() { s.fail[dnsmessage.TypeA], s.a = false, []string{"10.0.0.1"} })
+		if got, _, err := lookUp(t, resolve); err != nil || len(got) != 1 {
+			t.Error(got, err)
+		}
+		s.set(func() { s.fail[dnsmessage.TypeA] = true })
+	}
+}
+
 func TestAddressesAreEndpointsWithoutANameServer(t *testing.T) {
 	t.Parallel()
-	for host, want := range map[string]string{"127.0.0.1": "127.0.0.1:80", "::1": "[::1]:80"} {
+	for host, want := range map[string]string{
+		"127.0.0.1": "127.0.0.1:80", "::1": "[::1]:80", "fe80::1%lo": "[fe80::1%lo]:80", "::ffff:10.0.0.1": "10.0.0.1:80",
+	} {
 		if got, _, err := lookUp(t, DNS(host, "80")); err != nil || !slices.Equal(got, []string{want}) {
 			t.Error(got, err)
 		}

@@ -21,7 +21,7 @@ type queue[T any] struct {
 // waiter is a caller that waits.
 type waiter[T any] struct {
 	wish       *wish
-	avoid      []*member[T]
+	avoid      set[T]
 	came       uint64
 	told       chan *member[T] // at which a place was taken; nil if the cluster is closed
 	prev, next *waiter[T]
@@ -89,15 +89,16 @@ func (q *queue[T]) unlist(w *waiter[T]) bool {
 	return true
 }
 
-// serve gives places to those who wait, in turn, until all are taken. A wish without
-// a key that cannot be served does not have to be looked at again.
-func (q *queue[T]) serve(admit func(*wish, []*member[T]) *member[T], taken func() bool) {
+// serve gives places to those who wait, in turn, until all are taken. A wish that
+// cannot be served does not have to be looked at again, but for those who have tried some
+// in vain: they may go further.
+func (q *queue[T]) serve(admit func(*wish, set[T]) *member[T], taken func() bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var none [len(roleNames)]bool
 	for w := q.first; w != nil && !taken(); {
 		next := w.next
-		if !none[w.wish.role] {
+		if !none[w.wish.role] || len(w.avoid) > 0 {
 			if m := admit(w.wish, w.avoid); m != nil {
 				q.unlist(w)
 				w.told <- m

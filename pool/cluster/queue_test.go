@@ -233,3 +233,26 @@ func TestAPlaceThatComesTooLateIsGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// Who has tried all of a priority in vain may go on to the next, and does not wait for
+// those before it who may not yet.
+func TestWhoMayGoFurtherIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) {
+			c.MaxConns, c.Pool.MaxConns = 4, 1
+			c.Resolve = resolved(Endpoint{Address: "a"}, Endpoint{Address: "b", Priority: 1})
+		})
+		ready(t, c)
+		acquire(t, c, t.Context())
+		first := wait(t, c, c.queue.turn())
+		w := &waiter[*fakeConn]{wish: &noWish, avoid: setOf(c.members[:1]), came: c.queue.turn(), told: make(chan *member[*fakeConn], 1)}
+		if err := c.queue.push(w, 0); err != nil {
+			t.Fatal(err)
+		}
+		c.served()
+		if len(w.told) != 1 || len(first.told) != 0 {
+			t.Errorf("%d of those who may go further, %d of the others", len(w.told), len(first.told))
+		}
+	})
+}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -35,7 +36,7 @@ func grown(pause time.Duration) time.Duration {
 
 // jittered is d, give or take a fifth, so that clients do not ask together.
 func jittered(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+	return time.Duration(float64(min(d, math.MaxInt64/2)) * (0.8 + 0.4*rand.Float64()))
 }
 
 // untilResolve waits until the endpoints are to be asked for again; false if the

@@ -1,15 +1,14 @@
 package cluster
 
 import (
-	"context"
-	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"example.com/hale/pool"
 )
 
-// What is known of the members' roles, and by whom it is asked.
+// What is known of the members' roles, and by whom it is learned.
 
 // fits reports whether a role is what a caller wishes, who would take nothing else.
 func fits(wished, role Role) bool {
@@ -23,11 +22,6 @@ func (c *Cluster[T]) roleNow(m *member[T]) Role {
 	return m.role
 }
 
-// fresh reports whether the role of m was asked for lately.
-func (c *Cluster[T]) fresh(m *member[T]) bool {
-	return c.config.RoleMaxAge < 0 && m.roleUntil.Load() > 0 || c.clock() < m.roleUntil.Load()
-}
-
 // plays reports whether a connection to m leads to the role that is wished, without
 // asking: by what was learned of m lately, or just now, and what the connection knows
 // itself, which is returned. Where that differs from what was learned, one of them
@@ -38,25 +32,34 @@ func (c *Cluster[T]) plays(w *wish, m *member[T], conn pool.Conn[T], justAsked b
 	if knows, err = c.roleOf(conn); err != nil {
 		return false, knows, err
 	}
-	role := Any
+	role, replaced := Any, false
 	if w.role != Any || knows != Any {
-		role = c.roleNow(m)
+		role, replaced = c.believed(m, knows)
 	}
 	switch {
 	case knows == Any || knows == role || justAsked:
 	case c.config.Role == nil:
-		c.learn(m, knows)
+		orRelease(conn, func() { c.hear(m, knows) })
 		role = knows
 	case w.role == Primary:
-		m.roleUntil.Store(0)
+		m.said.Store(nil)
 		return false, knows, nil
 	default:
 		c.askAnew(m)
 	}
-	if w.role == Primary && c.config.Role != nil && knows == Any && !justAsked && !c.fresh(m) {
+	if w.role == Primary && (replaced || c.config.Role != nil && knows == Any && !c.recent(m, justAsked)) {
 		return false, knows, nil
 	}
 	return w.role == PreferReplica || fits(w.role, role), knows, nil
+}
+
+// believed is what is known of a member, and whether it says that it is the primary and
+// another is; knows is what one of its connections has heard.
+func (c *Cluster[T]) believed(m *member[T], knows Role) (role Role, replaced bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m.heard = m.heard || knows != Any && knows == m.role
+	return m.role, c.replaced(m)
 }
 
 // askAnew has m asked for its role, unless that was just done.
@@ -106,111 +109,29 @@ func (c *Cluster[T]) callRoleOf(value T) (role Role, err error) {
 	return role, nil
 }
 
-// callRole is Config.Role.
-func (c *Cluster[T]) callRole(ctx context.Context, value T) (Role, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.RoleTimeout)
-	defer cancel()
-	role, err := guard(ctx, "Role", func() (Role, error) { return c.config.Role(ctx, value) })
-	if err == nil && !role.isRole() {
-		err = fmt.Errorf("cluster: Role returned %v: must be Primary, Replica or Any", role)
-	}
-	return role, err
+// hear takes note of a role that m has now.
+func (c *Cluster[T]) hear(m *member[T], role Role) {
+	a := c.ask(m)
+	a.role = role
+	c.learn(m, a)
 }
 
-// asking is a question for a role that is under way.
-type asking struct {
-	done chan struct{} // closed when there is an answer
-	err  error         // that it has failed with; set before
-}
-
-// askHere asks a connection for the role of m, unless m is being asked already, and
-// ends its use. If ctx ends before there is an answer, that is learned then.
-func (c *Cluster[T]) askHere(ctx context.Context, m *member[T], conn pool.Conn[T]) error {
-	asked, begun := c.beginAsking(m)
-	switch {
-	case !begun:
-		conn.Release()
-	case !c.wg.Go(func() {
-		defer c.endAsking(m)
-		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		defer cancel()
-		defer context.AfterFunc(c.life, cancel)()
-		asked.err = c.askOn(ctx, m, conn)
-	}):
-		conn.Release()
-		c.endAsking(m)
-		return pool.ErrClosed
-	}
-	select {
-	case <-asked.done:
-		return asked.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// beginAsking begins to ask m for its role, for the caller to do, unless it is being
-// asked.
-func (c *Cluster[T]) beginAsking(m *member[T]) (a *asking, begun bool) {
+// learn takes note of an answer of m. One that was asked for before other news came is
+// to be asked for again before anybody relies on it, and who was not the primary any more
+// by then has not become it.
+func (c *Cluster[T]) learn(m *member[T], a answer) {
+	role := a.role
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if begun = m.asking == nil; begun {
-		m.asking = &asking{done: make(chan struct{})}
+	late := a.news != m.news
+	if late && role == Primary && m.role != Primary {
+		c.mu.Unlock()
+		signal(c.seek)
+		return
 	}
-	return m.asking, begun
-}
-
-func (c *Cluster[T]) endAsking(m *member[T]) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	close(m.asking.done)
-	m.asking = nil
-	c.announce()
-}
-
-// askOn asks a connection for the role of m, and ends its use.
-func (c *Cluster[T]) askOn(ctx context.Context, m *member[T], conn pool.Conn[T]) error {
-	returned := false
-	defer func() {
-		if !returned {
-			conn.Close()
-		}
-	}()
-	role, err := c.callRole(ctx, conn.Value())
-	if err != nil {
-		return err
+	if !late {
+		m.said.Store(&a.asked)
 	}
-	returned = true
-	conn.Release()
-	c.learn(m, role)
-	signal(c.spill) // it may be one too many
-	return nil
-}
-
-// openAsking is open, and Config.Role of what that opens.
-func (c *Cluster[T]) openAsking(m *member[T], open opener[T]) opener[T] {
-	return func(ctx context.Context, conn conn) (value T, err error) {
-		if value, err = open(ctx, conn); err != nil {
-			return value, err
-		}
-		role, err := c.callRole(ctx, value)
-		if err == nil {
-			c.learn(m, role)
-			return value, nil
-		}
-		if c.config.Pool.Close != nil {
-			_, _ = guard(context.Background(), "Close", func() (struct{}, error) { return struct{}{}, c.config.Pool.Close(value) })
-		}
-		var zero T
-		return zero, fmt.Errorf("cluster: Role: %w", err)
-	}
-}
-
-// learn takes note of a role that m has now.
-func (c *Cluster[T]) learn(m *member[T], role Role) {
-	c.mu.Lock()
 	m.asked++
-	m.roleUntil.Store(c.clock() + int64(max(0, c.config.RoleMaxAge)))
 	m.askAt = time.Now().Add(c.replacedEvery())
 	switch {
 	case role == Replica:
@@ -247,7 +168,7 @@ func (c *Cluster[T]) setRole(m *member[T], role Role) {
 		m.became = c.became
 		for _, other := range c.members {
 			if other != m && other.role == Primary {
-				other.roleUntil.Store(0) // it may have been replaced
+				other.forget() // it may have been replaced
 				other.askAt = time.Time{}
 			}
 		}
@@ -255,15 +176,17 @@ func (c *Cluster[T]) setRole(m *member[T], role Role) {
 }
 
 // demoted takes note that m is not the primary any more, as an error says. Where
-// nobody can be asked the resolver may know who is. Of who is none it is no news.
+// nobody can be asked the resolver may know who is, and is believed again after a time,
+// also if it says nothing. Of who is none it is no news.
 func (c *Cluster[T]) demoted(m *member[T]) {
 	c.mu.Lock()
 	if m.role != Primary {
 		c.mu.Unlock()
 		return
 	}
-	m.roleUntil.Store(0)
+	m.forget()
 	m.asked = 0 // it is again
+	m.askAt = time.Now().Add(c.replacedEvery())
 	c.setRole(m, Any)
 	m.became = 0
 	c.rebuild()
@@ -275,54 +198,21 @@ func (c *Cluster[T]) demoted(m *member[T]) {
 	c.afterChange()
 }
 
+// contradicted reports whether an error has said that m is not what the resolver says,
+// and nobody can be asked. The caller holds mu.
+func (c *Cluster[T]) contradicted(m *member[T]) bool {
+	return c.config.Role == nil && m.role == Any && m.about.Load().Role != Any
+}
+
 // hasPrimary reports whether there is one that can be reached. The caller holds mu.
 func (c *Cluster[T]) hasPrimary() bool {
 	return len(c.snapshot.Load().of(Primary).fit) > 0
 }
 
-// seekPause is the least time between two rounds of asking, whatever happens.
-const seekPause = 20 * time.Millisecond
-
-// seekRoles asks every endpoint for its role when it is new, and as long as there is
-// no primary.
-func (c *Cluster[T]) seekRoles() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-c.life.Done():
-			return
-		case <-c.seek:
-		case <-timer.C:
-		}
-		if next := c.askAll(); next > 0 {
-			timer.Reset(next)
-		} else {
-			timer.Stop()
-		}
-		if !sleep(c.life, seekPause) {
-			return
-		}
-	}
-}
-
-// toAsk is who is to be asked for its role: everybody while there is no primary,
-// else those of whom nothing was learned yet, and those that were replaced and may
-// know it by now. The caller holds mu.
-func (c *Cluster[T]) toAsk() []*member[T] {
-	none, now := c.resolved && !c.hasPrimary(), time.Now()
-	return filter(c.members, func(m *member[T]) bool { return m.usable() && (none || c.isDue(m, now)) })
-}
-
-// isDue reports whether m is to be asked also if there is a primary. The caller holds mu.
-func (c *Cluster[T]) isDue(m *member[T], now time.Time) bool {
-	return m.asked == 0 || c.replaced(m) && !now.Before(m.askAt)
-}
-
 // replaced reports whether m says that it is the primary, and another is believed.
 // The caller holds mu.
 func (c *Cluster[T]) replaced(m *member[T]) bool {
-	return m.role == Primary && m.usable() && !c.config.ManyPrimaries && !contains(c.snapshot.Load().of(Primary).fit, m)
+	return m.role == Primary && m.usable() && !c.config.ManyPrimaries && !slices.Contains(c.snapshot.Load().of(Primary).fit, m)
 }
 
 // replacedEvery is how often who was replaced is asked whether it knows.
@@ -331,81 +221,4 @@ func (c *Cluster[T]) replacedEvery() time.Duration {
 		return defaultRoleMaxAge
 	}
 	return max(c.config.RoleMaxAge, c.config.RoleEvery)
-}
-
-// askAll begins a round: it asks those at once that are to be asked, and not being
-// asked already. It returns when the next is due; 0 is never.
-func (c *Cluster[T]) askAll() (next time.Duration) {
-	c.mu.Lock()
-	if !c.resolved {
-		c.mu.Unlock()
-		return 0
-	}
-	all := c.toAsk()
-	c.begun++
-	round := c.begun
-	next = c.nextRound(len(all) > 0)
-	c.mu.Unlock()
-	var answers []*asking
-	for _, m := range all {
-		a, begun := c.beginAsking(m)
-		if begun && !c.wg.Go(func() {
-			defer c.endAsking(m)
-			a.err = c.askOne(m)
-		}) {
-			c.endAsking(m)
-		}
-		answers = append(answers, a)
-	}
-	c.wg.Go(func() { c.endRound(round, answers) })
-	return next
-}
-
-// nextRound is when the next round is due, after one that asks somebody or not; 0 is
-// never. The caller holds mu.
-func (c *Cluster[T]) nextRound(asks bool) (next time.Duration) {
-	if asks || !c.hasPrimary() {
-		return c.config.RoleEvery
-	}
-	for _, m := range filter(c.members, c.replaced) {
-		if wait := max(time.Until(m.askAt), time.Millisecond); next == 0 || wait < next {
-			next = wait
-		}
-	}
-	return next
-}
-
-// endRound takes note that all were asked, when they were.
-func (c *Cluster[T]) endRound(round uint64, answers []*asking) {
-	for _, a := range answers {
-		<-a.done
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rounds = max(c.rounds, round)
-	c.announce()
-}
-
-// askOne asks one member for its role, unless a connection that is opened for it
-// has done so.
-func (c *Cluster[T]) askOne(m *member[T]) error {
-	known := c.timesAsked(m)
-	ctx, cancel := context.WithTimeout(c.life, c.config.RoleTimeout)
-	defer cancel()
-	conn, err := m.pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	if c.timesAsked(m) == known {
-		return c.askOn(ctx, m, conn)
-	}
-	conn.Release()
-	signal(c.spill)
-	return nil
-}
-
-func (c *Cluster[T]) timesAsked(m *member[T]) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return m.asked
 }

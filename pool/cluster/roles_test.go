@@ -43,6 +43,12 @@ func (o *told) note(f func()) {
 	f()
 }
 
+func (o *told) ends() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed
+}
+
 func (o *told) resolutions() []ResolvedInfo {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -201,29 +207,14 @@ func TestAnOldPrimaryThatComesBackIsNotTheOne(t *testing.T) {
 func TestAPrimaryThatTheResolverHasReplacedIsNotTheOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var update func([]Endpoint) error
-		known := make(chan struct{})
-		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) {
-			c.Resolve = nil
-			c.Watch = func(ctx context.Context, u func([]Endpoint) error) error {
-				update = u
-				close(known)
-				<-ctx.Done()
-				return nil
-			}
-		}, "b")
-		<-known
-		tell := func(a, b Role) {
-			if err := update([]Endpoint{{Address: "a", Role: a}, {Address: "b", Role: b}}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		tell(Primary, Replica)
+		var w *teller
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { w = tells(c) }, "b")
+		w.roles(t, Primary, Replica)
 		if at := where(t, c, Primary); at != "a" {
 			t.Fatal(at)
 		}
 		s.host("b").role.Store(int64(Primary))
-		tell(Replica, Primary)
+		w.roles(t, Replica, Primary)
 		for range 30 {
 			if at := where(t, c, Primary); at != "b" {
 				t.Fatalf("%s was replaced", at)
@@ -241,7 +232,7 @@ func TestAPrimaryThatTheResolverHasReplacedIsNotTheOne(t *testing.T) {
 		where(t, c, Replica)
 		s.host("a").role.Store(int64(Primary))
 		s.host("b").role.Store(int64(Replica))
-		tell(Primary, Replica)
+		w.roles(t, Primary, Replica)
 		if at := where(t, c, Primary); at != "a" {
 			t.Errorf("%s, and not the one that has become it anew", at)
 		}
@@ -402,45 +393,28 @@ func TestASessionThatKnowsItsRoleIsNotAsked(t *testing.T) {
 func TestTheResolverMayKnowTheRoles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var update func([]Endpoint) error
-		known := make(chan struct{})
-		s := newSite("a", "b")
+		var w *teller
 		o := new(told)
-		c := newCluster(t, s, func(c *Config[*fakeConn]) {
-			c.Observer = o.observer()
-			c.Resolve = nil
-			c.Watch = func(ctx context.Context, u func([]Endpoint) error) error {
-				update = u
-				close(known)
-				<-ctx.Done()
-				return nil
-			}
-		})
-		<-known
-		tell := func(a, b Role) {
-			if err := update([]Endpoint{{Address: "a", Role: a}, {Address: "b", Role: b}}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		tell(Primary, Replica)
+		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) { c.Observer, w = o.observer(), tells(c) })
+		w.roles(t, Primary, Replica)
 		if at := where(t, c, Primary); at != "a" {
 			t.Error(at)
 		}
-		tell(Replica, Primary)
+		w.roles(t, Replica, Primary)
 		if at := where(t, c, Primary); at != "b" {
 			t.Error(at)
 		}
-		tell(Primary, Primary)
+		w.roles(t, Primary, Primary)
 		if at := where(t, c, Primary); at != "a" {
 			t.Errorf("%s is not the newest", at)
 		}
 		if begun, _ := o.failovers(); len(begun) != 2 || begun[1].Cause != "replaced" {
 			t.Errorf("%v", begun)
 		}
-		if err := update(nil); err == nil {
+		if err := w.update(nil); err == nil {
 			t.Error("an empty update")
 		}
-		if err := update([]Endpoint{{}}); err == nil {
+		if err := w.update([]Endpoint{{}}); err == nil {
 			t.Error("a wrong update")
 		}
 	})

@@ -25,8 +25,8 @@ func (c *Cluster[T]) Close() {
 }
 
 func (c *Cluster[T]) shutdown(end func(*member[T]) (int, error)) (aborted int, err error) {
+	c.end() // first: an update under way may wait for a function of the Config
 	all := c.shut()
-	c.end()
 	c.queue.close()
 	c.tell()
 	var wg sync.WaitGroup
@@ -44,7 +44,7 @@ func (c *Cluster[T]) shutdown(end func(*member[T]) (int, error)) (aborted int, e
 	}
 	wg.Wait()
 	c.wg.wait()
-	c.tellClosed.Do(c.config.Observer.closed)
+	c.tellClosed()
 	return aborted, err
 }
 
@@ -54,10 +54,10 @@ func (c *Cluster[T]) shut() []*member[T] {
 	defer c.updating.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true
 	if c.failover != nil {
 		c.closeFailover(Endpoint{}, false)
 	}
+	c.closed = true // nothing is told from now on, but that
 	c.announce()
 	return slices.Concat(c.members, c.draining)
 }

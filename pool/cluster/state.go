@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"example.com/hale/internal/hooks"
 	"example.com/hale/pool"
 )
 
@@ -109,9 +108,20 @@ func (c *Cluster[T]) afterChange() {
 // tell has the Observer told of something. Its caller holds mu, and calls
 // Cluster.tell when it does not any more.
 func tell[T, I any](c *Cluster[T], hook func(I), info I) {
-	if hook != nil {
+	if hook != nil && !c.closed {
 		c.untold = append(c.untold, func() { hook(info) })
 	}
+}
+
+// tellClosed has the Observer told of the end, once, after all that came before.
+func (c *Cluster[T]) tellClosed() {
+	c.mu.Lock()
+	if hook := c.config.Observer.set().Closed; hook != nil && !c.toldEnd {
+		c.untold = append(c.untold, hook)
+	}
+	c.toldEnd = true
+	c.mu.Unlock()
+	c.tell()
 }
 
 // tell tells the Observer what it has not been told, in order, unless somebody else
@@ -145,7 +155,10 @@ func (c *Cluster[T]) tellOne(call func()) {
 func (c *Cluster[T]) hopeless(w *wish) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.resolved || len(c.snapshot.Load().of(w.role).fit) > 0 {
+	if len(c.members) == 0 {
+		return c.unknown
+	}
+	if len(c.snapshot.Load().of(w.role).fit) > 0 {
 		return false
 	}
 	return w.role == Any || c.config.Role == nil || c.rounds > c.round && !c.mayLearn()
@@ -188,7 +201,7 @@ func (c *Cluster[T]) loseConn(m *member[T]) {
 func (c *Cluster[T]) outage(m *member[T], o pool.Outage) {
 	c.mu.Lock()
 	m.down, m.outage = o.Ended.IsZero(), o
-	m.roleUntil.Store(0)
+	m.forget()
 	if o.Healed {
 		m.since = o.Ended
 	}
@@ -205,10 +218,10 @@ func (c *Cluster[T]) outage(m *member[T], o pool.Outage) {
 func (c *Cluster[T]) noteFailover(before, after *snapshot[T], now time.Time) {
 	old := c.primary
 	if now := after.of(Primary).fit; len(now) > 0 {
-		if old == nil || !contains(now, old) {
+		if old == nil || !slices.Contains(now, old) {
 			c.primary = now[0]
 		}
-		if old == nil || contains(now, old) {
+		if old == nil || slices.Contains(now, old) {
 			return
 		}
 	} else if old == nil || len(before.of(Primary).fit) == 0 {
@@ -235,7 +248,7 @@ func (c *Cluster[T]) noteFailover(before, after *snapshot[T], now time.Time) {
 // lost already it shows nothing.
 func (c *Cluster[T]) endFailover(m *member[T]) {
 	c.mu.Lock()
-	if c.failover != nil && contains(c.snapshot.Load().of(Primary).fit, m) {
+	if c.failover != nil && slices.Contains(c.snapshot.Load().of(Primary).fit, m) {
 		c.closeFailover(m.endpoint(), true)
 	}
 	c.mu.Unlock()
@@ -273,5 +286,3 @@ func (c *Cluster[T]) noteFallback(m *member[T]) {
 	c.mu.Unlock()
 	c.tell()
 }
-
-func (o *Observer) closed() { hooks.CallBare(o.set().Closed) }

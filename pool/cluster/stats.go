@@ -80,13 +80,13 @@ func (c *Cluster[T]) rows() (st Stats, pools []*pool.Pool[T]) {
 	now, down := time.Now(), len(c.members) > 0
 	shares, left := c.callersOf(), c.left()
 	for _, m := range c.members {
-		row := c.row(m, now)
+		row := m.row(now)
 		row.Share, row.InUse = shares[m], max(0, row.InUse-left[m.inUse])
 		st.Endpoints, pools = append(st.Endpoints, row), append(pools, m.pool)
 		down = down && m.down
 	}
 	for _, m := range c.draining {
-		st.Endpoints, pools = append(st.Endpoints, c.row(m, now)), append(pools, m.pool)
+		st.Endpoints, pools = append(st.Endpoints, m.row(now)), append(pools, m.pool)
 	}
 	for _, e := range st.Endpoints {
 		addStats(&st.Total, e.Pool)
@@ -114,8 +114,8 @@ func (c *Cluster[T]) left() map[*atomic.Int64]int {
 	return left
 }
 
-// row is that of a member, but for its share. The caller holds mu.
-func (c *Cluster[T]) row(m *member[T], now time.Time) EndpointStats {
+// row is that of a member, but for its share. The caller holds the mutex of the cluster.
+func (m *member[T]) row(now time.Time) EndpointStats {
 	row := EndpointStats{Endpoint: m.endpoint(), State: "up", InUse: int(m.inUse.Load()), RTT: time.Duration(m.rtt.Load()), Pool: m.pool.Stats()}
 	row.Endpoint.Role, row.Suspect = m.role, m.inDoubt(now)
 	switch {
