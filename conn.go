@@ -42,7 +42,6 @@ type Conn struct {
 	wroteFIN    atomic.Bool // CloseWrite was called
 	closed      atomic.Bool // Close was called
 	origin      origin
-	plain       bool         // TCP for certain, and not Multipath
 	calls       atomic.Int32 // of Read and Write that are under way
 	copies      atomic.Int32 // from it or to it that are, and may block on the other side
 	supervision atomic.Pointer[deathwatch.Supervision]

@@ -108,19 +108,12 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	plain := isPlain(&nd)
 	d.own(&nd, p)
 	conn, err := dialWithin(ctx, &nd, promised(p.plan), network, address)
 	if err != nil {
 		return nil, err
 	}
-	return d.adopt(conn.(*net.TCPConn), plain)
-}
-
-// isPlain reports whether what nd dials is TCP without Multipath for certain: a Control
-// function may have put another socket in the place of the one that it was given.
-func isPlain(nd *net.Dialer) bool {
-	return nd.Control == nil && nd.ControlContext == nil && !nd.MultipathTCP()
+	return d.adopt(conn.(*net.TCPConn))
 }
 
 // netDialer returns a copy of NetDialer to be changed at will.
@@ -169,9 +162,9 @@ func controlOf(nd *net.Dialer) control {
 }
 
 // adopt sets the rest of the plan, now that the connection stands.
-func (d *Dialer) adopt(tcp *net.TCPConn, plain bool) (net.Conn, error) {
+func (d *Dialer) adopt(tcp *net.TCPConn) (net.Conn, error) {
 	c, err := newConn(tcp, d.Observer)
-	if c.plain = plain; err == nil {
+	if err == nil {
 		err = c.hold(d.KeepAlive, true)
 	}
 	if err == nil {

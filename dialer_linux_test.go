@@ -1,7 +1,6 @@
 package hale
 
 import (
-	"context"
 	"errors"
 	"net"
 	"strings"
@@ -62,34 +61,6 @@ func TestStrictFailsWhereAnOptionIsRefused(t *testing.T) {
 	}
 	if now := openFiles(t); now > fds {
 		t.Errorf("%d descriptors before, %d after", fds, now)
-	}
-}
-
-// Where the dialer cannot be sure that a socket is TCP, and not Multipath, the watch asks.
-func TestOnlyAPlainDialIsTakenForTCPWithoutAsking(t *testing.T) {
-	t.Parallel()
-	multipath := new(net.Dialer)
-	multipath.SetMultipathTCP(true)
-	nothing := func(string, string, syscall.RawConn) error { return nil }
-	withContext := func(context.Context, string, string, syscall.RawConn) error { return nil }
-	for _, test := range []struct {
-		name string
-		nd   *net.Dialer
-		want bool
-	}{
-		{"none", nil, true},
-		{"with a timeout", &net.Dialer{Timeout: time.Minute}, true},
-		{"multipath", multipath, false},
-		{"with a Control", &net.Dialer{Control: nothing}, false},
-		{"with a ControlContext", &net.Dialer{ControlContext: withContext}, false},
-	} {
-		client, _ := connect(t, &Dialer{NetDialer: test.nd})
-		if got := (*subject)(client).IsTCP(); got != test.want {
-			t.Errorf("%s: %v", test.name, got)
-		}
-		if err := client.Unwatched(); err != nil {
-			t.Errorf("%s: %v", test.name, err)
-		}
 	}
 }
 

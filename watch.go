@@ -280,9 +280,6 @@ func (s *subject) SentFIN() (sent, known bool) {
 	return info.BytesAcked-(info.BytesSent-info.BytesRetransmitted) == own, true
 }
 
-// IsTCP is what package deathwatch would else have to ask the kernel.
-func (s *subject) IsTCP() bool { return s.plain }
-
 // Telling: no call blocks on a socket that is over, so one that is under way may have
 // been given its error; and a copy may.
 func (s *subject) Telling() bool { return s.calls.Load() > 0 || s.copies.Load() > 0 }

@@ -14,12 +14,8 @@ import (
 )
 
 // refuse returns the error for a socket that the watch would never tell of: it
-// goes by TCP's state and counters. A subject that knows that it is TCP, and not
-// Multipath, says so by a method IsTCP, which saves a system call.
+// goes by TCP's state and counters.
 func refuse(s Subject) error {
-	if t, ok := s.(interface{ IsTCP() bool }); ok && t.IsTCP() {
-		return nil
-	}
 	return rawconn.Control(s.Socket(), func(fd uintptr) error {
 		protocol, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL)
 		switch {
