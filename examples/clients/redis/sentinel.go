@@ -82,10 +82,11 @@ var errGone = errors.Join(errors.New("redis: the connection of this client is go
 // What Sentinels say of a failover. Only the one that leads it tells of the steps; of its
 // end each does, up to two seconds later than that one.
 const (
-	// leaves comes 60 to 100 ms before the new master is told that it is one: what is
-	// written to the old one from then on may be lost.
-	leaves   = "+failover-state-send-slaveof-noone"
-	aborted  = "-failover-abort-slave-timeout" // the old one stays
+	// leaves comes two steps before the new master is told that it is one, 120 to 210 ms:
+	// what is written to the old one after that is lost.
+	leaves   = "+failover-state-select-slave"
+	none     = "-failover-abort-no-good-slave" // the old one stays
+	timeout  = "-failover-abort-slave-timeout" // and here
 	switched = "+switch-master"
 )
 
@@ -127,7 +128,7 @@ func (w *watcher) follow(ctx context.Context, address string) error {
 	o.MaxRetries = -1
 	sentinel := redis.NewSentinelClient(o)
 	defer sentinel.Close()
-	told := sentinel.Subscribe(ctx, leaves, aborted, switched)
+	told := sentinel.Subscribe(ctx, leaves, none, timeout, switched)
 	defer told.Close()
 	defer context.AfterFunc(ctx, func() { _ = told.Close() })() // one that waits heeds no ctx
 	if _, err := told.Receive(ctx); err != nil {
@@ -140,7 +141,7 @@ func (w *watcher) follow(ctx context.Context, address string) error {
 		case event == leaves && a.well:
 			err = w.leave(address)
 		case event != leaves:
-			err = w.tell(a, event == aborted)
+			err = w.tell(a, event == none || event == timeout)
 		}
 		if err != nil {
 			return err

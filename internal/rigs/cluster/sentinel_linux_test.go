@@ -19,10 +19,11 @@ import (
 // What a Sentinel says of a failover, and when. Only the one that leads it tells of the
 // steps; of its end each does, up to two seconds later than the one that led.
 const (
-	// leaves comes one step before the new master is told that it is one, 60 to 100 ms:
-	// what is written to the old one later may be lost.
-	leaves   = "+failover-state-send-slaveof-noone"
-	aborted  = "-failover-abort-slave-timeout" // the old one stays
+	// leaves comes two steps before the new master is told that it is one, 120 to 210 ms:
+	// what is written to the old one after that is lost.
+	leaves   = "+failover-state-select-slave"
+	none     = "-failover-abort-no-good-slave" // the old one stays
+	timeout  = "-failover-abort-slave-timeout" // and here
 	switched = "+switch-master"
 )
 
@@ -44,7 +45,7 @@ func (s sentinels) watch(ctx context.Context, update func([]cluster.Endpoint) er
 	for _, address := range s.addresses {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				_ = w.follow(ctx, address, leaves, aborted, switched)
+				_ = w.follow(ctx, address, leaves, none, timeout, switched)
 				w.lost(address)
 				pause(ctx, time.Second)
 			}
@@ -91,7 +92,7 @@ func (w *watcher) follow(ctx context.Context, address string, events ...string) 
 		case event == leaves && answer.well:
 			err = w.leave(address)
 		case event != leaves:
-			err = w.tell(answer, event == aborted)
+			err = w.tell(answer, event == none || event == timeout)
 		}
 		if err != nil {
 			return err
