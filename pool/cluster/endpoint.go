@@ -31,8 +31,10 @@ type Endpoint struct {
 
 	// Role is what the resolver knows of the endpoint's role: Primary or Replica.
 	// Any, which is 0, is nothing; another is an error. Without Config.Role it is taken
-	// as it is; with it, it is asked for before a caller relies on it, and decides
-	// between two that say of themselves that they are the primary.
+	// as it is. With it, who wishes the primary relies on it only after it was asked
+	// for, and it decides between two that say of themselves that they are the
+	// primary; a Replica is read from until it says otherwise, so that one that is
+	// down or hangs is better left out.
 	Role Role
 }
 

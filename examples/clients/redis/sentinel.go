@@ -82,11 +82,13 @@ var errGone = errors.Join(errors.New("redis: the connection of this client is go
 // What Sentinels say of a failover. Only the one that leads it tells of the steps; of its
 // end each does, up to two seconds later than that one.
 const (
-	// leaves comes 60 to 100 ms before the new master is told that it is one: what is
-	// written to the old one from then on may be lost.
-	leaves   = "+failover-state-send-slaveof-noone"
-	aborted  = "-failover-abort-slave-timeout" // the old one stays
+	// leaves comes two steps before the new master is told that it is one, 120 to 210 ms:
+	// what is written to the old one after that is lost.
+	leaves   = "+failover-state-select-slave"
+	none     = "-failover-abort-no-good-slave" // the old one stays
+	timeout  = "-failover-abort-slave-timeout" // and here
 	switched = "+switch-master"
+	down, up = "+sdown", "-sdown" // of a replica, too
 )
 
 // A watcher is what the Sentinels have said.
@@ -101,7 +103,7 @@ type watcher struct {
 	known  []cluster.Endpoint
 }
 
-// watch tells of the master and its replicas, for Config.Watch. A master that is well and
+// watch tells of the master and the replicas that are well, for Config.Watch. A master that is well and
 // about to be replaced is left out, until another is there or the failover is given up.
 func (w *watcher) watch(ctx context.Context, sentinels []string) error {
 	var wg sync.WaitGroup
@@ -127,7 +129,7 @@ func (w *watcher) follow(ctx context.Context, address string) error {
 	o.MaxRetries = -1
 	sentinel := redis.NewSentinelClient(o)
 	defer sentinel.Close()
-	told := sentinel.Subscribe(ctx, leaves, aborted, switched)
+	told := sentinel.Subscribe(ctx, leaves, none, timeout, switched, down, up)
 	defer told.Close()
 	defer context.AfterFunc(ctx, func() { _ = told.Close() })() // one that waits heeds no ctx
 	if _, err := told.Receive(ctx); err != nil {
@@ -140,7 +142,7 @@ func (w *watcher) follow(ctx context.Context, address string) error {
 		case event == leaves && a.well:
 			err = w.leave(address)
 		case event != leaves:
-			err = w.tell(a, event == aborted)
+			err = w.tell(a, event == none || event == timeout)
 		}
 		if err != nil {
 			return err
@@ -189,7 +191,7 @@ func (w *watcher) tell(a answer, stays bool) error {
 // An answer is what a Sentinel knows.
 type answer struct {
 	epoch int
-	all   []cluster.Endpoint // the master, and its replicas
+	all   []cluster.Endpoint // the master, and the replicas that are well
 	well  bool               // the master
 }
 
@@ -202,11 +204,16 @@ func (w *watcher) ask(ctx context.Context, sentinel *redis.SentinelClient) (a an
 	if err != nil {
 		return a, err
 	}
-	a.well = !strings.Contains(master["flags"], "_down")
+	a.well = isWell(master)
 	a.all = []cluster.Endpoint{{Address: net.JoinHostPort(master["ip"], master["port"]), Role: cluster.Primary}}
 	for _, replica := range replicas {
-		a.all = append(a.all, cluster.Endpoint{Address: net.JoinHostPort(replica["ip"], replica["port"]), Role: cluster.Replica})
+		if isWell(replica) {
+			a.all = append(a.all, cluster.Endpoint{Address: net.JoinHostPort(replica["ip"], replica["port"]), Role: cluster.Replica})
+		}
 	}
 	a.epoch, err = strconv.Atoi(master["config-epoch"])
 	return a, err
 }
+
+// isWell is not a master that hangs and was replaced, which is a replica then, either.
+func isWell(about map[string]string) bool { return !strings.Contains(about["flags"], "_down") }

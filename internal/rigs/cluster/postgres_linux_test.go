@@ -45,8 +45,8 @@ func servePair(t *testing.T) (primary, standby *service.Server) {
 			}
 		})
 	}
-	// Done when the standby has it.
-	administer(t, primary.Addr, "create table writes (kind text, n int)")
+	// Done when reads of the standby see it.
+	administer(t, primary.Addr, "set synchronous_commit = remote_apply; create table writes (kind text, n int)")
 	return primary, standby
 }
 

@@ -19,11 +19,13 @@ import (
 // What a Sentinel says of a failover, and when. Only the one that leads it tells of the
 // steps; of its end each does, up to two seconds later than the one that led.
 const (
-	// leaves comes one step before the new master is told that it is one, 60 to 100 ms:
-	// what is written to the old one later may be lost.
-	leaves   = "+failover-state-send-slaveof-noone"
-	aborted  = "-failover-abort-slave-timeout" // the old one stays
+	// leaves comes two steps before the new master is told that it is one, 120 to 210 ms:
+	// what is written to the old one after that is lost.
+	leaves   = "+failover-state-select-slave"
+	none     = "-failover-abort-no-good-slave" // the old one stays
+	timeout  = "-failover-abort-slave-timeout" // and here
 	switched = "+switch-master"
+	down, up = "+sdown", "-sdown" // of a replica, too
 )
 
 // A watcher is what the Sentinels have said.
@@ -36,7 +38,7 @@ type watcher struct {
 	known  []cluster.Endpoint
 }
 
-// watch is for Config.Watch: the master and its replicas. A master that is well and about
+// watch is for Config.Watch: the master and the replicas that are well. A master that is well and about
 // to be replaced is left out, until another is there or the failover is given up.
 func (s sentinels) watch(ctx context.Context, update func([]cluster.Endpoint) error) error {
 	w := &watcher{update: update}
@@ -44,7 +46,7 @@ func (s sentinels) watch(ctx context.Context, update func([]cluster.Endpoint) er
 	for _, address := range s.addresses {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				_ = w.follow(ctx, address, leaves, aborted, switched)
+				_ = w.follow(ctx, address, leaves, none, timeout, switched, down, up)
 				w.lost(address)
 				pause(ctx, time.Second)
 			}
@@ -91,7 +93,7 @@ func (w *watcher) follow(ctx context.Context, address string, events ...string) 
 		case event == leaves && answer.well:
 			err = w.leave(address)
 		case event != leaves:
-			err = w.tell(answer, event == aborted)
+			err = w.tell(answer, event == none || event == timeout)
 		}
 		if err != nil {
 			return err
@@ -149,7 +151,7 @@ func (w *watcher) tell(a answer, stays bool) error {
 // An answer is what a Sentinel knows.
 type answer struct {
 	epoch int
-	all   []cluster.Endpoint // the master, and its replicas
+	all   []cluster.Endpoint // the master, and the replicas that are well
 	well  bool               // the master
 }
 
@@ -174,13 +176,18 @@ func askSentinel(ctx context.Context, dialer *hale.Dialer, address string) (a an
 	}
 	a.all = []cluster.Endpoint{endpoint(master, cluster.Primary)}
 	for _, replica := range replicas.([]any) {
-		a.all = append(a.all, endpoint(replica, cluster.Replica))
+		if isWell(fields(replica)) {
+			a.all = append(a.all, endpoint(replica, cluster.Replica))
+		}
 	}
 	about := fields(master)
-	a.well = !strings.Contains(about["flags"], "_down")
+	a.well = isWell(about)
 	a.epoch, err = strconv.Atoi(about["config-epoch"])
 	return a, err
 }
+
+// isWell is not a master that hangs and was replaced, which is a replica then, either.
+func isWell(about map[string]string) bool { return !strings.Contains(about["flags"], "_down") }
 
 var errUnreplicated = errors.New("no replica has confirmed it")
 
