@@ -17,7 +17,8 @@ const (
 	// roundSlots is how many idle slots a look at all of them may come to in each
 	// second: of more it comes less often, so that it costs a thousandth of a processor
 	// at most, however many there are. A death is told of, and whoever acquires
-	// looks, so nothing depends on it but when a suspect is put aside.
+	// looks, so nothing depends on it but when a suspect is put aside, and one that
+	// cannot be watched is found dead.
 	roundSlots = 1000
 	// roundLeast is the shortest time to the next round.
 	roundLeast = time.Millisecond

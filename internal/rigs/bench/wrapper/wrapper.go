@@ -79,7 +79,7 @@ func times(e figure.Effort, s *page.Section) error {
 		"What hale adds to a call is two atomic additions for those that are under way and one for the bytes written, some 10 to 20 ns; the rest is the kernel's.",
 	}
 	if slices.Contains(more, copyOfFile) {
-		t.Reading = append(t.Reading, "What bounds "+copyOfFile+": package os has the kernel write to a *net.TCPConn by itself, past whatever wraps it, so that nobody would count the bytes or keep the error. To a Conn it goes by way of ReadFrom and net.sendFile, the same system calls, where package os allocates for the file's descriptor, and package net three times for a closure and what that sets: 88 bytes in all, however large the file is.")
+		t.Reading = append(t.Reading, "What bounds "+copyOfFile+": package os has the kernel write to a *net.TCPConn by itself, past whatever wraps it, so that nobody would count the bytes or keep the error. To a Conn it goes by way of ReadFrom and net.sendFile, the same system calls, where package os allocates for the file's descriptor, and package net three times for a closure and what that sets: 88 bytes and half a microsecond in all, however large the file is.")
 	}
 	s.Tables = append(s.Tables, t)
 	return nil
