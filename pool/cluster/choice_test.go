@@ -334,3 +334,27 @@ func TestTheNextOfAKeyIsTheSameForAll(t *testing.T) {
 		}
 	})
 }
+
+// Who has tried some of a priority, and finds the others taken, tries those again.
+func TestOnlyWhoHasTriedAllGoesFurther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b", "c"), func(c *Config[*fakeConn]) {
+			c.MaxConns, c.Pool.MaxConns = 3, 1
+			c.Resolve = resolved(Endpoint{Address: "a"}, Endpoint{Address: "b"}, Endpoint{Address: "c", Priority: 1})
+		})
+		ready(t, c)
+		a, b, spare := c.members[0], c.members[1], c.members[2]
+		if !b.enter() {
+			t.Fatal("it is free")
+		}
+		for want, tried := range map[*member[*fakeConn]]set[*fakeConn]{a: {a: true}, spare: {a: true, b: true}} {
+			m := c.admit(&noWish, tried)
+			if m != want {
+				t.Errorf("%d were tried: %v", len(tried), m.endpoint())
+			}
+			c.leave(m)
+		}
+		b.inUse.Add(-1)
+	})
+}
