@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -319,18 +320,22 @@ func TestTheNextOfAKeyIsTheSameForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, newSite("a", "b", "c", "d"), nil)
 		ready(t, c)
-		for _, key := range []string{"x", "y", "z"} {
-			w, next := wishOf(WithKey(t.Context(), key)), map[*member[*fakeConn]]bool{}
+		all := map[*member[*fakeConn]]bool{}
+		for key := range 30 {
+			w, next := wishOf(WithKey(t.Context(), fmt.Sprint(key))), map[*member[*fakeConn]]bool{}
 			home := c.admit(w, nil)
 			c.leave(home)
 			for range 20 {
 				m := c.admit(w, set[*fakeConn]{home: true})
 				c.leave(m)
-				next[m] = true
+				next[m], all[m] = true, true
 			}
 			if len(next) != 1 || next[home] {
-				t.Errorf("%s leads to %d endpoints", key, len(next))
+				t.Errorf("%d leads to %d endpoints", key, len(next))
 			}
+		}
+		if len(all) != 4 {
+			t.Errorf("the next of 30 keys are %d of 4", len(all))
 		}
 	})
 }
