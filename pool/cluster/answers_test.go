@@ -261,3 +261,55 @@ func TestAnErrorIsJudgedOnce(t *testing.T) {
 		}
 	})
 }
+
+// What was opened, and has no role, is closed by the function that closes it.
+func TestWhatHasNoRoleIsClosedAsItShould(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		closed := 0
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) {
+			c.Role = func(context.Context, *fakeConn) (Role, error) { return Any, errBad }
+			c.Pool.Close = func(conn *fakeConn) error { closed++; return conn.Close() }
+		})
+		time.Sleep(100 * time.Millisecond)
+		if dials := s.host("a").dialled(); closed != dials || dials == 0 || s.open() != 0 {
+			t.Errorf("%d are closed of %d, %d open", closed, dials, s.open())
+		}
+		c.Close()
+	})
+}
+
+// The end does not wait for an answer, however long that may take.
+func TestTheEndEndsAQuestion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleTimeout, c.RoleMaxAge = time.Hour, time.Second }, "b")
+		where(t, c, Primary)
+		time.Sleep(10 * time.Second)
+		s.host("a").hang(true)
+		ctx, cancel := context.WithTimeout(Want(t.Context(), Primary), time.Second)
+		defer cancel()
+		if _, err := c.Acquire(ctx); err == nil {
+			t.Error("it does not answer")
+		}
+		start := time.Now()
+		if n, err := c.Shutdown(t.Context()); n != 0 || err != nil || time.Since(start) > lateAfter {
+			t.Errorf("%d aborted after %v: %v", n, time.Since(start), err)
+		}
+	})
+}
+
+// A question that hangs is over after RoleTimeout, and the next one may be asked.
+func TestAQuestionThatHangsIsOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newRoles(t, new(told), func(c *Config[*fakeConn]) { c.RoleMaxAge = time.Second }, "b")
+		where(t, c, Primary)
+		time.Sleep(10 * time.Second)
+		s.host("a").hang(true)
+		time.AfterFunc(1500*time.Millisecond, func() { s.host("a").hang(false) })
+		if at, took := within(t, c, Want(t.Context(), Primary), time.Minute); at != "a" || took > 3*time.Second {
+			t.Errorf("%s after %v", at, took)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -342,18 +343,46 @@ func TestTheNextOfAKeyIsTheSameForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, newSite("a", "b", "c", "d"), nil)
 		ready(t, c)
-		for _, key := range []string{"x", "y", "z"} {
-			w, next := wishOf(WithKey(t.Context(), key)), map[*member[*fakeConn]]bool{}
+		all := map[*member[*fakeConn]]bool{}
+		for key := range 30 {
+			w, next := wishOf(WithKey(t.Context(), fmt.Sprint(key))), map[*member[*fakeConn]]bool{}
 			home := c.admit(w, nil)
 			c.leave(home)
 			for range 20 {
 				m := c.admit(w, set[*fakeConn]{home: true})
 				c.leave(m)
-				next[m] = true
+				next[m], all[m] = true, true
 			}
 			if len(next) != 1 || next[home] {
-				t.Errorf("%s leads to %d endpoints", key, len(next))
+				t.Errorf("%d leads to %d endpoints", key, len(next))
 			}
 		}
+		if len(all) != 4 {
+			t.Errorf("the next of 30 keys are %d of 4", len(all))
+		}
+	})
+}
+
+// Who has tried some of a priority, and finds the others taken, tries those again.
+func TestOnlyWhoHasTriedAllGoesFurther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b", "c"), func(c *Config[*fakeConn]) {
+			c.MaxConns, c.Pool.MaxConns = 3, 1
+			c.Resolve = resolved(Endpoint{Address: "a"}, Endpoint{Address: "b"}, Endpoint{Address: "c", Priority: 1})
+		})
+		ready(t, c)
+		a, b, spare := c.members[0], c.members[1], c.members[2]
+		if !b.enter() {
+			t.Fatal("it is free")
+		}
+		for want, tried := range map[*member[*fakeConn]]set[*fakeConn]{a: {a: true}, spare: {a: true, b: true}} {
+			m := c.admit(&noWish, tried)
+			if m != want {
+				t.Errorf("%d were tried: %v", len(tried), m.endpoint())
+			}
+			c.leave(m)
+		}
+		b.inUse.Add(-1)
 	})
 }

@@ -133,17 +133,17 @@ type Config[T any] struct {
 
 	// Role asks a connection what its endpoint is: Primary, Replica, or Any if it is
 	// neither. It is called of each endpoint that is new; after each Open, which fails
-	// if it does; for a caller who wishes the primary, if the last answer came longer
-	// than RoleMaxAge ago; of one that says that it is the primary and was replaced,
-	// every RoleMaxAge (or RoleEvery, if that is more; 5 s if RoleMaxAge is negative);
-	// and, while no primary is known that can be reached, of every endpoint each
-	// RoleEvery, on connections beside those of the callers, but of the same pool: at
-	// an endpoint with all Pool.MaxConns in use it is called when one comes free. It is
-	// called once at a time for an endpoint, but for what is opened. ctx ends after
-	// RoleTimeout, or with the cluster; one that ignores that has failed a second
-	// later. A connection on which it fails is closed. Nil asks nothing: then
-	// Endpoint.Role counts. That every endpoint is asked means a connection to each, and
-	// while there is no primary to all of them at the same time.
+	// if it does; for a caller who wishes the primary, if the last answer was asked for
+	// longer than RoleMaxAge ago, in which the machine may have been suspended; of one
+	// that says that it is the primary and was replaced, every RoleMaxAge (or RoleEvery,
+	// if that is more; 5 s if RoleMaxAge is negative); and, while no primary is known that
+	// can be reached, of every endpoint each RoleEvery, on connections beside those of the
+	// callers, but of the same pool: at an endpoint with all Pool.MaxConns in use it is
+	// called when one comes free. It is called once at a time for an endpoint, but for
+	// what is opened. ctx ends after RoleTimeout, or with the cluster; one that ignores
+	// that has failed a second later. A connection on which it fails is closed. Nil asks
+	// nothing: then Endpoint.Role counts. That every endpoint is asked means a connection to
+	// each, and while there is no primary to all of them at the same time.
 	Role func(ctx context.Context, value T) (Role, error)
 	// RoleOf returns what a connection has heard of its endpoint's role without asking,
 	// such as in_hot_standby of a PostgreSQL session, or Any if it has not. It is

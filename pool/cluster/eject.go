@@ -116,7 +116,7 @@ func (c *Cluster[T]) eject(m *member[T], why string, err error) {
 	}
 	m.ejection.times++
 	length := e.Most
-	if n := time.Duration(m.ejection.times); n < e.Most/e.For {
+	if n := time.Duration(m.ejection.times); n <= e.Most/e.For {
 		length = n * e.For
 	}
 	m.ejection.until = now.Add(length)

@@ -339,3 +339,144 @@ func TestAPanicOfARequestLosesNoPlace(t *testing.T) {
 		acquire(t, c, t.Context()).Release()
 	})
 }
+
+// The first ejection is as long as For, and none longer than Most, whatever part of Most
+// For is.
+func TestEjectionsGrowToTheMost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := new(told)
+		_, c := newJudged(t, o, func(c *Config[*fakeConn]) {
+			c.Ejection.For, c.Ejection.Most, c.Ejection.Failures = 40*time.Second, 100*time.Second, 1
+		}, "a", "b", "c")
+		for i, want := range []time.Duration{40 * time.Second, 80 * time.Second, 100 * time.Second, 100 * time.Second} {
+			for len(o.ejections()) == i {
+				_ = c.Do(t.Context(), bad("a"))
+			}
+			if got := o.ejections()[i].For; got != want {
+				t.Errorf("the ejection %d is for %v, want %v", i+1, got, want)
+			}
+			time.Sleep(want)
+		}
+	})
+}
+
+// What is not the endpoint's fault ejects nobody: what comes after the caller has gone,
+// what says "read-only", what nobody counts.
+func TestWhatIsNotItsFaultEjectsNobody(t *testing.T) {
+	t.Parallel()
+	errOther := errors.New("other")
+	for name, test := range map[string]struct {
+		change func(*Config[*fakeConn])
+		err    error
+		cancel bool
+	}{
+		"the caller has gone":    {nil, errBad, true},
+		"it says read-only":      {nil, errOther, false},
+		"ejection is off":        {func(c *Config[*fakeConn]) { c.Ejection.Failures = -1 }, errBad, false},
+		"the judge says no":      {func(c *Config[*fakeConn]) { c.Ejection.Failed = func(error) bool { return false } }, errBad, false},
+		"a death that he wanted": {func(c *Config[*fakeConn]) { c.Ejection.Failed = nil }, errors.Join(&health.DeadError{Cause: health.Reset}, context.Canceled), false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			_, c := newJudged(t, new(told), func(c *Config[*fakeConn]) {
+				c.Demoted = func(err error) bool { return errors.Is(err, errOther) }
+				if test.change != nil {
+					test.change(c)
+				}
+			}, "a", "b", "c")
+			for range 50 {
+				ctx, cancel := context.WithCancel(t.Context())
+				_ = c.Do(ctx, func(context.Context, *fakeConn) error {
+					if test.cancel {
+						cancel()
+					}
+					return test.err
+				})
+				cancel()
+			}
+			if n := c.Stats().Ejections; n != 0 {
+				t.Errorf("%s: %d ejections", name, n)
+			}
+		})
+	}
+}
+
+// Who is slow is told by comparison, which takes three endpoints and twenty calls at each.
+func TestWhoIsSlowIsToldByComparison(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		took  map[string]time.Duration
+		calls int
+		want  int64
+	}{
+		"one of three is slow":    {map[string]time.Duration{"a": 1, "b": 1, "c": 9}, 40, 1},
+		"two of three are slow":   {map[string]time.Duration{"a": 1, "b": 9, "c": 9}, 40, 0},
+		"there are two only":      {map[string]time.Duration{"a": 1, "b": 9}, 40, 0},
+		"there were a few calls":  {map[string]time.Duration{"a": 1, "b": 1, "c": 9}, 10, 0},
+		"it is not slow enough":   {map[string]time.Duration{"a": 2, "b": 2, "c": 5}, 40, 0},
+		"a few calls of the slow": {map[string]time.Duration{"a": 1, "b": 1, "c": 1, "d": 9}, -40, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var names []string
+			for name := range test.took {
+				names = append(names, name)
+			}
+			_, c := newJudged(t, new(told), func(c *Config[*fakeConn]) { c.Ejection.Slow = 3 }, names...)
+			ready(t, c)
+			for _, m := range c.members {
+				calls := max(test.calls, -test.calls)
+				if test.calls < 0 && m.endpoint().Address == "d" {
+					calls = 10
+				}
+				for range calls {
+					c.praise(m, test.took[m.endpoint().Address]*time.Millisecond)
+				}
+			}
+			time.Sleep(15 * time.Second)
+			if n := c.Stats().Ejections; n != test.want {
+				t.Errorf("%s: %d ejections", name, n)
+			}
+		})
+	}
+}
+
+// A request is run MaxConns+1 times at most, however large the budget is.
+func TestARequestIsNotRunForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a", "b"), func(c *Config[*fakeConn]) {
+			c.MaxConns, c.Retry.PerSecond, c.Ejection.Failures = 3, 1000, -1
+		})
+		runs := 0
+		err := c.Do(pool.Idempotent(t.Context()), func(_ context.Context, c *fakeConn) error {
+			runs++
+			return c.die(health.Reset)
+		})
+		if err == nil || runs != 4 {
+			t.Errorf("run %d times: %v", runs, err)
+		}
+	})
+}
+
+// A request that was sent once is not safe to send again because no endpoint is left to
+// send it to.
+func TestWhatWasSentBeforeIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a", "b")
+		c := newCluster(t, s, nil)
+		ctx, cancel := context.WithTimeout(pool.Idempotent(t.Context()), time.Second)
+		defer cancel()
+		err := c.Do(ctx, func(_ context.Context, c *fakeConn) error {
+			c.wrote()
+			for _, h := range s.hosts {
+				h.down(health.Reset)
+			}
+			c.meter.Fault()
+			return c.Err()
+		})
+		if !errors.Is(err, pool.ErrUnavailable) || pool.SafeToRetry(err) {
+			t.Errorf("safe: %v: %v", pool.SafeToRetry(err), err)
+		}
+	})
+}

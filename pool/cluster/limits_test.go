@@ -341,3 +341,104 @@ func TestFewConnectionsToManyEndpointsAreUsedAgain(t *testing.T) {
 		})
 	}
 }
+
+// The minima of the pools come before MaxConns: what they have open makes room for nobody.
+func TestWhatThePoolsAreToHaveMakesNoRoom(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Config[*fakeConn]){
+		"MinConns":     func(c *Config[*fakeConn]) { c.Pool.MinConns = 1 },
+		"MinIdleConns": func(c *Config[*fakeConn]) { c.Pool.MinIdleConns = 1 },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite("a", "b", "c")
+			c := newCluster(t, s, func(c *Config[*fakeConn]) {
+				c.MaxConns = 4
+				change(c)
+			})
+			ready(t, c)
+			time.Sleep(time.Second)
+			for range 4 {
+				acquire(t, c, t.Context())
+			}
+			time.Sleep(5 * time.Second)
+			before := s.host("a").dialled() + s.host("b").dialled() + s.host("c").dialled()
+			time.Sleep(5 * time.Minute)
+			if n := s.host("a").dialled() + s.host("b").dialled() + s.host("c").dialled() - before; n > 0 {
+				t.Errorf("%s: %d are dialled again", name, n)
+			}
+		})
+	}
+}
+
+// Who has waited, and goes on to another endpoint, is not turned away for who has come
+// since.
+func TestWhoGoesOnIsNotOneTooMany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite("a")
+		s.host("a").freeze(0)
+		c := newCluster(t, s, func(c *Config[*fakeConn]) { c.MaxConns, c.MaxWaiters, c.Pool.DialTimeout = 1, 1, time.Minute })
+		ready(t, c)
+		failed := make(chan error, 2)
+		for range 2 {
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				_, err := c.Acquire(ctx)
+				failed <- err
+			}()
+			synctest.Wait()
+		}
+		for range 2 {
+			if err := <-failed; errors.Is(err, pool.ErrTooManyWaiters) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A primary that the resolver names is used, whether it is in the subset or not.
+func TestThePrimaryIsInEverySubset(t *testing.T) {
+	t.Parallel()
+	all := many(50)
+	for i := range all {
+		all[i].Role = Replica
+	}
+	all[7].Role = Primary
+	for i := range 20 {
+		c := &Cluster[int]{config: Config[int]{Subset: 3, ClientID: string(rune('a' + i))}}
+		if used := c.subset(slices.Clone(all)); len(used) > 4 || !slices.Contains(used, all[7]) {
+			t.Errorf("%v", used)
+		}
+	}
+}
+
+// A Watch that returns is called again, after pauses that grow, and then after short ones
+// if it has lasted.
+func TestAWatchThatReturnsIsCalledAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls, last atomic.Int64
+		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) {
+			c.Resolve, c.Watch = nil, func(ctx context.Context, _ func([]Endpoint) error) error {
+				calls.Add(1)
+				sleep(ctx, time.Duration(last.Load()))
+				return errBad
+			}
+		})
+		time.Sleep(10 * time.Minute)
+		if n := calls.Load(); n < 20 || n > 40 {
+			t.Errorf("called %d times in ten minutes", n)
+		}
+		last.Store(int64(time.Minute))
+		time.Sleep(5 * time.Minute)
+		calls.Store(0)
+		time.Sleep(61 * time.Minute)
+		if n := calls.Load(); n < 58 {
+			t.Errorf("called %d times in an hour, although it lasts a minute", n)
+		}
+		if n := c.Stats().Unresolved; n == 0 {
+			t.Error("nobody is told")
+		}
+	})
+}

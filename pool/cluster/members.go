@@ -41,12 +41,7 @@ func (c *Cluster[T]) use(all []Endpoint) error {
 		c.unresolved(err)
 		return err
 	}
-	removed, ok := c.change(all, added)
-	if !ok {
-		closeAll(added)
-		return pool.ErrClosed
-	}
-	for _, m := range removed {
+	for _, m := range c.change(all, added) {
 		c.drain(m)
 	}
 	c.afterChange()
@@ -153,13 +148,11 @@ func (c *Cluster[T]) observerOf(e Endpoint) *pool.Observer {
 }
 
 // change makes all the endpoints of the cluster, for some of which members were
-// added, and returns the members that are gone. It is false if the cluster is closed.
-func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*member[T], ok bool) {
+// added, and returns the members that are gone. The cluster is not shut meanwhile: that
+// takes updating.
+func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*member[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		return nil, false
-	}
 	wanted := make(map[string]*Endpoint, len(all))
 	for i := range all {
 		wanted[all[i].key()] = &all[i]
@@ -205,7 +198,7 @@ func (c *Cluster[T]) change(all []Endpoint, added []*member[T]) (removed []*memb
 		})
 		c.rebuild()
 	}
-	return removed, true
+	return removed
 }
 
 func closeAll[T any](all []*member[T]) {

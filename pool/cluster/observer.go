@@ -34,7 +34,8 @@ type Observer struct {
 	// Waited is called at the end of every Acquire that was not served at once, on
 	// its goroutine, with the ctx that it was called with.
 	Waited func(ctx context.Context, info WaitedInfo)
-	// Closed is called when the cluster is closed and every pool of it.
+	// Closed is called when the cluster is closed and every pool of it, after all that
+	// was told before; but for Waited it is the last.
 	Closed func()
 }
 

@@ -125,7 +125,6 @@ func (c *Cluster[T]) learn(m *member[T], a answer) {
 	late := a.news != m.news
 	if late && role == Primary && m.role != Primary {
 		c.mu.Unlock()
-		signal(c.seek)
 		return
 	}
 	if !late {
