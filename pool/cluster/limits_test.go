@@ -400,7 +400,7 @@ func TestWhoGoesOnIsNotOneTooMany(t *testing.T) {
 // A primary that the resolver names is used, whether it is in the subset or not.
 func TestThePrimaryIsInEverySubset(t *testing.T) {
 	t.Parallel()
-	all := many(50)
+	all := addressesTo(50)
 	for i := range all {
 		all[i].Role = Replica
 	}
