@@ -77,7 +77,7 @@ func overlap(ctx context.Context, e figure.Effort, s *page.Section) error {
 			figure.Percent(d),
 		})
 	}
-	t.Reading = append(judge(outcomes, w), fmt.Sprintf("The error is the largest difference, at any time, between the parts of the clients that are back, really and under the clock, where they learn of the loss at the same moments: at most %s. "+
+	t.Reading = append(judge(outcomes, w), fmt.Sprintf("The error is the largest difference, at any time, between the parts of the clients that are back, really and under the clock, where they learn of the loss at the same moments: at most %s. It is largest where there is little jitter or none: those clients come together, and a moment decides who is admitted. "+
 		"Two simulations of the same herd differ by some %s, by chance.", figure.Percent(worst), figure.Percent(chance(n, w))), boundOf(n, w))
 	s.Tables = append(s.Tables, t)
 	return nil
