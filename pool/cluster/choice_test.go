@@ -130,8 +130,8 @@ func TestAnEjectedPrimaryIsNotReplacedByTheOneBefore(t *testing.T) {
 		time.Sleep(time.Minute)
 		_ = c.Do(Want(t.Context(), Primary), func(context.Context, *fakeConn) error { return errBad })
 		for range 5 {
-			if at := where(t, c, Primary); at != "b" {
-				t.Fatalf("%s was replaced", at)
+			if at, took := within(t, c, Want(t.Context(), Primary), time.Minute); at != "b" || took > time.Second {
+				t.Fatalf("%s after %v", at, took)
 			}
 		}
 	})
