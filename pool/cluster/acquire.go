@@ -29,6 +29,7 @@ type acquisition[T any] struct {
 	began   time.Time
 	avoid   set[T] // from the beginning
 	tried   set[T] // in this round, and avoid
+	waited  bool   // it has been in the queue
 	round   int
 	started time.Time // the round
 	hops    int
@@ -165,12 +166,13 @@ func (a *acquisition[T]) wait() (*member[T], error) {
 	c := a.cluster
 	w := &waiter[T]{wish: a.wish, avoid: a.tried, came: a.turn, told: make(chan *member[T], 1)}
 	most := c.config.MaxWaiters
-	if a.hops > 0 {
-		most = 0 // it has waited already
+	if a.waited || a.hops > 0 {
+		most = 0
 	}
 	if err := c.queue.push(w, most); err != nil {
 		return nil, err
 	}
+	a.waited = true
 	c.served() // it may be next
 	for {
 		var news <-chan struct{}

@@ -69,18 +69,20 @@ func BenchmarkManyEndpoints(b *testing.B) {
 			}
 		})
 		c, update := many(b, n, nil)
-		acquire := func(b *testing.B, ctx context.Context) {
+		acquire := func(b *testing.B, ctx context.Context, end func(Conn[*fakeConn])) {
 			for b.Loop() {
 				conn, err := c.Acquire(ctx)
 				if err != nil {
 					b.Fatal(err)
 				}
-				conn.Release()
+				end(conn)
 			}
 		}
-		// As a rule not one of the 64 connections is to the endpoint that is chosen.
-		b.Run(name+"acquire with a dial", func(b *testing.B) { acquire(b, b.Context()) })
-		b.Run(name+"acquire by key", func(b *testing.B) { acquire(b, WithKey(b.Context(), "user 42")) })
+		release, closed := Conn[*fakeConn].Release, Conn[*fakeConn].Close
+		b.Run(name+"acquire with a dial", func(b *testing.B) { acquire(b, b.Context(), closed) })
+		// As a rule not one of the 64 connections is to the endpoint that is drawn.
+		b.Run(name+"acquire, all open", func(b *testing.B) { acquire(b, b.Context(), release) })
+		b.Run(name+"acquire by key", func(b *testing.B) { acquire(b, WithKey(b.Context(), "user 42"), release) })
 		b.Run(name+"stats", func(b *testing.B) {
 			for b.Loop() {
 				c.Stats()
@@ -114,9 +116,9 @@ func BenchmarkManyEndpoints(b *testing.B) {
 			}
 		})
 		c.Close()
-		b.Run(name+"acquire with a dial, Subset 20", func(b *testing.B) {
+		b.Run(name+"acquire, Subset 20", func(b *testing.B) {
 			c, _ = many(b, n, func(c *Config[*fakeConn]) { c.Subset = 20 })
-			acquire(b, b.Context())
+			acquire(b, b.Context(), release)
 			c.Close()
 		})
 		b.Run(name+"snapshot of a zone, and roles", func(b *testing.B) {

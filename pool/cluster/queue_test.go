@@ -256,3 +256,40 @@ func TestWhoMayGoFurtherIsNotHeldUp(t *testing.T) {
 		}
 	})
 }
+
+// Who has waited and lost a place again, as to a quicker one while it looked for what is
+// idle, is no waiter too many.
+func TestWhoHasWaitedMayWaitAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, newSite("a"), func(c *Config[*fakeConn]) { c.MaxConns, c.MaxWaiters = 1, 1 })
+		held := acquire(t, c, t.Context())
+		a := &acquisition[*fakeConn]{cluster: c, ctx: t.Context(), wish: &noWish, turn: c.queue.turn()}
+		place := make(chan error, 1)
+		wait := func() {
+			_, err := a.wait()
+			place <- err
+		}
+		go wait()
+		synctest.Wait()
+		held.Release()
+		if err := <-place; err != nil {
+			t.Fatal(err)
+		}
+		after := make(chan struct{})
+		go func() {
+			acquire(t, c, t.Context()).Release()
+			close(after)
+		}()
+		synctest.Wait() // the only one that may wait does
+		go wait()
+		synctest.Wait()
+		m := c.members[0]
+		c.leave(m)
+		if err := <-place; err != nil {
+			t.Fatal(err)
+		}
+		c.leave(m)
+		<-after
+	})
+}
