@@ -120,8 +120,9 @@ type Config[T any] struct {
 	// Subset has the cluster use that many endpoints only, of all that there are:
 	// the same ones for the same ClientID, and different ones for others, so that the
 	// clients spread over the endpoints (the k smallest of a hash of both, as gRFC
-	// A68 has it). One that comes or goes changes at most one of them. 0 is all. It is
-	// an error with Role, as there may be no primary among them.
+	// A68 has it). One that comes or goes changes at most one of them. Those that the
+	// resolver says are a primary are used besides. 0 is all. It is an error with Role,
+	// as there may be no primary among them.
 	Subset int
 	// ClientID tells this client from others; empty is one at random.
 	ClientID string

@@ -40,10 +40,11 @@
 //     for roles, can go beyond, and what they bring is closed.
 //   - An endpoint that is known to be down is asked for nothing.
 //   - With Config.Role, a caller who wishes the primary gets a connection to an
-//     endpoint that has said within RoleMaxAge that it is the primary. That an old
-//     primary still says so is not to be known by asking; a resolver that knows better
-//     (from a Sentinel, or an operator) names another by Endpoint.Role, or, before there
-//     is another, leaves the old one out.
+//     endpoint that has said within RoleMaxAge that it is the primary, or one that
+//     has heard so itself (RoleOf). That an old primary still says so is not to be
+//     known by asking; a resolver that knows better (from a Sentinel, or an operator)
+//     names another by Endpoint.Role, or, before there is another, leaves the old one
+//     out.
 //   - A request is sent again under the rules of [pool.Pool.Do], and, if it is
 //     idempotent, when Config.Demoted says that it came to a replica.
 package cluster
