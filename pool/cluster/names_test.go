@@ -129,6 +129,20 @@ func lookUp(t *testing.T, resolve func(context.Context) ([]Endpoint, error)) (al
 	return all, took, err
 }
 
+// resolvesTo fails the test unless an answer is as wanted: one of a few, for on a busy
+// machine the time of one may pass before an answer is read.
+func resolvesTo(t *testing.T, resolve func(context.Context) ([]Endpoint, error), want ...string) {
+	t.Helper()
+	var got []string
+	var err error
+	for range 5 {
+		if got, _, err = lookUp(t, resolve); err == nil && slices.Equal(got, want) {
+			return
+		}
+	}
+	t.Errorf("%v, %v, want %v", got, err, want)
+}
+
 func TestBothFamiliesOfANameAreEndpoints(t *testing.T) {
 	t.Parallel()
 	s, names := serveNames(t)
@@ -156,13 +170,9 @@ func TestASilentFamilyCostsNobodyTheOther(t *testing.T) {
 		t.Error(got, err, took)
 	}
 	s.set(func() { s.silent[dnsmessage.TypeAAAA] = false })
-	if got, _, err := lookUp(t, resolve); err != nil || len(got) != 2 {
-		t.Error(got, err)
-	}
+	resolvesTo(t, resolve, "10.0.0.1:5432", "[fd00::1]:5432")
 	s.set(func() { s.silent[dnsmessage.TypeAAAA], s.a = true, []string{"10.0.0.9"} })
-	if got, _, err := lookUp(t, resolve); err != nil || !slices.Equal(got, []string{"10.0.0.9:5432", "[fd00::1]:5432"}) {
-		t.Error("what was known of the silent one is kept:", got, err)
-	}
+	resolvesTo(t, resolve, "10.0.0.9:5432", "[fd00::1]:5432") // what was known of the silent one is kept
 	s.set(func() { s.silent[dnsmessage.TypeA] = true })
 	if got, took, err := lookUp(t, resolve); err == nil || took > 10*time.Second {
 		t.Error("both are silent:", got, took)
