@@ -241,9 +241,7 @@ func writeImage(t *testing.T, path string, i *image) {
 
 func TestAnImageIsWhatCpioReads(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("cpio"); err != nil {
-		t.Skip("there is no cpio to ask")
-	}
+	needProgram(t, "cpio", "cpio")
 	i := &image{}
 	i.add("a/b/file", unix.S_IFREG|0o640, []byte("hello"))
 	i.add("a/other", unix.S_IFREG|0o755, []byte("x"))
