@@ -27,6 +27,8 @@ type nameServer struct {
 	over   bool       // nothing can be asked any more
 }
 
+// serveNames serves a name on loopback. It is not for tests that are parallel: others keep
+// the processors busy for seconds, and package net waits by the clock.
 func serveNames(t *testing.T) (*nameServer, Names) {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -144,7 +146,6 @@ func resolvesTo(t *testing.T, resolve func(context.Context) ([]Endpoint, error),
 }
 
 func TestBothFamiliesOfANameAreEndpoints(t *testing.T) {
-	t.Parallel()
 	s, names := serveNames(t)
 	names.Timeout = 20 * time.Second // for a machine that is busy
 	s.set(func() { s.a, s.aaaa = []string{"10.0.0.1", "10.0.0.2"}, []string{"fd00::1"} })
@@ -160,7 +161,6 @@ func TestBothFamiliesOfANameAreEndpoints(t *testing.T) {
 }
 
 func TestASilentFamilyCostsNobodyTheOther(t *testing.T) {
-	t.Parallel()
 	s, names := serveNames(t)
 	names.Timeout = 3 * time.Second
 	s.set(func() { s.a, s.aaaa = []string{"10.0.0.1"}, []string{"fd00::1"} })
@@ -180,7 +180,6 @@ func TestASilentFamilyCostsNobodyTheOther(t *testing.T) {
 }
 
 func TestANameWithoutAddressesIsAnEmptyAnswer(t *testing.T) {
-	t.Parallel()
 	s, names := serveNames(t)
 	if got, _, err := lookUp(t, names.DNS("db.example.", "5432")); err != nil || len(got) != 0 {
 		t.Error(got, err)
@@ -194,7 +193,6 @@ func TestANameWithoutAddressesIsAnEmptyAnswer(t *testing.T) {
 // An answer without an address is none beside a look-up that has failed: what is known is
 // old then, and the error says why.
 func TestAFamilyThatFailsIsToldOfIfTheOtherHasNothing(t *testing.T) {
-	t.Parallel()
 	s, names := serveNames(t)
 	s.set(func() { s.fail[dnsmessage.TypeA] = true })
 	resolve := names.DNS("db.example.", "5432")
@@ -225,7 +223,6 @@ func TestAddressesAreEndpointsWithoutANameServer(t *testing.T) {
 }
 
 func TestServersOfAServiceHavePrioritiesAndWeights(t *testing.T) {
-	t.Parallel()
 	s, names := serveNames(t)
 	s.set(func() {
 		s.srv = []net.SRV{{Target: "b.example.", Port: 2, Priority: 20, Weight: 5}, {Target: "a.example.", Port: 1, Priority: 10}, {Target: "C.Example.", Port: 3, Priority: 10, Weight: 60}}
