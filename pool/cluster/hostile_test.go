@@ -27,7 +27,7 @@ func TestAWatchMayPushWithoutAPause(t *testing.T) {
 			c := newCluster(t, s, func(c *Config[*fakeConn]) {
 				c.Resolve, c.Hold, c.MaxConns, c.SlowStart, c.Observer = nil, hold, 6, 10*time.Millisecond, o.observer()
 				c.Watch = func(ctx context.Context, update func([]Endpoint) error) error {
-					for range 2000 {
+					for range 500 {
 						var all []Endpoint
 						for _, i := range rand.Perm(len(names))[:rand.IntN(len(names)+1)] {
 							e := Endpoint{Address: names[i], Weight: float64(rand.IntN(3)), Zone: names[rand.IntN(2)], Priority: rand.IntN(2), ID: fmt.Sprint(rand.IntN(2))}
