@@ -74,7 +74,7 @@ sweep: ## the death watch as it is on systems other than Linux
 race: ## the tests with the race detector, in random order
 	go test -race -shuffle=on $(PKG)
 
-bench: ## measure hale beside its rivals, and write docs/BENCHMARKS.md; five minutes (BENCH=-long: half an hour)
+bench: ## measure hale beside its rivals, and write docs/BENCHMARKS.md; five minutes (BENCH=-long: about half an hour)
 	cd internal/rigs/bench/vitess && go run ./report -o ../../../../docs $(BENCH)
 
 bench-brief: ## every benchmark once, briefly; fails if what may not allocate does
