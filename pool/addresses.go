@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -41,7 +40,6 @@ const (
 type addresses struct {
 	every time.Duration // Config.ResolveEvery
 	sign  chan struct{} // to look when to ask
-	busy  atomic.Bool   // a call of Resolve has not returned
 
 	mu     sync.Mutex    // guards what follows; no call-out under it
 	least  time.Duration // askLeast, but in a test
@@ -74,8 +72,11 @@ func newAddresses(every time.Duration) *addresses {
 	return &addresses{every: every, least: askLeast, sign: make(chan struct{}, 1), known: make(map[netip.Addr]sighting), wanted: true}
 }
 
-// want has the next question asked as soon as it may be.
+// want has the next question asked as soon as it may be. Nil wants nothing.
 func (a *addresses) want() {
+	if a == nil {
+		return
+	}
 	a.mu.Lock()
 	a.wanted = true
 	a.mu.Unlock()
@@ -83,8 +84,11 @@ func (a *addresses) want() {
 }
 
 // dialled takes note of a dial that led to an address: the name has it still, or
-// somebody should ask.
+// somebody should ask. Nil takes none.
 func (a *addresses) dialled(ip netip.Addr) {
+	if a == nil {
+		return
+	}
 	a.mu.Lock()
 	seen, known := a.known[ip]
 	if known {

@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"example.com/hale/internal/netconn"
@@ -17,28 +18,69 @@ func (p *Pool[T]) close(s *slot[T], place bool) {
 	dead := s.death != nil || s.aborted
 	s.mu.Unlock()
 	p.wg.Go(func() {
-		p.unwatch(s)
+		s.stopTelling()
 		if dead {
-			p.abort(s.conn) // also under a probe, which may not notice otherwise
+			abortConn(s.conn) // also under a probe, which may not notice otherwise
 		}
 		p.stopHeartbeat(s)
 		if dead && place {
 			p.freePlace(s)
 			place = false
 		}
-		p.closeInTime(s, dead)
+		p.closer.close(s, dead)
 		if place {
 			p.freePlace(s)
 		}
 	})
 }
 
-// closeInTime is closeGently, and an abort if that takes its time.
-func (p *Pool[T]) closeInTime(s *slot[T], dead bool) {
-	closed := run(func() { p.closeGently(s, dead) })
-	if !await(closed, p.config.CloseTimeout, p.hurried) {
-		p.abort(s.conn)
+// closer ends connections and what Open made of them, in the time that there is for
+// that. It has nothing to do with places.
+type closer[T any] struct {
+	value    func(T) error // Config.Close, or nil
+	longest  time.Duration // Config.CloseTimeout
+	hurried  chan struct{} // closed once nothing is closed gently any more
+	hastened sync.Once
+}
+
+func (c *closer[T]) init(config Config[T]) {
+	c.value, c.longest, c.hurried = config.Close, config.CloseTimeout, make(chan struct{})
+}
+
+// hasten has nothing waited for any more that takes its time to close.
+func (c *closer[T]) hasten() { c.hastened.Do(func() { close(c.hurried) }) }
+
+// close closes gently, and aborts if that takes its time.
+func (c *closer[T]) close(s *slot[T], dead bool) {
+	closed := run(func() { c.closeGently(s, dead) })
+	if !await(closed, c.longest, c.hurried) {
+		abortConn(s.conn)
 		await(closed, abortedAfter, nil)
+	}
+}
+
+// closeGently is Config.Close, or else the connection's. What is dead was aborted.
+func (c *closer[T]) closeGently(s *slot[T], dead bool) {
+	if (c.value == nil || c.closeValue(s.value)) && !dead {
+		_ = guard("Close", s.conn.Close)
+	}
+}
+
+// closeValue is Config.Close, if there is one. There is nobody to tell of its
+// error. It reports whether it did not return, so that the connection may not be
+// closed yet.
+func (c *closer[T]) closeValue(value T) (panicked bool) {
+	if c.value == nil {
+		return false
+	}
+	_, panicked = errors.AsType[*PanicError](guard("Close", func() error { return c.value(value) }))
+	return panicked
+}
+
+// refuse closes a connection that Open has made nothing of.
+func (c *closer[T]) refuse(conn net.Conn) {
+	if !await(run(func() { _ = guard("Close", conn.Close) }), lateAfter, c.hurried) {
+		abortConn(conn)
 	}
 }
 
@@ -52,29 +94,8 @@ func (p *Pool[T]) closeWhereItIs(s *slot[T]) {
 	case s.move(leaveParked):
 		p.close(s, true)
 	case s.is(taken):
-		p.wg.Go(func() { p.abort(s.conn) }) // or else the check that has it may not notice
+		p.wg.Go(func() { abortConn(s.conn) }) // or else the check that has it may not notice
 	}
-}
-
-// closeGently is Config.Close, or else the connection's.
-func (p *Pool[T]) closeGently(s *slot[T], dead bool) {
-	switch {
-	case p.config.Close != nil && p.closeValue(s.value) && !dead:
-		_ = guard("Close", s.conn.Close)
-	case p.config.Close == nil && !dead:
-		_ = guard("Close", s.conn.Close)
-	}
-}
-
-// closeValue is Config.Close, if there is one. There is nobody to tell of its
-// error. It reports whether it did not return, so that the connection may not be
-// closed yet.
-func (p *Pool[T]) closeValue(value T) (panicked bool) {
-	if p.config.Close == nil {
-		return false
-	}
-	_, panicked = errors.AsType[*PanicError](guard("Close", func() error { return p.config.Close(value) }))
-	return panicked
 }
 
 // freePlace gives the place of a slot back, which is in nobody's hands but the
@@ -86,8 +107,8 @@ func (p *Pool[T]) freePlace(s *slot[T]) {
 	p.maintenance.wake()
 }
 
-// unwatch has nobody tell of the slot any more.
-func (p *Pool[T]) unwatch(s *slot[T]) {
+// stopTelling has nobody tell of the slot any more.
+func (s *slot[T]) stopTelling() {
 	if s.lifetime != nil {
 		s.lifetime.Stop()
 	}
@@ -99,10 +120,10 @@ func (p *Pool[T]) unwatch(s *slot[T]) {
 	}
 }
 
-// abort closes conn at once: the peer is sent no more than a RST, what is left to
+// abortConn closes conn at once: the peer is sent no more than a RST, what is left to
 // send is forgotten, and the socket goes before those who would say goodbye on
 // it, as TLS does. It does not wait for long for those.
-func (p *Pool[T]) abort(conn net.Conn) {
+func abortConn(conn net.Conn) {
 	type socket interface {
 		SetLinger(sec int) error
 		Close() error

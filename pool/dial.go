@@ -60,11 +60,11 @@ func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 // Invalidate has interrupted is as well.
 func (p *Pool[T]) open(ctx context.Context, s *slot[T]) error {
 	start := time.Now()
-	conn, again, err := p.connect(ctx, s)
+	conn, again, err := p.maker.connect(ctx, s)
 	for stood := false; again == invalidated || again == stoodStill && !stood; {
 		stood = stood || again == stoodStill
 		start = time.Now()
-		conn, again, err = p.connect(ctx, s)
+		conn, again, err = p.maker.connect(ctx, s)
 	}
 	p.stats.dialed(time.Since(start), err)
 	if err == nil {
@@ -82,42 +82,51 @@ const (
 	invalidated       // it was begun before the last Invalidate
 )
 
+// maker makes connections, and what Open makes of them, in the time that there is
+// for that.
+type maker[T any] struct {
+	dial   func(context.Context) (net.Conn, error)    // Config.Dial
+	open   func(context.Context, net.Conn) (T, error) // Config.Open, or nil
+	limit  time.Duration                              // Config.DialTimeout
+	begin  func() (era context.Context, epoch uint64) // that a new connection belongs to
+	life   context.Context                            // of the pool
+	closer *closer[T]                                 // of what comes to nothing
+}
+
 // connect makes a connection and what s has of it, but for what fill does.
-func (p *Pool[T]) connect(ctx context.Context, s *slot[T]) (conn net.Conn, why again, err error) {
-	era := p.era.current()
-	span := awake.Begin(p.config.DialTimeout)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.DialTimeout)
+func (m *maker[T]) connect(ctx context.Context, s *slot[T]) (conn net.Conn, why again, err error) {
+	era, epoch := m.begin()
+	span := awake.Begin(m.limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.limit)
 	defer cancel()
 	defer context.AfterFunc(era, cancel)()
-	s.epoch = p.epoch.Load() &^ shut // nothing is fit any more once the bit is set
-	conn, err = p.dialAndOpen(ctx, s)
+	s.epoch = epoch
+	conn, err = m.dialAndOpen(ctx, s)
 	missed := span.Stop()
 	switch {
 	case err == nil:
-	case era.Err() != nil && p.life.Err() == nil:
+	case era.Err() != nil && m.life.Err() == nil:
 		return nil, invalidated, err
-	case awake.Much(missed, p.config.DialTimeout) && timedOut(ctx, err):
+	case awake.Much(missed, m.limit) && timedOut(ctx, err):
 		return nil, stoodStill, err
 	}
 	return conn, notAgain, err
 }
 
-func (p *Pool[T]) dialAndOpen(ctx context.Context, s *slot[T]) (net.Conn, error) {
-	conn, err := p.dial(ctx)
+func (m *maker[T]) dialAndOpen(ctx context.Context, s *slot[T]) (net.Conn, error) {
+	conn, err := m.dialInTime(ctx)
 	if err != nil {
 		return nil, err
 	}
 	conn = counted(conn)
-	opened, err := p.openValue(ctx, conn)
+	opened, err := m.openValue(ctx, conn)
 	if err == nil {
 		s.value = opened.value
 		return conn, nil
 	}
-	if !await(run(func() { _ = guard("Close", conn.Close) }), lateAfter, p.hurried) {
-		p.abort(conn)
-	}
+	m.closer.refuse(conn)
 	if opened.ok { // too late
-		p.closeValue(opened.value)
+		m.closer.closeValue(opened.value)
 	}
 	return nil, err
 }
@@ -137,10 +146,10 @@ func timedOut(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// dial is Config.Dial, and never returns neither a connection nor an error. A
-// connection that comes too late is closed.
-func (p *Pool[T]) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := guardUntil(ctx.Done(), "Dial", func() (net.Conn, error) { return p.dialRecorded(ctx) }, func(late net.Conn) {
+// dialInTime never returns neither a connection nor an error. A connection that
+// comes too late is closed.
+func (m *maker[T]) dialInTime(ctx context.Context) (net.Conn, error) {
+	conn, err := guardUntil(ctx.Done(), "Dial", func() (net.Conn, error) { return dialRecorded(ctx, m.dial) }, func(late net.Conn) {
 		if !isNil(late) {
 			_ = guard("Close", late.Close)
 		}
@@ -153,14 +162,14 @@ func (p *Pool[T]) dial(ctx context.Context) (net.Conn, error) {
 
 // openValue is Config.Open. What comes too late, or after ctx has ended, is to be
 // closed although there is an error.
-func (p *Pool[T]) openValue(ctx context.Context, conn net.Conn) (opened[T], error) {
-	if p.config.Open == nil {
+func (m *maker[T]) openValue(ctx context.Context, conn net.Conn) (opened[T], error) {
+	if m.open == nil {
 		return opened[T]{any(conn).(T), true}, nil
 	}
 	return within(ctx, conn, "Open", func() (opened[T], error) {
-		value, err := p.config.Open(ctx, conn)
+		value, err := m.open(ctx, conn)
 		return opened[T]{value, err == nil}, err
-	}, func(late opened[T]) { p.closeValue(late.value) })
+	}, func(late opened[T]) { m.closer.closeValue(late.value) })
 }
 
 // equip makes s a slot of conn.
@@ -185,7 +194,7 @@ func (p *Pool[T]) equip(s *slot[T], conn net.Conn) {
 // fill makes s a slot of conn that is the pool's, and has its death told.
 func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	p.equip(s, conn)
-	p.dialledTo(s.remote)
+	p.addresses.dialled(ipOf(s.remote))
 	p.startHeartbeat(s)
 	s.light = s.vital != nil && p.config.AfterRelease == nil
 	s.quick = s.pulse == nil && p.config.PrepareAcquire == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek != nil)

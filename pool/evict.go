@@ -118,14 +118,14 @@ func (p *Pool[T]) recordDeath(s *slot[T], dead loss) (begun bool, outage uint64)
 		}
 	}
 	p.maintenance.untidy.Store(true)
-	p.askAgain()
+	p.addresses.want() // the name may lead elsewhere now
 	return p.dialer.lost(dead, p.demand)
 }
 
 // detach takes a slot that was hijacked out of the pool without closing its
 // connection.
 func (p *Pool[T]) detach(s *slot[T]) {
-	p.unwatch(s)
+	s.stopTelling()
 	p.stopHeartbeat(s)
 	tell, first := p.markUnfit(s, ReasonHijacked, nil)
 	if !first {

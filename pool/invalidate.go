@@ -35,6 +35,11 @@ func (p *Pool[T]) invalidate(reason string) {
 	p.dialer.hasten()
 }
 
+// now is the era, and what counts it: nothing is fit any more once the bit is set.
+func (p *Pool[T]) now() (era context.Context, epoch uint64) {
+	return p.era.current(), p.epoch.Load() &^ shut
+}
+
 // era is the time between two calls of Invalidate.
 type era struct {
 	mu     sync.Mutex // guards what follows
@@ -80,5 +85,5 @@ func (p *Pool[T]) interrupt(s *slot[T]) {
 	s.mu.Lock()
 	s.aborted = true
 	s.mu.Unlock()
-	p.wg.Go(func() { p.abort(s.conn) })
+	p.wg.Go(func() { abortConn(s.conn) })
 }

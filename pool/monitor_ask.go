@@ -181,10 +181,10 @@ func (p *Pool[T]) condemn(s *slot[T], use uint64, dead *health.DeadError) {
 	p.wg.Go(func() { p.abortBy(s.conn, dead) })
 }
 
-// abortBy is abort for a connection whose calls are to say why, if it can.
+// abortBy is abortConn for a connection whose calls are to say why, if it can.
 func (p *Pool[T]) abortBy(conn net.Conn, dead *health.DeadError) {
 	if c, ok := netconn.Find[interface{ Abort(*health.DeadError) }](conn); ok {
 		await(run(func() { _ = guard("Close", func() error { c.Abort(dead); return nil }) }), abortedAfter, nil)
 	}
-	p.abort(conn)
+	abortConn(conn)
 }

@@ -11,7 +11,7 @@ func (m *monitor[T]) open() (opened bool) {
 		return false
 	}
 	s := new(slot[T])
-	conn, _, err := p.connect(p.life, s)
+	conn, _, err := p.maker.connect(p.life, s)
 	m.dialAt = time.Now().Add(m.pauses.NextBackOff())
 	if err != nil {
 		return false
@@ -54,11 +54,11 @@ func (m *monitor[T]) part(over bool) {
 	p, parted := m.pool, m.parted
 	p.wg.Go(func() {
 		defer close(parted)
-		p.unwatch(s)
+		s.stopTelling()
 		if over {
-			p.abort(s.conn)
+			abortConn(s.conn)
 		}
-		p.closeInTime(s, over)
+		p.closer.close(s, over)
 	})
 }
 

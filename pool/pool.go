@@ -24,6 +24,8 @@ type Pool[T any] struct {
 	conns       conns[T]          // every connection, whoever has it
 	dialer      *dialer           // when to dial, and the account of outages
 	maintenance maintenance[T]    // what is to be done in time, or again
+	maker       maker[T]          // how a connection is made
+	closer      closer[T]         // how what leaves is closed
 	prober      *heartbeat.Prober // nil without heartbeats
 	addresses   *addresses        // that the endpoint's name has; nil without Resolve
 	monitor     *monitor[T]       // nil without a Monitor
@@ -45,8 +47,6 @@ type Pool[T any] struct {
 	news news  // that there is a connection more which is well
 	wg   group // goroutines of the pool: maintenance, dials, closers
 
-	hurried       chan struct{} // closed once nothing is closed gently any more
-	hastened      sync.Once
 	tellUnwatched sync.Once
 	tellClosed    sync.Once
 }
@@ -76,13 +76,14 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 		ages:     config.MaxConnIdleTime > 0 || config.CheckAfter > 0,
 		holds:    config.LeakAfter > 0 || config.Observer.wantsHolder(),
 		tellsAll: config.Observer.set().Acquired != nil,
-		hurried:  make(chan struct{}),
 	}
 	if p.idle, err = newIdle(lanes(config.MaxConns), p.destruct); err != nil {
 		return nil, err
 	}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.era.next(p.life, "", func() {})
+	p.maker = maker[T]{dial: config.Dial, open: config.Open, limit: config.DialTimeout, begin: p.now, life: p.life, closer: &p.closer}
+	p.closer.init(config)
 	p.queue.born = time.Now()
 	p.conns.all = make(map[*slot[T]]struct{})
 	p.dialer = newDialer(config.MaxConns, config.MinConns, config.MinIdleConns, config.MaxDials,
@@ -90,10 +91,7 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 	p.dialer.reconnect = func() { p.wg.Go(p.reconnect) }
 	p.maintenance = maintenance[T]{pool: p, sign: make(chan struct{}, 1)}
 	p.prober = p.newProber()
-	if config.Resolve != nil {
-		p.addresses = newAddresses(config.ResolveEvery)
-		p.wg.Go(p.resolveNames)
-	}
+	p.startResolver()
 	p.startMonitor()
 	p.wg.Go(p.maintenance.run)
 	p.maintenance.wake()

@@ -22,58 +22,66 @@ func (p *Pool[T]) dialFailed(err error, start time.Time) {
 	}
 }
 
-// reconnect makes one dial at a time, with growing pauses. A dial that was under
-// way already may succeed before.
+// A reconnection is the work of reaching the endpoint again: one dial at a time,
+// with growing pauses. A dial that was under way already may succeed before.
+type reconnection[T any] struct {
+	pool  *Pool[T]
+	n     int           // of the attempt that is next
+	pause time.Duration // before that
+}
+
+// reconnect does that work.
 func (p *Pool[T]) reconnect() {
 	p.tellBeginning()
-	pause := firstPause
-	for n, over := 1, false; !over; n++ {
-		pause = p.dialer.nextPause(pause)
-		over = (p.sleepUnless(pause, p.dialer.hurry) || p.attempt(n, pause)) && p.finish()
+	r := &reconnection[T]{pool: p, n: 1, pause: firstPause}
+	for !r.attempt() || !r.finish() {
+		r.n++
 	}
 	p.maintenance.wake()
 }
 
-// finish ends the work of reconnecting, if it is done.
-func (p *Pool[T]) finish() bool {
-	if !p.dialer.finish() {
+// finish ends the work, if it is done.
+func (r *reconnection[T]) finish() bool {
+	if !r.pool.dialer.finish() {
 		return false
 	}
-	p.dialForWaiters()
+	r.pool.dialForWaiters()
 	return true
 }
 
-// sleepUnless pauses, less long if there is a sign in soon, and reports whether the
-// work of reconnecting is over.
-func (p *Pool[T]) sleepUnless(pause time.Duration, soon <-chan struct{}) (over bool) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-p.life.Done():
-		return true
-	case <-p.dialer.reached:
-		return true
-	case <-soon:
-	case <-timer.C:
-	}
-	return p.life.Err() != nil
-}
-
-// attempt makes one dial, as soon as there is room for it, and reports whether
-// the work of reconnecting is over.
-func (p *Pool[T]) attempt(n int, pause time.Duration) (over bool) {
-	for {
-		switch err := p.tryAgain(n, pause); err {
+// attempt makes one dial, after a pause and as soon as there is room for it, and
+// reports whether the work is over.
+func (r *reconnection[T]) attempt() (over bool) {
+	d := r.pool.dialer
+	r.pause = d.nextPause(r.pause)
+	for pause, soon := r.pause, d.hurry; ; pause, soon = roomEvery, d.room {
+		if r.sleep(pause, soon) {
+			return true
+		}
+		switch err := r.dial(); err {
 		case nil, errNoNeed:
 			return true
 		case errNoRoom:
-			if p.sleepUnless(roomEvery, p.dialer.room) {
-				return true
-			}
 		default:
 			return false
 		}
 	}
+}
+
+// sleep pauses, less long if there is a sign in soon, and reports whether the work
+// is over.
+func (r *reconnection[T]) sleep(pause time.Duration, soon <-chan struct{}) (over bool) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-r.pool.life.Done():
+		return true
+	case <-r.pool.dialer.reached:
+		return true
+	case <-soon:
+	case <-timer.C:
+	}
+	return r.pool.life.Err() != nil
 }
 
 // Attempts that were not made.
@@ -82,8 +90,10 @@ var (
 	errNoNeed = errors.New("pool: no need of a dial")
 )
 
-func (p *Pool[T]) tryAgain(n int, pause time.Duration) error {
-	info, err := p.dialer.reserveAgain(n, pause, p.demand())
+// dial makes one, if there is room for it, and need.
+func (r *reconnection[T]) dial() error {
+	p := r.pool
+	info, err := p.dialer.reserveAgain(r.n, r.pause, p.demand())
 	if err != nil {
 		p.askForRoom(err)
 		return err
@@ -96,7 +106,7 @@ func (p *Pool[T]) tryAgain(n int, pause time.Duration) error {
 		ctx = p.config.Observer.reconnectStart(ctx, info)
 		start := time.Now()
 		err := p.open(ctx, s)
-		p.config.Observer.reconnectDone(ctx, ReconnectDoneInfo{Outage: info.Outage, Attempt: n, Duration: time.Since(start), Err: err})
+		p.config.Observer.reconnectDone(ctx, ReconnectDoneInfo{Outage: info.Outage, Attempt: r.n, Duration: time.Since(start), Err: err})
 		return err
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/hale/internal/hooks"
@@ -43,22 +44,33 @@ func texts(addrs []netip.Addr) string {
 	return strings.Join(all, " ")
 }
 
-// resolveNames asks for the addresses of the endpoint's name, whenever that is
-// due, until the pool is closed.
-func (p *Pool[T]) resolveNames() {
+// resolver asks for the addresses of the endpoint's name, whenever that is due. It
+// knows nothing of connections.
+type resolver struct {
+	ask       func(context.Context) ([]netip.Addr, error) // Config.Resolve
+	limit     time.Duration                               // Config.DialTimeout
+	addresses *addresses                                  // what the answers tell
+	drain     func()                                      // has the connections go whose address is gone
+	tell      func(ResolvedInfo)
+
+	busy atomic.Bool // a call of Resolve has not returned
+}
+
+// run asks until the pool is closed.
+func (r *resolver) run(life context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
-		case <-p.life.Done():
+		case <-life.Done():
 			return
-		case <-p.addresses.sign:
+		case <-r.addresses.sign:
 		case <-timer.C:
 		}
-		if p.addresses.begin() {
-			p.resolve()
+		if r.addresses.begin() {
+			r.resolve(life)
 		}
-		timer.Reset(p.addresses.pause())
+		timer.Reset(r.addresses.pause())
 	}
 }
 
@@ -70,31 +82,31 @@ var errStillAsking = fmt.Errorf("pool: Resolve %w", errLate)
 var errNoAddress = errors.New("pool: Resolve returned no address and no error")
 
 // resolve asks once, and has the connections drain whose addresses are gone.
-func (p *Pool[T]) resolve() {
-	addrs, err := p.lookUp()
-	if p.life.Err() != nil {
+func (r *resolver) resolve(life context.Context) {
+	addrs, err := r.lookUp(life)
+	if life.Err() != nil {
 		return // the end of the pool cut it short
 	}
 	info := ResolvedInfo{Addrs: addrs, Err: err}
 	if err != nil {
-		p.addresses.unanswered()
+		r.addresses.unanswered()
 	} else {
-		info.Gone = p.addresses.answered(addrs)
-		p.drain()
+		info.Gone = r.addresses.answered(addrs)
+		r.drain()
 	}
-	hooks.Call(p.config.Observer.set().Resolved, info)
+	r.tell(info)
 }
 
 // lookUp calls Resolve, and returns addresses or an error.
-func (p *Pool[T]) lookUp() ([]netip.Addr, error) {
-	if !p.addresses.busy.CompareAndSwap(false, true) {
+func (r *resolver) lookUp(life context.Context) ([]netip.Addr, error) {
+	if !r.busy.CompareAndSwap(false, true) {
 		return nil, errStillAsking
 	}
-	ctx, cancel := context.WithTimeout(p.life, p.config.DialTimeout)
+	ctx, cancel := context.WithTimeout(life, r.limit)
 	defer cancel()
 	addrs, err := guardUntil(ctx.Done(), "Resolve", func() ([]netip.Addr, error) {
-		defer p.addresses.busy.Store(false)
-		return p.config.Resolve(ctx)
+		defer r.busy.Store(false)
+		return r.ask(ctx)
 	}, nil)
 	if err != nil {
 		return nil, err
@@ -111,6 +123,19 @@ func (p *Pool[T]) lookUp() ([]netip.Addr, error) {
 	return answer, nil
 }
 
+// startResolver has the endpoint's name resolved, if the Config says how.
+func (p *Pool[T]) startResolver() {
+	if p.config.Resolve == nil {
+		return
+	}
+	p.addresses = newAddresses(p.config.ResolveEvery)
+	r := &resolver{
+		ask: p.config.Resolve, limit: p.config.DialTimeout, addresses: p.addresses, drain: p.drain,
+		tell: func(info ResolvedInfo) { hooks.Call(p.config.Observer.set().Resolved, info) },
+	}
+	p.wg.Go(func() { r.run(p.life) })
+}
+
 // drain marks the connections whose address is gone: those that nobody uses
 // leave at once, the others when they are released. One in use whose address is
 // there again stays.
@@ -123,19 +148,5 @@ func (p *Pool[T]) drain() {
 		case there && s.marked(moved):
 			s.unmark(moved)
 		}
-	}
-}
-
-// askAgain has the name resolved anew, for a connection has died.
-func (p *Pool[T]) askAgain() {
-	if p.addresses != nil {
-		p.addresses.want()
-	}
-}
-
-// dialledTo takes note of where a new connection leads.
-func (p *Pool[T]) dialledTo(remote string) {
-	if p.addresses != nil {
-		p.addresses.dialled(ipOf(remote))
 	}
 }

@@ -28,11 +28,11 @@ func (c *revealed) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// dialRecorded calls Dial under a context that records what is dialled, and makes the
+// dialRecorded calls dial under a context that records what is dialled, and makes the
 // last connection of those found under the result, whatever wraps it.
-func (p *Pool[T]) dialRecorded(ctx context.Context) (net.Conn, error) {
+func dialRecorded(ctx context.Context, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	ctx, record := netconn.Record(ctx)
-	conn, err := p.config.Dial(ctx)
+	conn, err := dial(ctx)
 	dialled := record.Seal()
 	if err != nil || isNil(conn) || dialled == nil {
 		return conn, err

@@ -13,7 +13,7 @@ import "context"
 // once and by several goroutines, each of which waits for the end; not by a hook
 // of the Observer, nor by Dial, Open, Close, Check, Reset or Resolve.
 func (p *Pool[T]) Shutdown(ctx context.Context) (aborted int, err error) {
-	defer context.AfterFunc(ctx, p.hasten)()
+	defer context.AfterFunc(ctx, p.closer.hasten)()
 	return p.shutdown(ctx)
 }
 
@@ -47,9 +47,6 @@ func (p *Pool[T]) Close() {
 	cancel()
 	_, _ = p.shutdown(ctx)
 }
-
-// hasten has nothing waited for any more that takes its time to close.
-func (p *Pool[T]) hasten() { p.hastened.Do(func() { close(p.hurried) }) }
 
 // shutDown ends all waiting and dialling, and empties the store.
 func (p *Pool[T]) shutDown() {
@@ -92,8 +89,8 @@ func (p *Pool[T]) abortSlot(s *slot[T]) (aborted bool) {
 	p.leave()
 	p.conns.remove(s)
 	p.wg.Go(func() {
-		p.unwatch(s)
-		p.abort(s.conn)
+		s.stopTelling()
+		abortConn(s.conn)
 		p.stopHeartbeat(s)
 		p.freePlace(s)
 	})
