@@ -6,12 +6,17 @@ import (
 	"time"
 )
 
+// A caller is who is to have a connection.
+type caller[T any] struct {
+	pool *Pool[T]
+	own  context.Context // the caller's
+}
+
 // An acquisition is one caller's way to a connection that is not to be had at
 // once.
 type acquisition[T any] struct {
-	pool     *Pool[T]
-	own      context.Context // the caller's
-	ctx      context.Context // the same, or what AcquireStart made of it
+	caller[T]
+	ctx      context.Context // own, or what AcquireStart made of it
 	came     int64           // when the caller did, by the clock of the queue
 	tried    bool            // nothing was idle a moment ago
 	mayCheck bool            // no check has failed this caller yet
@@ -30,7 +35,7 @@ func (a *acquisition[T]) seek(s *slot[T]) (_ *slot[T], use uint64, err error) {
 		switch {
 		case s == nil:
 			return a.queueUp()
-		case !p.passes(a, s):
+		case !a.passes(s):
 			continue
 		case p.queue.precedes(a.came): // it has had to wait for that look
 			p.putIdle(s, unused)
@@ -64,7 +69,7 @@ func (a *acquisition[T]) queueUp() (s *slot[T], use uint64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	d := p.await(w, a.ctx)
+	d := a.await(w)
 	p.stats.waited(time.Duration(p.queue.now() - since))
 	a.outage = cmp.Or(a.outage, d.outage)
 	if d.err == nil {
@@ -75,11 +80,11 @@ func (a *acquisition[T]) queueUp() (s *slot[T], use uint64, err error) {
 
 // await returns the end of the wait of w, which is in the queue until then. It
 // leaves the queue if something that it calls panics.
-func (p *Pool[T]) await(w *waiter[T], ctx context.Context) (d delivery[T]) {
-	returned := false
+func (a *acquisition[T]) await(w *waiter[T]) (d delivery[T]) {
+	p, returned := a.pool, false
 	defer func() {
 		if !returned {
-			p.giveUp(w)
+			a.giveUp(w)
 		}
 		p.queue.free(w)
 	}()
@@ -89,14 +94,14 @@ func (p *Pool[T]) await(w *waiter[T], ctx context.Context) (d delivery[T]) {
 		d, returned = delivery[T]{err: err, outage: p.outageTold()}, true
 		return d
 	}
-	d = p.sleep(w, ctx)
+	d = a.sleep(w)
 	returned = true
 	return d
 }
 
 // sleep waits for the end, and looks whenever there may be something.
-func (p *Pool[T]) sleep(w *waiter[T], ctx context.Context) delivery[T] {
-	for {
+func (a *acquisition[T]) sleep(w *waiter[T]) delivery[T] {
+	for p := a.pool; ; {
 		select {
 		case d := <-w.told:
 			if !d.again {
@@ -104,9 +109,9 @@ func (p *Pool[T]) sleep(w *waiter[T], ctx context.Context) delivery[T] {
 			}
 			p.queue.looking(w)
 			p.serveFirst()
-		case <-ctx.Done():
-			err, outage := p.waitError(ctx.Err()), p.outageTold()
-			p.giveUp(w)
+		case <-a.ctx.Done():
+			err, outage := p.waitError(a.ctx.Err()), p.outageTold()
+			a.giveUp(w)
 			p.maintenance.wake() // an outage may end when nobody waits any more
 			return delivery[T]{err: err, outage: outage}
 		}
@@ -115,8 +120,8 @@ func (p *Pool[T]) sleep(w *waiter[T], ctx context.Context) delivery[T] {
 
 // giveUp ends the wait of w. A connection that was on its way to it goes to the
 // next.
-func (p *Pool[T]) giveUp(w *waiter[T]) {
-	if p.queue.remove(w) {
+func (a *acquisition[T]) giveUp(w *waiter[T]) {
+	if a.pool.queue.remove(w) {
 		return
 	}
 	d := <-w.told
@@ -127,7 +132,7 @@ func (p *Pool[T]) giveUp(w *waiter[T]) {
 		return
 	}
 	if _, ours := d.slot.do(reclaim, d.use); ours {
-		p.revalidate(d.slot)
+		a.pool.revalidate(d.slot)
 	}
 }
 

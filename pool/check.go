@@ -14,7 +14,8 @@ import (
 
 // passes takes a closer look at a slot that a caller has come upon. If it does
 // not pass, it is on its way out, quarantined or being checked when passes returns.
-func (p *Pool[T]) passes(a *acquisition[T], s *slot[T]) bool {
+func (a *acquisition[T]) passes(s *slot[T]) bool {
+	p := a.pool
 	s.look() // unread bytes are seen before a check reads them
 	reason, dead := p.unfitness(s)
 	switch {
@@ -24,7 +25,7 @@ func (p *Pool[T]) passes(a *acquisition[T], s *slot[T]) bool {
 	case s.dubious():
 		p.isolate(s)
 		return false
-	case !p.needsCheck(s):
+	case !s.needsCheck(p.config.CheckAfter):
 		return true
 	case !s.checkable:
 		s.unmark(needsCheck)
@@ -32,15 +33,17 @@ func (p *Pool[T]) passes(a *acquisition[T], s *slot[T]) bool {
 	case !a.mayCheck:
 		// One check has failed this caller already. Those that are left are
 		// checked beside each other, and it waits like everybody.
-		p.background(s, p.checkOf(s.conn), ReasonSuspect)
+		p.background(s, p.config.checkOf(s.conn), ReasonSuspect)
 		return false
 	}
 	a.mayCheck = false
-	return p.checkFor(a, s)
+	return a.checkFor(s)
 }
 
-func (p *Pool[T]) needsCheck(s *slot[T]) bool {
-	return s.marked(needsCheck) || p.config.CheckAfter > 0 && s.unproved() > p.config.CheckAfter
+// needsCheck reports whether a slot is to be checked before it is used, or has been
+// without proof for longer than after, Config.CheckAfter.
+func (s *slot[T]) needsCheck(after time.Duration) bool {
+	return s.marked(needsCheck) || after > 0 && s.unproved() > after
 }
 
 // dubious reports whether the kernel waits for the peer.
@@ -56,7 +59,8 @@ func (s *slot[T]) waits() bool {
 
 // checkFor checks s for a caller, who leaves when half of his time is over:
 // the other half is for what a hung check does not tell.
-func (p *Pool[T]) checkFor(a *acquisition[T], s *slot[T]) bool {
+func (a *acquisition[T]) checkFor(s *slot[T]) bool {
+	p := a.pool
 	patience := p.config.CheckTimeout
 	if deadline, ok := a.ctx.Deadline(); ok {
 		patience = min(patience, time.Until(deadline)/2)
@@ -66,7 +70,7 @@ func (p *Pool[T]) checkFor(a *acquisition[T], s *slot[T]) bool {
 	defer leave()
 	passed := make(chan bool)
 	p.wg.Go(func() {
-		ok := p.probe(s, p.checkOf(s.conn), ReasonSuspect)
+		ok := p.probe(s, p.config.checkOf(s.conn), ReasonSuspect)
 		select {
 		case passed <- ok:
 		case <-waiting.Done():
@@ -175,10 +179,10 @@ var errUnanswered = errors.New("pool: the peer's kernel does not answer")
 
 // checkOf returns what tells whether a connection in doubt still works: Check, or
 // else a ping of the peer's kernel, or nil.
-func (p *Pool[T]) checkOf(conn net.Conn) func(context.Context, T) error {
+func (c *Config[T]) checkOf(conn net.Conn) func(context.Context, T) error {
 	ping, ok := netconn.Find[pinger](conn)
-	if p.config.Check != nil || !ok {
-		return p.config.Check
+	if c.Check != nil || !ok {
+		return c.Check
 	}
 	return func(ctx context.Context, _ T) error {
 		if info, err := ping.Info(); err == nil && info.Silence() < justHeard {

@@ -178,7 +178,7 @@ func (p *Pool[T]) equip(s *slot[T], conn net.Conn) {
 	s.vital, _ = netconn.Find[vital](conn)
 	s.meter = meterOf(conn)
 	s.info = infoOf(conn)
-	s.checkable = p.checkOf(conn) != nil
+	s.checkable = p.config.checkOf(conn) != nil
 	s.keepUnread, s.spoken = p.config.KeepUnread, p.config.Open != nil
 	if !s.keepUnread || s.vital == nil {
 		s.peek = peekable(conn)

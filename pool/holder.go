@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -97,6 +98,8 @@ func stackText(pcs []uintptr) string {
 
 // isOwn reports whether a function in a stack is a method of the pool's own.
 func isOwn(function string) bool {
-	const pkg = "example.com/hale/pool."
-	return strings.HasPrefix(function, pkg+"(*Pool[") || strings.HasPrefix(function, pkg+"(*acquisition[")
+	method, of := strings.CutPrefix(function, "example.com/hale/pool.")
+	return of && slices.ContainsFunc([]string{"(*Pool[", "(*acquisition[", "caller["}, func(receiver string) bool {
+		return strings.HasPrefix(method, receiver)
+	})
 }

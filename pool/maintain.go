@@ -199,8 +199,8 @@ func (p *Pool[T]) revalidate(s *slot[T]) {
 		p.evict(s, reason, dead)
 	case s.dubious():
 		p.isolate(s)
-	case s.checkable && (s.marked(needsCheck) || p.queue.len() > 0 && p.needsCheck(s)):
-		p.background(s, p.checkOf(s.conn), ReasonSuspect)
+	case s.checkable && (s.marked(needsCheck) || p.queue.len() > 0 && s.needsCheck(p.config.CheckAfter)):
+		p.background(s, p.config.checkOf(s.conn), ReasonSuspect)
 	default:
 		s.unmark(needsCheck)
 		p.putIdle(s, unused)

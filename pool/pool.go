@@ -209,7 +209,7 @@ func (p *Pool[T]) hold(ctx context.Context, s *slot[T]) {
 // choose goes from one idle slot to the next, beginning with s if there is
 // one, until it has one that may be used; with none left, it waits.
 func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], use uint64, wait time.Duration, err error) {
-	a := acquisition[T]{pool: p, own: ctx, ctx: ctx, came: p.queue.now(), tried: s == nil, mayCheck: true}
+	a := acquisition[T]{caller: caller[T]{p, ctx}, ctx: ctx, came: p.queue.now(), tried: s == nil, mayCheck: true}
 	returned, got := false, Conn[T]{}
 	defer func() {
 		if !returned { // a hook panicked

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"runtime/debug"
 )
 
@@ -21,7 +20,7 @@ func (a *acquisition[T]) find(s *slot[T]) (_ *slot[T], use uint64, err error) {
 		if s, use, err = a.seek(s); err != nil {
 			return nil, 0, err
 		}
-		switch err = a.pool.prepare(a.own, s, use); err.(type) {
+		switch err = a.prepare(s, use); err.(type) {
 		case nil:
 			return s, use, nil
 		case *prepareError:
@@ -39,25 +38,26 @@ func (a *acquisition[T]) find(s *slot[T]) (_ *slot[T], use uint64, err error) {
 // slot that was claimed for him. If there is an error, the slot is on its way out,
 // or back, and he has nothing: errUnfit if it is no affair of PrepareAcquire's, a
 // *prepareError, or that of ctx.
-func (p *Pool[T]) prepare(ctx context.Context, s *slot[T], use uint64) error {
+func (by caller[T]) prepare(s *slot[T], use uint64) error {
+	p, ctx := by.pool, by.own
 	if p.config.PrepareAcquire == nil {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
-		return p.takeBack(s, use, unsent(err), func() { p.revalidate(s) })
+		return by.takeBack(s, use, unsent(err), func() { p.revalidate(s) })
 	}
-	ended := func(why error) { _ = p.takeBack(s, use, nil, func() { p.evictFaulty(s, why) }) }
+	ended := func(why error) { _ = by.takeBack(s, use, nil, func() { p.evictFaulty(s, why) }) }
 	failed := callGuarded("PrepareAcquire", func() error { return p.config.PrepareAcquire(ctx, s.value) }, ended)
 	switch {
 	case failed == nil && s.epoch == p.epoch.Load() && !s.marked(unfit) && s.well():
 		s.prepared()
 		return nil
 	case failed == nil:
-		return p.takeBack(s, use, errUnfit, func() { p.revalidate(s) })
+		return by.takeBack(s, use, errUnfit, func() { p.revalidate(s) })
 	case ctx.Err() != nil:
-		return p.takeBack(s, use, unsent(ctx.Err()), func() { p.putBack(s, true) })
+		return by.takeBack(s, use, unsent(ctx.Err()), func() { p.putBack(s, true) })
 	}
-	return p.takeBack(s, use, &prepareError{failed}, func() { p.evictFaulty(s, failed) })
+	return by.takeBack(s, use, &prepareError{failed}, func() { p.evictFaulty(s, failed) })
 }
 
 // prepared begins the account of what is sent: what PrepareAcquire has sent is no
@@ -69,11 +69,11 @@ func (s *slot[T]) prepared() {
 
 // takeBack ends a use that its caller has not begun, has then see to the slot,
 // and returns err; or else the pool has taken it away, and is closed.
-func (p *Pool[T]) takeBack(s *slot[T], use uint64, err error, then func()) error {
+func (by caller[T]) takeBack(s *slot[T], use uint64, err error, then func()) error {
 	if _, ours := s.do(reclaim, use); !ours {
 		return ErrClosed
 	}
-	if p.holds {
+	if by.pool.holds {
 		s.holder.clear()
 	}
 	then()

@@ -74,6 +74,6 @@ func (p *Pool[T]) askOne() {
 		return
 	}
 	if s := p.takeIdle(); s != nil {
-		p.background(s, p.checkOf(s.conn), ReasonSuspect)
+		p.background(s, p.config.checkOf(s.conn), ReasonSuspect)
 	}
 }

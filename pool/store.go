@@ -87,11 +87,7 @@ const (
 // were used last in the end: so they lie on top again. Nothing is dialled for
 // those who find nothing idle meanwhile.
 func (p *Pool[T]) sweep(f func(s *slot[T])) {
-	p.dialer.sweep(1)
-	defer func() {
-		p.dialer.sweep(-1)
-		p.dialForWaiters()
-	}()
+	defer p.pauseDials()()
 	p.forEach(p.idle.all(), f)
 }
 

@@ -15,7 +15,7 @@ func (p *Pool[T]) TryAcquire(ctx context.Context) (c Conn[T], ok bool) {
 	if ctx.Err() != nil || !p.enter() {
 		return c, false
 	}
-	returned := false
+	by, returned := caller[T]{p, ctx}, false
 	defer func() {
 		switch {
 		case c.slot == nil:
@@ -25,8 +25,8 @@ func (p *Pool[T]) TryAcquire(ctx context.Context) (c Conn[T], ok bool) {
 		}
 	}()
 	for failures := 0; failures <= p.dialer.most(); failures++ {
-		p.seize(ctx, &c)
-		if c.slot == nil || p.prepareThis(ctx, &c) {
+		by.seize(&c)
+		if c.slot == nil || by.prepareThis(&c) {
 			break
 		}
 	}
@@ -38,10 +38,10 @@ func (p *Pool[T]) TryAcquire(ctx context.Context) (c Conn[T], ok bool) {
 }
 
 // prepareThis is prepare, and c the zero Conn while it lasts, and if it fails.
-func (p *Pool[T]) prepareThis(ctx context.Context, c *Conn[T]) bool {
+func (by caller[T]) prepareThis(c *Conn[T]) bool {
 	got := *c
 	*c = Conn[T]{}
-	if p.prepare(ctx, got.slot, got.use) != nil {
+	if by.prepare(got.slot, got.use) != nil {
 		return false
 	}
 	*c = got
@@ -50,13 +50,14 @@ func (p *Pool[T]) prepareThis(ctx context.Context, c *Conn[T]) bool {
 
 // seize makes c the first idle connection that can be had at once, if there is
 // one. Those before it go back in the end, or to a check, or out.
-func (p *Pool[T]) seize(ctx context.Context, c *Conn[T]) {
+func (by caller[T]) seize(c *Conn[T]) {
+	p := by.pool
 	for skipped := false; !p.queue.strict(); skipped = true {
 		s := p.takeIdle()
 		if s == nil {
 			return
 		}
-		switch use, err := p.claimSound(ctx, s); err {
+		switch use, err := by.claimSound(s); err {
 		case nil:
 			*c = Conn[T]{pool: p, slot: s, use: use}
 			return
@@ -81,11 +82,11 @@ func (p *Pool[T]) pauseDials() (resume func()) {
 }
 
 // claimSound is claim of a slot that is the pool's and may have to be looked at.
-func (p *Pool[T]) claimSound(ctx context.Context, s *slot[T]) (use uint64, err error) {
-	if !p.sound(s) {
+func (by caller[T]) claimSound(s *slot[T]) (use uint64, err error) {
+	if !by.pool.sound(s) {
 		return 0, errUnfit
 	}
-	return p.claim(ctx, s)
+	return by.pool.claim(by.own, s)
 }
 
 // sound reports whether a slot that is the pool's can be used as it is, without a
@@ -98,7 +99,7 @@ func (p *Pool[T]) sound(s *slot[T]) bool {
 	if !s.checkable {
 		s.unmark(needsCheck)
 	}
-	return !s.checkable || !p.needsCheck(s)
+	return !s.checkable || !s.needsCheck(p.config.CheckAfter)
 }
 
 // AcquireAllIdle returns every connection that TryAcquire would, those first that
@@ -114,21 +115,21 @@ func (p *Pool[T]) AcquireAllIdle(ctx context.Context) (all []Conn[T]) {
 		return nil
 	}
 	var seized []Conn[T]
-	returned := false
+	by, returned := caller[T]{p, ctx}, false
 	defer func() {
 		if !returned { // a hook panicked
 			releaseAll(append(all, seized...))
 		}
 	}()
 	p.sweep(func(s *slot[T]) {
-		if c, ok := p.seizeThis(ctx, s); ok {
+		if c, ok := by.seizeThis(s); ok {
 			seized = append(seized, c)
 		}
 	})
 	for len(seized) > 0 {
 		c := seized[0]
 		seized = seized[1:]
-		if p.prepareOrLeave(ctx, c) {
+		if by.prepareOrLeave(c) {
 			all = append(all, c)
 		}
 	}
@@ -138,21 +139,21 @@ func (p *Pool[T]) AcquireAllIdle(ctx context.Context) (all []Conn[T]) {
 }
 
 // prepareOrLeave is prepare for a caller that has as many as it likes.
-func (p *Pool[T]) prepareOrLeave(ctx context.Context, c Conn[T]) (ok bool) {
+func (by caller[T]) prepareOrLeave(c Conn[T]) (ok bool) {
 	defer func() {
 		if !ok {
-			p.leave()
+			by.pool.leave()
 		}
 	}()
-	return p.prepare(ctx, c.slot, c.use) == nil
+	return by.prepare(c.slot, c.use) == nil
 }
 
 // seizeThis takes a slot that is the pool's, unless somebody waits for one or it
 // cannot be had at once.
-func (p *Pool[T]) seizeThis(ctx context.Context, s *slot[T]) (c Conn[T], ok bool) {
-	use, err := uint64(0), errUnfit
+func (by caller[T]) seizeThis(s *slot[T]) (c Conn[T], ok bool) {
+	p, use, err := by.pool, uint64(0), errUnfit
 	if p.queue.len() == 0 {
-		use, err = p.claimSound(ctx, s)
+		use, err = by.claimSound(s)
 	}
 	switch err {
 	case nil:
