@@ -22,7 +22,7 @@ func (p *Pool[T]) close(s *slot[T], place bool) {
 		if dead {
 			abortConn(s.conn) // also under a probe, which may not notice otherwise
 		}
-		p.stopHeartbeat(s)
+		s.stopHeartbeat()
 		if dead && place {
 			p.freePlace(s)
 			place = false

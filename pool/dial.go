@@ -41,7 +41,9 @@ func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 		return err
 	}
 	p.dialer.succeeded(s.opened.time())
-	p.measure(s)
+	if p.size.measure(s) {
+		p.maintenance.untidy.Store(true) // nobody may come for it
+	}
 	if !p.idle.admit(s) { // the pool is closed
 		s.move(take)
 		p.evict(s, ReasonShutdown, nil)
@@ -195,7 +197,7 @@ func (p *Pool[T]) equip(s *slot[T], conn net.Conn) {
 func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	p.equip(s, conn)
 	p.addresses.dialled(ipOf(s.remote))
-	p.startHeartbeat(s)
+	p.heartbeats.start(s)
 	s.light = s.vital != nil && p.config.AfterRelease == nil
 	s.quick = s.pulse == nil && p.config.PrepareAcquire == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek != nil)
 	p.conns.add(s)

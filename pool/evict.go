@@ -85,7 +85,7 @@ func (p *Pool[T]) markUnfitBy(s *slot[T], reason Reason, dead *health.DeadError,
 	}
 	return func() {
 		if begun {
-			defer p.tellOutages()
+			defer p.dialer.tellOutages(p.config.Observer)
 			defer p.dialer.deathTold()
 		}
 		p.config.Observer.evict(info)
@@ -126,7 +126,7 @@ func (p *Pool[T]) recordDeath(s *slot[T], dead loss) (begun bool, outage uint64)
 // connection.
 func (p *Pool[T]) detach(s *slot[T]) {
 	s.stopTelling()
-	p.stopHeartbeat(s)
+	s.stopHeartbeat()
 	tell, first := p.markUnfit(s, ReasonHijacked, nil)
 	if !first {
 		s.letTell()
@@ -181,7 +181,7 @@ func (p *Pool[T]) unfitness(s *slot[T]) (Reason, *health.DeadError) {
 	if s.sight == unread {
 		return ReasonUnread, nil
 	}
-	if s.marked(surplus) && p.retire(s) {
+	if s.marked(surplus) && p.size.retire(s) {
 		return ReasonSurplus, nil
 	}
 	return "", nil

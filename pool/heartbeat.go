@@ -30,33 +30,38 @@ func (c *probed[T]) SetDeadline(t time.Time) error {
 	return nil
 }
 
-// newProber returns what probes the idle connections, or nil if nobody asks for
-// heartbeats.
-func (p *Pool[T]) newProber() *heartbeat.Prober {
+// heartbeats probes what nobody uses, if the Config asks for that.
+type heartbeats[T any] struct {
+	pool   *Pool[T]
+	prober *heartbeat.Prober // nil if it does not
+}
+
+func (h *heartbeats[T]) init(p *Pool[T]) {
+	h.pool = p
 	if p.config.Heartbeat == 0 {
-		return nil
+		return
 	}
 	const longest = 1 << 62 // of what a Prober takes: 146 years
-	return &heartbeat.Prober{
+	h.prober = &heartbeat.Prober{
 		Interval: min(p.config.Heartbeat, longest),
 		Timeout:  min(p.config.CheckTimeout, longest),
-		Probe:    p.heartbeat,
-		After:    p.afterHeartbeat,
+		Probe:    h.probe,
+		After:    h.after,
 	}
 }
 
-// startHeartbeat gives a new slot its pulse.
-func (p *Pool[T]) startHeartbeat(s *slot[T]) {
-	if p.prober == nil {
+// start gives a new slot its pulse.
+func (h *heartbeats[T]) start(s *slot[T]) {
+	if h.prober == nil {
 		return
 	}
-	failed := func(*health.DeadError) {} // heartbeat has done what there is to do
-	s.pulse, _ = p.prober.Start(&probed[T]{Conn: s.conn, slot: s}, failed)
+	failed := func(*health.DeadError) {} // probe has done what there is to do
+	s.pulse, _ = h.prober.Start(&probed[T]{Conn: s.conn, slot: s}, failed)
 }
 
 // stopHeartbeat ends the heartbeat of a slot that leaves the pool, and waits for
 // a probe that may be under way.
-func (p *Pool[T]) stopHeartbeat(s *slot[T]) {
+func (s *slot[T]) stopHeartbeat() {
 	if s.pulse != nil {
 		s.pulse.Stop()
 	}
@@ -81,17 +86,17 @@ func (p *Pool[T]) park(s *slot[T]) (ours bool) {
 	return false
 }
 
-// heartbeat probes a slot that nobody has. One that is not fit is maintenance's
+// probe probes a slot that nobody has. One that is not fit is maintenance's
 // affair.
-func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
-	s := c.(*probed[T]).slot
+func (h *heartbeats[T]) probe(ctx context.Context, c net.Conn) error {
+	p, s := h.pool, c.(*probed[T]).slot
 	if !s.fit(p.epoch.Load()) {
 		p.maintenance.wakeToTidy()
 		return nil
 	}
 	if s.look() != clean { // Check would take what lies there for its answer
 		if reason, dead := p.unfitness(s); reason != "" {
-			p.evictProbed(s, reason, dead)
+			h.evict(s, reason, dead)
 			return errNoHeartbeat
 		}
 	}
@@ -111,15 +116,16 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 	if p.life.Err() != nil {
 		return nil // Shutdown cut it short, which shows nothing
 	}
-	p.failed(s, dead, took)
+	h.failed(s, dead, took)
 	return err
 }
 
 // errNoHeartbeat ends the heartbeats of a slot that leaves the pool without one.
 var errNoHeartbeat = errors.New("pool: connection is not fit for a heartbeat")
 
-// evictProbed takes a slot out of the pool that its heartbeat has come upon.
-func (p *Pool[T]) evictProbed(s *slot[T], reason Reason, dead *health.DeadError) {
+// evict takes a slot out of the pool that its heartbeat has come upon.
+func (h *heartbeats[T]) evict(s *slot[T], reason Reason, dead *health.DeadError) {
+	p := h.pool
 	defer p.maintenance.wakeToTidy()
 	defer p.closeWhereItIs(s)
 	tell, _ := p.markUnfit(s, reason, dead)
@@ -127,7 +133,8 @@ func (p *Pool[T]) evictProbed(s *slot[T], reason Reason, dead *health.DeadError)
 }
 
 // failed acts on a heartbeat that failed, unless the death itself was faster.
-func (p *Pool[T]) failed(s *slot[T], dead *health.DeadError, took time.Duration) {
+func (h *heartbeats[T]) failed(s *slot[T], dead *health.DeadError, took time.Duration) {
+	p := h.pool
 	defer p.maintenance.wakeToTidy()
 	defer p.closeWhereItIs(s)
 	tell, ours := p.markUnfit(s, ReasonSuspect, dead)
@@ -139,11 +146,11 @@ func (p *Pool[T]) failed(s *slot[T], dead *health.DeadError, took time.Duration)
 	p.config.Observer.heartbeat(HeartbeatInfo{Duration: took, Err: dead})
 }
 
-// afterHeartbeat takes a slot back that was parked meanwhile.
-func (p *Pool[T]) afterHeartbeat(c net.Conn) {
+// after takes a slot back that was parked meanwhile.
+func (h *heartbeats[T]) after(c net.Conn) {
 	s := c.(*probed[T]).slot
 	if s.is(parked) && s.pulse.TryLock() && s.move(unpark) {
-		p.revalidate(s)
+		h.pool.revalidate(s)
 	}
 }
 

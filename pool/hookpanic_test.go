@@ -142,8 +142,8 @@ func TestAHookThatPanicsLosesNothing(t *testing.T) {
 			p.dialer.begin(Outage{}) // here, or else the goroutine that reconnects may tell of it
 			p.dialer.end(true)
 			p.dialer.mu.Unlock()
-			b.explode(t, p.tellOutages)
-			p.tellOutages()
+			b.explode(t, func() { p.dialer.tellOutages(p.config.Observer) })
+			p.dialer.tellOutages(p.config.Observer)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

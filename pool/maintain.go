@@ -67,9 +67,9 @@ func (m *maintenance[T]) round() time.Duration {
 	if m.untidy.Swap(false) || due(m.tidyAt) {
 		m.tidyAt = time.Now().Add(m.tidyIdle())
 	}
-	p.refill()
+	m.refill()
 	p.assess()
-	p.endOutage()
+	m.endOutage()
 	next := min(m.reportLeaks(), p.dialer.comingUp(p.conns.len(), roundEvery), time.Until(m.tidyAt))
 	if m.quarantined() > 0 {
 		next = min(next, lookEvery)
@@ -208,7 +208,8 @@ func (p *Pool[T]) revalidate(s *slot[T]) {
 }
 
 // refill opens what is missing, in the background.
-func (p *Pool[T]) refill() {
+func (m *maintenance[T]) refill() {
+	p := m.pool
 	p.dialForWaiters()
 	n := 0
 	for p.dialer.reserveForMinimum(p.demand()) {
@@ -221,7 +222,8 @@ func (p *Pool[T]) refill() {
 }
 
 // endOutage closes the account when it is over.
-func (p *Pool[T]) endOutage() {
+func (m *maintenance[T]) endOutage() {
+	p := m.pool
 	over, ended := p.dialer.endOutage(func(before time.Time) bool {
 		return len(p.conns.those(func(s *slot[T]) bool {
 			return s.opened.time().Before(before) && !s.marked(unfit) && (s.marked(needsCheck) || s.suspect())
@@ -229,6 +231,6 @@ func (p *Pool[T]) endOutage() {
 	})
 	if ended {
 		p.stats.outage(over)
-		p.tellOutages()
+		p.dialer.tellOutages(p.config.Observer)
 	}
 }

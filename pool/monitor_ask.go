@@ -178,11 +178,11 @@ func (p *Pool[T]) condemn(s *slot[T], use uint64, dead *health.DeadError) {
 		return
 	}
 	defer tell()
-	p.wg.Go(func() { p.abortBy(s.conn, dead) })
+	p.wg.Go(func() { abortBy(s.conn, dead) })
 }
 
 // abortBy is abortConn for a connection whose calls are to say why, if it can.
-func (p *Pool[T]) abortBy(conn net.Conn, dead *health.DeadError) {
+func abortBy(conn net.Conn, dead *health.DeadError) {
 	if c, ok := netconn.Find[interface{ Abort(*health.DeadError) }](conn); ok {
 		await(run(func() { _ = guard("Close", func() error { c.Abort(dead); return nil }) }), abortedAfter, nil)
 	}

@@ -1,5 +1,7 @@
 package pool
 
+import "context"
+
 // nextNews returns an outage that has begun or ended, for who tells the Observer
 // of it; nobody else does until told.
 func (d *dialer) nextNews() (o Outage, ok bool) {
@@ -35,25 +37,24 @@ func (d *dialer) told() {
 	d.telling = false
 }
 
-// tellOutages tells the Observer of the outages that have begun and ended, one
-// after the other.
-func (p *Pool[T]) tellOutages() {
-	for p.tellOutage() {
+// tellOutages tells of the outages that have begun and ended, one after the other.
+func (d *dialer) tellOutages(to *Observer) {
+	for d.tellOutage(to) {
 	}
 }
 
 // tellOutage tells of one, and reports whether there was one to tell of that
 // nobody else is at: whoever is will see ours.
-func (p *Pool[T]) tellOutage() bool {
-	o, ok := p.dialer.nextNews()
+func (d *dialer) tellOutage(to *Observer) bool {
+	o, ok := d.nextNews()
 	if !ok {
 		return false
 	}
-	defer p.dialer.told()
+	defer d.told()
 	if o.Ended.IsZero() {
-		p.config.Observer.outageBegin(o)
+		to.outageBegin(o)
 	} else {
-		p.config.Observer.outageEnd(o)
+		to.outageEnd(o)
 	}
 	return true
 }
@@ -61,7 +62,7 @@ func (p *Pool[T]) tellOutage() bool {
 // tellDown tells of an outage that may have begun, and fails those who wait if
 // they do not want to.
 func (p *Pool[T]) tellDown() {
-	p.tellOutages()
+	p.dialer.tellOutages(p.config.Observer)
 	for p.queue.len() > 0 {
 		err := p.failFast()
 		if err == nil || !p.queue.end(delivery[T]{err: err, outage: p.outageTold()}) {
@@ -70,14 +71,14 @@ func (p *Pool[T]) tellDown() {
 	}
 }
 
-// tellBeginning tells of the outage that this is the work of, after the death that
-// it begins with, if there is one.
-func (p *Pool[T]) tellBeginning() {
-	if untold := p.dialer.untoldDeath(); untold != nil {
+// tellBeginning tells of the outage that has begun, after the death that it begins
+// with, if there is one, or when life ends.
+func (d *dialer) tellBeginning(to *Observer, life context.Context) {
+	if untold := d.untoldDeath(); untold != nil {
 		select {
 		case <-untold:
-		case <-p.life.Done():
+		case <-life.Done():
 		}
 	}
-	p.tellOutages()
+	d.tellOutages(to)
 }

@@ -6,29 +6,30 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"example.com/hale/health/heartbeat"
 )
 
 // A Pool keeps connections to one endpoint; see the package's documentation.
 // It is safe for concurrent use. The zero Pool is of no use: call [New].
 //
 // Its parts have one job each, and a lock if they need one. A connection's way
-// through them: dialer allows the dial, conns lists the slot, idle stores it,
-// queue has those who wait for it, and evict is its way out. What is in use is the
-// monitor's to judge.
+// through them: dialer allows the dial, maker makes it, conns lists the slot, idle
+// stores it, queue has those who wait for it, evict is its way out, and closer ends
+// it. What is in use is the monitor's to judge. The parts that decide (dialer, with
+// reconnector and outages in it, addresses, size, closer and maker) do not know the
+// Pool; those that act have it.
 type Pool[T any] struct {
 	config      Config[T]
-	idle        idle[T]           // what nobody uses
-	queue       queue[T]          // who waits
-	conns       conns[T]          // every connection, whoever has it
-	dialer      *dialer           // when to dial, and the account of outages
-	maintenance maintenance[T]    // what is to be done in time, or again
-	maker       maker[T]          // how a connection is made
-	closer      closer[T]         // how what leaves is closed
-	prober      *heartbeat.Prober // nil without heartbeats
-	addresses   *addresses        // that the endpoint's name has; nil without Resolve
-	monitor     *monitor[T]       // nil without a Monitor
+	idle        idle[T]        // what nobody uses
+	queue       queue[T]       // who waits
+	conns       conns[T]       // every connection, whoever has it
+	dialer      *dialer        // when to dial, and the account of outages
+	maintenance maintenance[T] // what is to be done in time, or again
+	maker       maker[T]       // how a connection is made
+	closer      closer[T]      // how what leaves is closed
+	heartbeats  heartbeats[T]  // what asks those that nobody uses whether they serve
+	size        size[T]        // which are too many
+	addresses   *addresses     // that the endpoint's name has; nil without Resolve
+	monitor     *monitor[T]    // nil without a Monitor
 	stats       stats
 
 	epoch    atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
@@ -43,7 +44,6 @@ type Pool[T any] struct {
 	life context.Context // ends when the pool is closed, and with it the dials
 	end  context.CancelFunc
 	era  era
-	size size
 	news news  // that there is a connection more which is well
 	wg   group // goroutines of the pool: maintenance, dials, closers
 
@@ -90,7 +90,8 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 		config.StableAfter, config.CheckTimeout, pauses)
 	p.dialer.reconnect = func() { p.wg.Go(p.reconnect) }
 	p.maintenance = maintenance[T]{pool: p, sign: make(chan struct{}, 1)}
-	p.prober = p.newProber()
+	p.heartbeats.init(p)
+	p.size.conns, p.size.dialer = &p.conns, p.dialer
 	p.startResolver()
 	p.startMonitor()
 	p.wg.Go(p.maintenance.run)

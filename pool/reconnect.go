@@ -32,7 +32,7 @@ type reconnection[T any] struct {
 
 // reconnect does that work.
 func (p *Pool[T]) reconnect() {
-	p.tellBeginning()
+	p.dialer.tellBeginning(p.config.Observer, p.life)
 	r := &reconnection[T]{pool: p, n: 1, pause: firstPause}
 	for !r.attempt() || !r.finish() {
 		r.n++

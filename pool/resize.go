@@ -11,8 +11,10 @@ import (
 // size decides which connections are too many when a pool is made smaller. Which
 // ones is not known before: of those in use the first to be released are, so all
 // are marked, and who has one in hand asks.
-type size struct {
-	mu sync.Mutex // held to change MaxConns, and to decide by it; the locks of dialer and conns may be taken
+type size[T any] struct {
+	mu     sync.Mutex // held to change MaxConns, and to decide by it; the locks of dialer and conns may be taken
+	conns  *conns[T]
+	dialer *dialer // which has MaxConns
 }
 
 // Resize makes maxConns the new MaxConns: from 1 to 2^31-1, and not less than
@@ -34,7 +36,7 @@ func (p *Pool[T]) Resize(maxConns int) error {
 	if p.life.Err() != nil {
 		return ErrClosed
 	}
-	if p.resize(maxConns) {
+	if p.size.set(maxConns) {
 		p.sweep(p.revalidate)
 	}
 	signal(p.dialer.room)
@@ -58,13 +60,13 @@ func (c *Config[T]) checkSize(maxConns int) error {
 	return nil
 }
 
-// resize sets MaxConns, and reports whether there are more connections. All are
+// set sets MaxConns, and reports whether there are more connections. All are
 // marked then.
-func (p *Pool[T]) resize(maxConns int) (tooMany bool) {
-	p.size.mu.Lock()
-	defer p.size.mu.Unlock()
-	p.dialer.resize(maxConns)
-	staying := p.staying()
+func (z *size[T]) set(maxConns int) (tooMany bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.dialer.resize(maxConns)
+	staying := z.staying()
 	if len(staying) <= maxConns {
 		return false
 	}
@@ -74,23 +76,24 @@ func (p *Pool[T]) resize(maxConns int) (tooMany bool) {
 	return true
 }
 
-// measure marks a new connection if MaxConns has become less since its dial began.
-func (p *Pool[T]) measure(s *slot[T]) {
-	if p.conns.len() <= p.dialer.most() {
-		return
+// measure marks a new connection if MaxConns has become less since its dial began,
+// and reports whether it did.
+func (z *size[T]) measure(s *slot[T]) (tooMany bool) {
+	if z.conns.len() <= z.dialer.most() {
+		return false
 	}
-	p.size.mu.Lock()
-	defer p.size.mu.Unlock()
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	s.mark(surplus)
-	p.maintenance.untidy.Store(true) // nobody may come for it
+	return true
 }
 
 // retire decides whether a slot that was marked, and is the caller's, is one too
 // many. If so it is to be evicted, or else it is not marked any more.
-func (p *Pool[T]) retire(s *slot[T]) bool {
-	p.size.mu.Lock()
-	defer p.size.mu.Unlock()
-	if !s.retired && len(p.staying()) <= p.dialer.most() {
+func (z *size[T]) retire(s *slot[T]) bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if !s.retired && len(z.staying()) <= z.dialer.most() {
 		s.unmark(surplus)
 		return false
 	}
@@ -99,9 +102,9 @@ func (p *Pool[T]) retire(s *slot[T]) bool {
 }
 
 // staying is the connections that nothing takes out of the pool so far. The
-// caller holds the mutex of size.
-func (p *Pool[T]) staying() []*slot[T] {
-	return p.conns.those(func(s *slot[T]) bool { return !s.marked(unfit) && !s.retired })
+// caller holds mu.
+func (z *size[T]) staying() []*slot[T] {
+	return z.conns.those(func(s *slot[T]) bool { return !s.marked(unfit) && !s.retired })
 }
 
 // askForRoom has a reply end the outage if a dial cannot: connections that live

@@ -51,7 +51,7 @@ func (p *Pool[T]) Close() {
 // shutDown ends all waiting and dialling, and empties the store.
 func (p *Pool[T]) shutDown() {
 	p.dialer.close()
-	defer p.tellOutages()
+	defer p.dialer.tellOutages(p.config.Observer)
 	p.epoch.Or(shut)
 	p.end()
 	p.queue.close(p.outageTold())
@@ -91,7 +91,7 @@ func (p *Pool[T]) abortSlot(s *slot[T]) (aborted bool) {
 	p.wg.Go(func() {
 		s.stopTelling()
 		abortConn(s.conn)
-		p.stopHeartbeat(s)
+		s.stopHeartbeat()
 		p.freePlace(s)
 	})
 	return true
