@@ -63,8 +63,8 @@ func TestEveryAcquireIsToldOnWish(t *testing.T) {
 			return err
 		}, 0},
 		"too many wait": {func(t *testing.T, ctx context.Context, e *endpoint, p *Pool[*fakeConn]) error {
-			p.callers.Add(100)
-			defer p.callers.Add(-100)
+			p.callers.inside.Add(100)
+			defer p.callers.inside.Add(-100)
 			_, err := p.Acquire(ctx)
 			return err
 		}, 0},

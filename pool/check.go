@@ -23,7 +23,7 @@ func (a *acquisition[T]) passes(s *slot[T]) bool {
 		p.evict(s, reason, dead)
 		return false
 	case s.dubious():
-		p.isolate(s)
+		p.maintenance.isolate(s)
 		return false
 	case !s.needsCheck(p.config.CheckAfter):
 		return true
@@ -33,7 +33,7 @@ func (a *acquisition[T]) passes(s *slot[T]) bool {
 	case !a.mayCheck:
 		// One check has failed this caller already. Those that are left are
 		// checked beside each other, and it waits like everybody.
-		p.background(s, p.config.checkOf(s.conn), ReasonSuspect)
+		p.checks.background(s)
 		return false
 	}
 	a.mayCheck = false
@@ -70,7 +70,7 @@ func (a *acquisition[T]) checkFor(s *slot[T]) bool {
 	defer leave()
 	passed := make(chan bool)
 	p.wg.Go(func() {
-		ok := p.probe(s, p.config.checkOf(s.conn), ReasonSuspect)
+		ok := p.checks.probe(s, p.config.checkOf(s.conn), ReasonSuspect)
 		select {
 		case passed <- ok:
 		case <-waiting.Done():
@@ -89,19 +89,35 @@ func (a *acquisition[T]) checkFor(s *slot[T]) bool {
 	}
 }
 
+// checks asks the connections that are in doubt, and acts on what they say.
+type checks[T any] struct{ pool *Pool[T] }
+
 // background checks s with nobody waiting for it.
-func (p *Pool[T]) background(s *slot[T], check func(context.Context, T) error, why Reason) {
+func (c checks[T]) background(s *slot[T]) {
+	p := c.pool
 	p.wg.Go(func() {
-		if p.probe(s, check, why) {
+		if c.probe(s, p.config.checkOf(s.conn), ReasonSuspect) {
 			p.putIdle(s, unused)
 		}
 	})
 }
 
+// one has one idle connection checked, if a Check can tell whether the endpoint
+// serves.
+func (c checks[T]) one() {
+	if c.pool.config.Check == nil {
+		return
+	}
+	if s := c.pool.takeIdle(); s != nil {
+		c.background(s)
+	}
+}
+
 // reset has Config.Reset vouch for a slot that was released after a fault.
-func (p *Pool[T]) reset(s *slot[T]) {
+func (c checks[T]) reset(s *slot[T]) {
+	p := c.pool
 	p.wg.Go(func() {
-		if !p.probe(s, p.config.Reset, ReasonFault) {
+		if !c.probe(s, p.config.Reset, ReasonFault) {
 			return
 		}
 		if s.look() == unread {
@@ -115,7 +131,8 @@ func (p *Pool[T]) reset(s *slot[T]) {
 
 // probe runs check on a slot that the caller owns, and discards the slot if it
 // fails.
-func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
+func (c checks[T]) probe(s *slot[T], check func(context.Context, T) error, why Reason) bool {
+	p := c.pool
 	if why == ReasonSuspect && s.look() != clean { // Check would take what lies there for its answer
 		if reason, dead := p.unfitness(s); reason != "" {
 			p.evict(s, reason, dead)
@@ -141,10 +158,10 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 		s.fault = faultText(err)
 	}
 	if err == errUnanswered { // the connection's own watch judges that
-		p.isolate(s)
+		p.maintenance.isolate(s)
 		return false
 	}
-	p.evict(s, why, p.deathOf(s, why, err, waited(ctx, start)))
+	p.evict(s, why, c.deathOf(s, why, err, waited(ctx, start)))
 	return false
 }
 
@@ -221,25 +238,15 @@ func within[R any](ctx context.Context, conn net.Conn, name string, f func() (R,
 
 // deathOf says what a failed check means: the connection's own death if there
 // was one, or else that its application has not answered for so long.
-func (p *Pool[T]) deathOf(s *slot[T], why Reason, err error, silence time.Duration) *health.DeadError {
+func (c checks[T]) deathOf(s *slot[T], why Reason, err error, silence time.Duration) *health.DeadError {
 	if dead := lookAt(s); dead != nil && dead.Cause != health.LocalClosed { // a T may close itself upon an error
 		return dead
 	}
-	if why != ReasonSuspect || p.life.Err() != nil {
+	if why != ReasonSuspect || c.pool.life.Err() != nil {
 		return nil
 	}
 	if dead, ok := errors.AsType[*health.DeadError](err); ok && dead.Cause != health.LocalClosed {
 		return dead
 	}
 	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: err}
-}
-
-// isolate quarantines a slot: it is kept from everybody until maintenance sees
-// it recovered or dead.
-func (p *Pool[T]) isolate(s *slot[T]) {
-	s.mark(needsCheck)
-	if !p.maintenance.keep(s) {
-		p.evict(s, ReasonShutdown, nil)
-	}
-	p.maintenance.wake()
 }

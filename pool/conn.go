@@ -128,5 +128,5 @@ func (c Conn[T]) ended() {
 	if c.pool.holds {
 		c.slot.holder.clear() // or else an idle connection would keep its last caller's ctx
 	}
-	c.pool.leave()
+	c.pool.callers.leave()
 }

@@ -151,7 +151,7 @@ func (p *Pool[T]) putBack(s *slot[T], faulty bool) {
 	case reason != "":
 		p.evict(s, reason, dead)
 	case faulty && p.config.Reset != nil:
-		p.reset(s)
+		p.checks.reset(s)
 	case faulty:
 		p.evict(s, ReasonFault, nil)
 	case !p.vouched(s):

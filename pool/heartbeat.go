@@ -112,7 +112,7 @@ func (h *heartbeats[T]) probe(ctx context.Context, c net.Conn) error {
 		p.config.Observer.heartbeat(HeartbeatInfo{Duration: took})
 		return nil
 	}
-	dead := p.deathOf(s, ReasonSuspect, err, waited(ctx, start))
+	dead := p.checks.deathOf(s, ReasonSuspect, err, waited(ctx, start))
 	if p.life.Err() != nil {
 		return nil // Shutdown cut it short, which shows nothing
 	}

@@ -94,6 +94,16 @@ func (m *maintenance[T]) lookAtQuarantined() {
 	}
 }
 
+// isolate quarantines a slot: it is kept from everybody until maintenance sees
+// it recovered or dead.
+func (m *maintenance[T]) isolate(s *slot[T]) {
+	s.mark(needsCheck)
+	if !m.keep(s) {
+		m.pool.evict(s, ReasonShutdown, nil)
+	}
+	m.wake()
+}
+
 // keep quarantines a slot that is the caller's; it does not if the pool is
 // closed.
 func (m *maintenance[T]) keep(s *slot[T]) bool {
@@ -198,9 +208,9 @@ func (p *Pool[T]) revalidate(s *slot[T]) {
 	case reason != "":
 		p.evict(s, reason, dead)
 	case s.dubious():
-		p.isolate(s)
+		p.maintenance.isolate(s)
 	case s.checkable && (s.marked(needsCheck) || p.queue.len() > 0 && s.needsCheck(p.config.CheckAfter)):
-		p.background(s, p.config.checkOf(s.conn), ReasonSuspect)
+		p.checks.background(s)
 	default:
 		s.unmark(needsCheck)
 		p.putIdle(s, unused)

@@ -26,6 +26,7 @@ type Pool[T any] struct {
 	maintenance maintenance[T] // what is to be done in time, or again
 	maker       maker[T]       // how a connection is made
 	closer      closer[T]      // how what leaves is closed
+	checks      checks[T]      // who asks those in doubt
 	heartbeats  heartbeats[T]  // what asks those that nobody uses whether they serve
 	size        size[T]        // which are too many
 	addresses   *addresses     // that the endpoint's name has; nil without Resolve
@@ -33,7 +34,7 @@ type Pool[T any] struct {
 	stats       stats
 
 	epoch    atomic.Uint64 // counts Invalidate; with the bit shut once nothing is handed out any more
-	callers  atomic.Int64  // in Acquire or holding a connection; kept only for MaxWaiters
+	callers  admission     // how many may wait
 	refusals atomic.Uint64 // dials that failed
 	waiting  atomic.Int64  // callers that wait
 	acquires counter       // that got a connection
@@ -84,6 +85,8 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 	p.era.next(p.life, "", func() {})
 	p.maker = maker[T]{dial: config.Dial, open: config.Open, limit: config.DialTimeout, begin: p.now, life: p.life, closer: &p.closer}
 	p.closer.init(config)
+	p.callers.most = config.MaxWaiters
+	p.checks = checks[T]{p}
 	p.queue.born = time.Now()
 	p.conns.all = make(map[*slot[T]]struct{})
 	p.dialer = newDialer(config.MaxConns, config.MinConns, config.MinIdleConns, config.MaxDials,
@@ -116,12 +119,12 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 //
 // Release or Close the connection when done.
 func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
-	if !p.enter() {
+	if !p.callers.enter(p.dialer) {
 		return p.told(ctx, Conn[T]{}, 0, ErrTooManyWaiters)
 	}
 	s, use, wait, err := p.acquire(ctx)
 	if err != nil {
-		p.leave()
+		p.callers.leave()
 		return p.told(ctx, Conn[T]{}, wait, err)
 	}
 	p.acquires.add(1)
@@ -130,32 +133,6 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Conn[T], error) {
 		return p.told(ctx, c, wait, nil)
 	}
 	return c, nil
-}
-
-// enter counts a caller, unless too many wait; leave ends that.
-func (p *Pool[T]) enter() bool {
-	if p.config.MaxWaiters == 0 {
-		return true
-	}
-	ok := p.callers.Add(1)-p.dialer.maxConns.Load() <= int64(p.config.MaxWaiters)
-	if !ok {
-		p.callers.Add(-1)
-	}
-	return ok
-}
-
-// join counts a caller, however many wait.
-func (p *Pool[T]) join() {
-	if p.config.MaxWaiters > 0 {
-		p.callers.Add(1)
-	}
-}
-
-// leave ends what Acquire has counted.
-func (p *Pool[T]) leave() {
-	if p.config.MaxWaiters > 0 {
-		p.callers.Add(-1)
-	}
 }
 
 // acquire returns a slot that is fit for use and belongs to the caller for the
@@ -216,7 +193,7 @@ func (p *Pool[T]) choose(ctx context.Context, s *slot[T]) (_ *slot[T], use uint6
 		if !returned { // a hook panicked
 			a.leave()
 			if !got.end() {
-				p.leave()
+				p.callers.leave()
 			} else {
 				p.putBack(got.slot, got.slot.faulty())
 			}

@@ -112,8 +112,8 @@ func TestAConnectionThatCannotBePreparedIsClosedAndAnotherTaken(t *testing.T) {
 				if len(evicted) != 1 || !strings.Contains(evicted[0].Detail, "pool: PrepareAcquire ") || !strings.Contains(evicted[0].Detail, "prepare_test.go") || evicted[0].InUse {
 					t.Fatalf("%+v", evicted)
 				}
-				if st := p.Stats(); st.Idle != 2 || st.InUse != 0 || p.callers.Load() != 0 || placesOf(p) != 2 {
-					t.Errorf("%+v, %d callers", st, p.callers.Load())
+				if st := p.Stats(); st.Idle != 2 || st.InUse != 0 || p.callers.inside.Load() != 0 || placesOf(p) != 2 {
+					t.Errorf("%+v, %d callers", st, p.callers.inside.Load())
 				}
 			})
 		})
@@ -141,12 +141,12 @@ func TestAcquireAllIdleLeavesOutWhatCannotBePrepared(t *testing.T) {
 		}()
 		<-done
 		synctest.Wait()
-		if len(all) != 3 && all != nil || p.Stats().InUse != len(all) || p.callers.Load() != int64(len(all)) {
-			t.Errorf("%d taken, %+v, %d callers", len(all), p.Stats(), p.callers.Load())
+		if len(all) != 3 && all != nil || p.Stats().InUse != len(all) || p.callers.inside.Load() != int64(len(all)) {
+			t.Errorf("%d taken, %+v, %d callers", len(all), p.Stats(), p.callers.inside.Load())
 		}
 		releaseAll(all)
-		if st := p.Stats(); st.Recycled[ReasonFault] != 1 || p.callers.Load() != 0 {
-			t.Errorf("%+v, %d callers", st, p.callers.Load())
+		if st := p.Stats(); st.Recycled[ReasonFault] != 1 || p.callers.inside.Load() != 0 {
+			t.Errorf("%+v, %d callers", st, p.callers.inside.Load())
 		}
 	})
 }
@@ -171,7 +171,7 @@ func TestAcquireGivesUpWhenMaxConnsAndOneMoreCannotBePrepared(t *testing.T) {
 			t.Errorf("prepared %d times: %v", prepared, err)
 		}
 		synctest.Wait()
-		if st := p.Stats(); st.Conns != 0 || st.Acquires != 0 || st.Recycled[ReasonFault] != 4 || p.callers.Load() != 0 || st.Waiting != 0 {
+		if st := p.Stats(); st.Conns != 0 || st.Acquires != 0 || st.Recycled[ReasonFault] != 4 || p.callers.inside.Load() != 0 || st.Waiting != 0 {
 			t.Errorf("%+v", st)
 		}
 		if err := p.Do(t.Context(), func(context.Context, *fakeConn) error { t.Error("ran"); return nil }); !SafeToRetry(err) {
@@ -367,8 +367,8 @@ func TestAnAfterReleaseThatDoesNotReturnLosesNothing(t *testing.T) {
 		<-done
 		time.Sleep(time.Second)
 		mustWork(t, e, p)
-		if len(told) != 1 || !strings.Contains(told[0], "pool: AfterRelease ") || !strings.Contains(told[0], "prepare_test.go") || p.callers.Load() != 0 {
-			t.Errorf("%q, %d callers", told, p.callers.Load())
+		if len(told) != 1 || !strings.Contains(told[0], "pool: AfterRelease ") || !strings.Contains(told[0], "prepare_test.go") || p.callers.inside.Load() != 0 {
+			t.Errorf("%q, %d callers", told, p.callers.inside.Load())
 		}
 		if _, wipes := e.asked(); wipes != 0 {
 			t.Errorf("%d resets", wipes)

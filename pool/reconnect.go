@@ -18,7 +18,7 @@ func (p *Pool[T]) dialFailed(err error, start time.Time) {
 		p.tellDown()
 	case asks:
 		p.assess()
-		p.askOne()
+		p.checks.one()
 	}
 }
 

@@ -66,14 +66,3 @@ func (p *Pool[T]) assess() {
 		p.tellDown()
 	}
 }
-
-// askOne has one idle connection checked, if a Check can tell whether the
-// endpoint serves.
-func (p *Pool[T]) askOne() {
-	if p.config.Check == nil {
-		return
-	}
-	if s := p.takeIdle(); s != nil {
-		p.background(s, p.config.checkOf(s.conn), ReasonSuspect)
-	}
-}

@@ -111,7 +111,7 @@ func (z *size[T]) staying() []*slot[T] {
 // have all places, since there are fewer.
 func (p *Pool[T]) askForRoom(err error) {
 	if err == errNoRoom && p.dialer.crowded(p.demand(), &p.refusals) {
-		p.askOne()
+		p.checks.one()
 		p.maintenance.wake()
 	}
 }

@@ -86,7 +86,7 @@ func (p *Pool[T]) abortSlot(s *slot[T]) (aborted bool) {
 	if !s.move(abort) {
 		return false
 	}
-	p.leave()
+	p.callers.leave()
 	p.conns.remove(s)
 	p.wg.Go(func() {
 		s.stopTelling()

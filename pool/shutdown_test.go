@@ -216,7 +216,7 @@ func TestNobodyIsPutAsideInAClosedPool(t *testing.T) {
 			p.Close()
 		}()
 		synctest.Wait() // it waits for the slot that is ours
-		p.isolate(s)
+		p.maintenance.isolate(s)
 		<-closed
 	})
 }

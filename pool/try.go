@@ -12,14 +12,14 @@ import "context"
 // for at most MaxConns+1 connections in a row; and the Observer is told it if the
 // connection dies in use.
 func (p *Pool[T]) TryAcquire(ctx context.Context) (c Conn[T], ok bool) {
-	if ctx.Err() != nil || !p.enter() {
+	if ctx.Err() != nil || !p.callers.enter(p.dialer) {
 		return c, false
 	}
 	by, returned := caller[T]{p, ctx}, false
 	defer func() {
 		switch {
 		case c.slot == nil:
-			p.leave()
+			p.callers.leave()
 		case !returned: // a hook panicked
 			c.Release()
 		}
@@ -142,7 +142,7 @@ func (p *Pool[T]) AcquireAllIdle(ctx context.Context) (all []Conn[T]) {
 func (by caller[T]) prepareOrLeave(c Conn[T]) (ok bool) {
 	defer func() {
 		if !ok {
-			by.pool.leave()
+			by.pool.callers.leave()
 		}
 	}()
 	return by.prepare(c.slot, c.use) == nil
@@ -157,7 +157,7 @@ func (by caller[T]) seizeThis(s *slot[T]) (c Conn[T], ok bool) {
 	}
 	switch err {
 	case nil:
-		p.join()
+		p.callers.join()
 		return Conn[T]{pool: p, slot: s, use: use}, true
 	case errUnfit:
 		p.revalidate(s)

@@ -87,7 +87,7 @@ func TestTryAcquireTakesWhatIsIdleOrNothing(t *testing.T) {
 					t.Error("it has checked")
 				}
 				c.Release()
-				if got := p.callers.Load(); got != int64(before.InUse) {
+				if got := p.callers.inside.Load(); got != int64(before.InUse) {
 					t.Errorf("%d callers, %d connections in use", got, before.InUse)
 				}
 			})
@@ -137,14 +137,14 @@ func TestTryAcquireRespectsMaxWaitersAndItsContext(t *testing.T) {
 		if _, err := p.Acquire(t.Context()); !errors.Is(err, ErrTooManyWaiters) { // what TryAcquire has given counts
 			t.Error(err)
 		}
-		if _, ok := p.TryAcquire(t.Context()); ok || p.callers.Load() != 3 {
-			t.Errorf("%v, %d callers", ok, p.callers.Load())
+		if _, ok := p.TryAcquire(t.Context()); ok || p.callers.inside.Load() != 3 {
+			t.Errorf("%v, %d callers", ok, p.callers.inside.Load())
 		}
 		a.Release()
 		b.Release()
 		synctest.Wait()
-		if p.callers.Load() != 0 {
-			t.Errorf("%d callers in the end", p.callers.Load())
+		if p.callers.inside.Load() != 0 {
+			t.Errorf("%d callers in the end", p.callers.inside.Load())
 		}
 	})
 }
@@ -182,8 +182,8 @@ func TestAcquireAllIdleTakesEveryOneThatIsWell(t *testing.T) {
 		if len(all) != 3 || ids[0] != conns[0].slot.value.id || ids[1] != conns[1].slot.value.id || ids[2] != conns[4].slot.value.id {
 			t.Errorf("%v", ids)
 		}
-		if st := p.Stats(); st.InUse != 4 || st.Acquires != 9 || p.callers.Load() != 4 {
-			t.Errorf("%+v, %d callers", st, p.callers.Load())
+		if st := p.Stats(); st.InUse != 4 || st.Acquires != 9 || p.callers.inside.Load() != 4 {
+			t.Errorf("%+v, %d callers", st, p.callers.inside.Load())
 		}
 		if p.AcquireAllIdle(t.Context()) != nil {
 			t.Error("there were more")
@@ -192,8 +192,8 @@ func TestAcquireAllIdleTakesEveryOneThatIsWell(t *testing.T) {
 		releaseAll(all)
 		conns[5].Release()
 		synctest.Wait()
-		if st := p.Stats(); st.InUse != 0 || st.Recycled[ReasonClosed] != 1 || p.callers.Load() != 0 {
-			t.Errorf("%+v, %d callers", st, p.callers.Load())
+		if st := p.Stats(); st.InUse != 0 || st.Recycled[ReasonClosed] != 1 || p.callers.inside.Load() != 0 {
+			t.Errorf("%+v, %d callers", st, p.callers.inside.Load())
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -246,8 +246,8 @@ func TestAHookThatPanicsInTryAcquireOrAcquireAllIdleLosesNothing(t *testing.T) {
 				c.mu.Unlock()
 				b.explode(t, func() { take(t.Context(), p) })
 				time.Sleep(2 * time.Second)
-				if st := p.Stats(); st.InUse != 0 || st.Idle != 2 || p.callers.Load() != 0 {
-					t.Errorf("%+v, %d callers", st, p.callers.Load())
+				if st := p.Stats(); st.InUse != 0 || st.Idle != 2 || p.callers.inside.Load() != 0 {
+					t.Errorf("%+v, %d callers", st, p.callers.inside.Load())
 				}
 				for range 3 {
 					defer acquire(t, p).Release()

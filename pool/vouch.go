@@ -22,7 +22,7 @@ func (p *Pool[T]) vouched(s *slot[T]) bool {
 	case err == nil:
 		return true
 	case err == errNotVouched && p.config.Reset != nil:
-		p.reset(s)
+		p.checks.reset(s)
 	default:
 		p.evictFaulty(s, err)
 	}
