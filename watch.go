@@ -197,10 +197,10 @@ type samples struct {
 // tellSample runs in the line of the connection.
 func (c *Conn) tellSample() {
 	s := c.samples
+	defer s.telling.Store(false) // though the hook ends its goroutine
 	was, now := s.before, counts{s.info.BytesSent, s.info.BytesRetransmitted, s.info.BytesAcked}
 	s.before = now
 	c.observer.sampled(SampledInfo{c, s.info, now.sent - was.sent, now.retransmitted - was.retransmitted, now.acked - was.acked})
-	s.telling.Store(false)
 }
 
 // paceOf is the pace that was planned, or else the one that the kernel holds; 0
