@@ -1,6 +1,7 @@
 package hale
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -163,6 +164,9 @@ func (c *Conn) failCall(err error) error {
 // where the peer has closed its side, whatever came after.
 func (c *Conn) fail(err error) error {
 	c.meter.Fault()
+	if err == io.EOF {
+		err = cmp.Or(c.cutOff("read"), err)
+	}
 	atFIN := err == io.EOF && c.readToFIN()
 	if c.isLeftover(err, atFIN) {
 		c.calls.Add(-1)
@@ -217,6 +221,20 @@ func (c *Conn) readToFIN() bool {
 	return c.verdict.decided() == nil || c.verdict.sawFIN()
 }
 
+// cutOff returns the error in place of an io.EOF that is what a reset of a Multipath TCP
+// connection has left, whose own error somebody else was given, and of which the kernel
+// remembers no more; and nil for any other.
+func (c *Conn) cutOff(op string) error {
+	if c.known().unwatched == "" || c.wroteFIN.Load() {
+		return nil
+	}
+	reset := rawconn.Control(c.socket, rawconn.MultipathReset)
+	if reset == nil || errors.Is(reset, net.ErrClosed) {
+		return nil
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: reset}
+}
+
 // isLeftover reports whether err is what remains of an error that somebody else was
 // given: the connection is over, and this does not say why.
 func (c *Conn) isLeftover(err error, atFIN bool) bool {
@@ -247,10 +265,15 @@ func (c *Conn) lookBy(tell teller) error {
 		switch {
 		case !errors.As(health.Check((*subject)(c)), &dead):
 			return nil
-		case errors.Is(dead.Err, io.EOF):
+		case !errors.Is(dead.Err, io.EOF):
+			return c.described(*dead)
+		}
+		reset := c.cutOff("check")
+		if reset == nil {
 			fin = dead
 			return nil
 		}
+		dead.Cause, dead.Err = health.Reset, reset
 		return c.described(*dead)
 	})
 	switch {
