@@ -3,9 +3,11 @@ package hale
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"sync"
+	"time"
 	"weak"
 
 	"example.com/hale/health"
@@ -138,14 +140,27 @@ func originOf(info health.Info, err error) origin {
 	return fromOthers
 }
 
-// catchUp finds out what has happened to a connection before it was ours.
+// catchUp finds out what has happened to a connection before it was ours. It is called
+// under a lock, so that hooks are told on another goroutine.
 func (c *Conn) catchUp() {
 	info, err := c.Info()
 	c.meter.Wrote(int64(max(info.BytesSent, 1))) // where it is not told, too
 	if err == nil && sentFIN(info.State) {
 		c.wroteFIN.Store(true)
 	}
-	_ = c.look()
+	if c.lookBy(news.Go) != nil || err != nil {
+		return
+	}
+	// What is unread hides the end that came behind it.
+	over := info.State == health.TCPClose
+	if over && c.endBy(news.Go, func() *health.DeadError { return c.diagnose(io.EOF) }) != nil {
+		return
+	}
+	if over || gotFIN(info.State) {
+		c.peerClosedBy(news.Go, c.described(health.DeadError{
+			Cause: health.PeerClosed, Op: "check", Silence: info.Silence(), Detected: time.Now(), Info: info, Err: io.EOF,
+		}))
+	}
 }
 
 // listens is true of what [net.FileConn] makes of a listener's socket.
@@ -160,3 +175,8 @@ func listens(tcp *net.TCPConn) bool {
 
 // sentFIN: FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING.
 func sentFIN(s health.TCPState) bool { return s == 4 || s == 5 || s == 6 || s == 9 || s == 11 }
+
+// gotFIN: TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING.
+func gotFIN(s health.TCPState) bool {
+	return s == 6 || s == health.TCPCloseWait || s == 9 || s == 11
+}

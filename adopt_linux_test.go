@@ -100,6 +100,18 @@ func TestAnAdoptedConnectionKnowsItsPast(t *testing.T) {
 			after: func(t *testing.T, c, peer *net.TCPConn) { shut(t, c); peer.Close() },
 			want:  health.PeerClosed,
 		},
+		"closed, and something unread": {
+			before: func(_ *testing.T, _, peer *net.TCPConn) { answer(peer); peer.Close() },
+			want:   health.PeerClosed,
+		},
+		"reset, and something unread": {
+			before: func(_ *testing.T, _, peer *net.TCPConn) { answer(peer); reset(peer) },
+			want:   health.Reset,
+		},
+		"closed by both, and something unread": {
+			before: func(_ *testing.T, c, peer *net.TCPConn) { c.CloseWrite(); answer(peer); peer.Close() },
+			want:   health.PeerClosed,
+		},
 		"reset, and the error taken": {
 			before: func(t *testing.T, c, peer *net.TCPConn) { reset(peer); c.Read(make([]byte, 1)) },
 			want:   health.Reset,
@@ -127,7 +139,7 @@ func TestAnAdoptedConnectionKnowsItsPast(t *testing.T) {
 				t.Errorf("%v, want %v", err, test.want)
 			}
 			if test.want == health.PeerClosed {
-				if _, err := c.Read(make([]byte, 1)); err != io.EOF || c.State() == health.Dead {
+				if _, err := io.Copy(io.Discard, readerOnly{c}); err != nil || c.State() == health.Dead {
 					t.Errorf("%v, %v", err, c.State())
 				}
 			}
@@ -154,6 +166,53 @@ func TestAConnectionIsAdoptedOnce(t *testing.T) {
 	}
 	c.SetDeadline(deadline)
 }
+
+// A Conn that nobody kept leaves the socket to whoever has it.
+func TestAConnectionWhoseConnWasDroppedIsAdoptedAnew(t *testing.T) {
+	t.Parallel()
+	plain, peer := testnet.Pair(t)
+	dropped, first := make(chan struct{}), &Dialer{}
+	first.Observer = &Observer{Dropped: func(DroppedInfo) { close(dropped) }}
+	if _, err := first.Adopt(plain); err != nil {
+		t.Fatal(err)
+	}
+	var c *Conn
+	eventually(t, func() bool {
+		runtime.GC()
+		adopted, err := new(Dialer).Adopt(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if adopted.observer != first.Observer {
+			c = adopted
+		}
+		return c != nil
+	})
+	defer c.Close()
+	eventually(t, func() bool {
+		runtime.GC()
+		select {
+		case <-dropped:
+			return true
+		default:
+			return false
+		}
+	})
+	if _, err := deathwatch.Supervise(otherWatch{c}); !errors.Is(err, deathwatch.ErrWatched) {
+		t.Error("there is another watch:", err)
+	}
+	reset(peer)
+	waitDone(t, c)
+	if err := c.Err(); health.Classify(err) != health.Reset {
+		t.Error(err)
+	}
+}
+
+// otherWatch is a Ref that is not the Conn's own.
+type otherWatch struct{ conn *Conn }
+
+func (w otherWatch) Subject() deathwatch.Subject { return (*subject)(w.conn) }
+func (w otherWatch) Dropped()                    {}
 
 // One socket has one watch, and so one Conn.
 func TestWhatLiesUnderAConnIsNotAdopted(t *testing.T) {

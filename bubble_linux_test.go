@@ -102,3 +102,47 @@ func TestAConnFromOutsideWorksInABubble(t *testing.T) {
 		}
 	})
 }
+
+// What a function of Watch touches was made in the bubble, as a rule.
+func TestAWatchThatIsMadeInABubbleIsToldThere(t *testing.T) {
+	c, peer := connect(t, new(Dialer))
+	stopped, stoppedPeer := connect(t, new(Dialer))
+	closed, _ := connect(t, new(Dialer))
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan health.Cause)
+		tell := func(e *health.DeadError) { told <- e.Cause }
+		c.Watch(tell) // and never stopped
+		peer.CloseWrite()
+		if cause := <-told; cause != health.PeerClosed {
+			t.Error("of the FIN:", cause)
+		}
+		reset(peer)
+		if cause := <-told; cause != health.Reset {
+			t.Error("of the reset:", cause)
+		}
+		c.Watch(func(e *health.DeadError) { go tell(e) })
+		if cause := <-told; cause != health.Reset {
+			t.Error("of what was before:", cause)
+		}
+		closed.Watch(tell)
+		closed.Close()
+		if cause := <-told; cause != health.LocalClosed {
+			t.Error("of a Close:", cause)
+		}
+		stopped.Watch(tell)()
+		reset(stoppedPeer)
+		select {
+		case cause := <-told:
+			t.Error("after its stop:", cause)
+		case <-time.After(time.Hour):
+		}
+	})
+	waitDone(t, stopped)
+}
+
+func TestAWatchThatNobodyStopsLetsItsBubbleEnd(t *testing.T) {
+	c, peer := connect(t, new(Dialer))
+	synctest.Test(t, func(*testing.T) { c.Watch(func(*health.DeadError) { t.Error("told") }) })
+	reset(peer)
+	waitDone(t, c)
+}

@@ -138,10 +138,10 @@ func (c *Conn) Read(b []byte) (int, error) {
 	c.calls.Add(1)
 	n, err := c.TCPConn.Read(b)
 	if err != nil {
-		err = c.fail(err)
+		return n, c.failCall(err)
 	}
 	c.calls.Add(-1)
-	return n, err
+	return n, nil
 }
 
 // Write writes as [net.TCPConn.Write] does; the error is the reason of the
@@ -153,10 +153,10 @@ func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.TCPConn.Write(b)
 	c.meter.Wrote(int64(n))
 	if err != nil {
-		err = c.fail(err)
+		return n, c.failCall(err)
 	}
 	c.calls.Add(-1)
-	return n, err
+	return n, nil
 }
 
 // Meter is for hale's own packages: the calls that failed, the bytes that were
@@ -193,15 +193,12 @@ func (c *Conn) orDeath(err error) error {
 // Close closes the connection. Blocked calls return; the reason of an earlier
 // death stays.
 func (c *Conn) Close() error {
-	first := c.closed.CompareAndSwap(false, true)
-	if first {
+	if c.closed.CompareAndSwap(false, true) {
 		c.stopWatch()
+		defer c.noteClosed() // though a callback panics before
 	}
 	err := c.TCPConn.Close()
 	c.end(c.closedHere) // whoever is told that it was closed finds it so
-	if first {
-		c.noteClosed()
-	}
 	return err
 }
 

@@ -114,8 +114,7 @@ func (c *Conn) copyEnd(r io.Reader) error {
 // and so is not counted among those under way before.
 func (c *Conn) failCopy(err error) error {
 	c.calls.Add(1)
-	defer c.calls.Add(-1)
-	return c.fail(err)
+	return c.failCall(err)
 }
 
 // copyError finds out whose death an error was: the kernel tells, and where it

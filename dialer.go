@@ -94,7 +94,14 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		done.Conn = c
 		netconn.Note(caller, c)
 	}
+	told := false
+	defer func() {
+		if !told && conn != nil { // the hook panicked, or ended its goroutine, and nobody has the connection
+			_ = conn.Close()
+		}
+	}()
 	d.Observer.dialDone(ctx, done)
+	told = true
 	return conn, err
 }
 

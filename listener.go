@@ -109,12 +109,15 @@ func (lc *ListenConfig) netListenConfig() net.ListenConfig {
 // (nil is a zero [ListenConfig]; its NetListenConfig is not used). It lies
 // below TLS and other wrappers: wrap its result by [crypto/tls.NewListener], not the
 // other way, for which Accept has an error that matches [errors.ErrUnsupported].
-// The error says which field of config is out of range; inner is then left
-// open.
+// The error says that inner is nil, or which field of config is out of range; inner is
+// then left open.
 //
 // The methods SetDeadline, SyscallConn and File of the result are those of inner;
 // their error matches [errors.ErrUnsupported] if inner has no such method.
 func NewListener(inner net.Listener, config *ListenConfig) (net.Listener, error) {
+	if inner == nil {
+		return nil, errors.New("hale: NewListener needs a listener")
+	}
 	if config == nil {
 		config = new(ListenConfig)
 	}
@@ -146,7 +149,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case ok:
+		case ok && tcp != nil:
 			if c := l.adopt(tcp); c != nil {
 				return c, nil
 			}
@@ -178,7 +181,14 @@ func (l *listener) adopt(tcp *net.TCPConn) *Conn {
 		tcp.Close()
 		c = nil
 	}
+	told := false
+	defer func() {
+		if !told { // the hook panicked, or ended its goroutine, and nobody has the connection
+			_ = tcp.Close()
+		}
+	}()
 	l.observer.accepted(AcceptedInfo{Conn: c, RemoteAddr: tcp.RemoteAddr(), Err: err})
+	told = true
 	return c
 }
 

@@ -301,3 +301,29 @@ func TestAListenerOverOneThatHasNoSuchMethodsSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// odd is a listener that accepts what is no connection.
+type odd struct {
+	net.Listener
+	conn net.Conn
+}
+
+func (l odd) Accept() (net.Conn, error) { return l.conn, nil }
+
+func TestWhatIsNoConnectionPassesAListener(t *testing.T) {
+	t.Parallel()
+	for name, conn := range map[string]net.Conn{
+		"nil": nil, "no TCP": (*net.TCPConn)(nil), "no Conn": (*Conn)(nil), "nothing in a wrapper": struct{ net.Conn }{},
+	} {
+		l, err := NewListener(odd{testnet.Listen(t), conn}, &ListenConfig{Strict: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.Accept(); got != conn || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if l, err := NewListener(nil, nil); l != nil || err == nil {
+		t.Errorf("over none: %v, %v", l, err)
+	}
+}

@@ -18,6 +18,8 @@ import (
 // on one of a few goroutines that do nothing else. A hook may make any call, of any
 // connection. One that blocks holds up what is told of its own connection; the watch
 // and other connections go on, unless dozens block. A hook has no say in what happens.
+// A panic in one is not recovered; a program that does so, around the call that met the
+// event, finds the connection as it should be, or closed if the call was to return it.
 // Those of different connections run concurrently.
 type Observer struct {
 	// DialStart is called before anything else happens. The context that it

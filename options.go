@@ -47,7 +47,8 @@ func (c *Conn) Report() sockopt.Report { return c.known().report }
 //
 // In either case the promise is left to the kernel, as by [sockopt.Control]: with a user
 // timeout, where there is one, which ends a live peer that does not read too; the first
-// write into a silence starts its clock anew. Report says what is set. A Strict Dialer
+// write into a silence starts its clock anew, so that five thirds of the promised time may
+// pass (50 s, for Within(30s)). Report says what is set. A Strict Dialer
 // or ListenConfig does not make such a connection.
 func (c *Conn) Unwatched() error {
 	if why := c.known().unwatched; why != "" {

@@ -1,6 +1,7 @@
 package hale
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -151,11 +152,21 @@ func (c *Conn) State() health.State {
 	return health.Alive
 }
 
+// failCall is fail for a call that was counted among those under way, and is over then,
+// though a callback panics.
+func (c *Conn) failCall(err error) error {
+	defer c.calls.Add(-1)
+	return c.fail(err)
+}
+
 // fail turns an error of the socket into the one to return: the reason of the
 // connection's death, if it has died. The end of what the peer has sent is io.EOF
 // where the peer has closed its side, whatever came after.
 func (c *Conn) fail(err error) error {
 	c.meter.Fault()
+	if err == io.EOF {
+		err = cmp.Or(c.cutOff("read"), err)
+	}
 	atFIN := err == io.EOF && c.readToFIN()
 	if c.isLeftover(err, atFIN) {
 		c.calls.Add(-1)
@@ -210,6 +221,20 @@ func (c *Conn) readToFIN() bool {
 	return c.verdict.decided() == nil || c.verdict.sawFIN()
 }
 
+// cutOff returns the error in place of an io.EOF that is what a reset of a Multipath TCP
+// connection has left, whose own error somebody else was given, and of which the kernel
+// remembers no more; and nil for any other.
+func (c *Conn) cutOff(op string) error {
+	if c.known().unwatched == "" || c.wroteFIN.Load() {
+		return nil
+	}
+	reset := rawconn.Control(c.socket, rawconn.MultipathReset)
+	if reset == nil || errors.Is(reset, net.ErrClosed) {
+		return nil
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: reset}
+}
+
 // isLeftover reports whether err is what remains of an error that somebody else was
 // given: the connection is over, and this does not say why.
 func (c *Conn) isLeftover(err error, atFIN bool) bool {
@@ -229,26 +254,33 @@ func (c *Conn) letOthersTell() {
 }
 
 // look asks the socket, and keeps what it says.
-func (c *Conn) look() error {
+func (c *Conn) look() error { return c.lookBy(news.Do) }
+
+func (c *Conn) lookBy(tell teller) error {
 	if c.calls.Load() > 0 && c.isLeftover(io.EOF, false) {
 		c.letOthersTell()
 	}
 	var fin *health.DeadError
-	dead := c.end(func() (dead *health.DeadError) {
+	dead := c.endBy(tell, func() (dead *health.DeadError) {
 		switch {
 		case !errors.As(health.Check((*subject)(c)), &dead):
 			return nil
-		case errors.Is(dead.Err, io.EOF):
+		case !errors.Is(dead.Err, io.EOF):
+			return c.described(*dead)
+		}
+		reset := c.cutOff("check")
+		if reset == nil {
 			fin = dead
 			return nil
 		}
+		dead.Cause, dead.Err = health.Reset, reset
 		return c.described(*dead)
 	})
 	switch {
 	case dead != nil:
 		return dead
 	case fin != nil:
-		return c.peerClosed(c.described(*fin))
+		return c.peerClosedBy(tell, c.described(*fin))
 	}
 	return nil
 }
@@ -269,9 +301,7 @@ func (c *Conn) peerClosed(fin *health.DeadError) *health.DeadError {
 
 func (c *Conn) peerClosedBy(tell teller, fin *health.DeadError) *health.DeadError {
 	why, watchers := c.verdict.note(fin)
-	for _, call := range watchers {
-		tell(call, func() { call.Fire(why) })
-	}
+	tell.all(watchers, why)
 	return why
 }
 
@@ -285,11 +315,9 @@ func (c *Conn) endBy(tell teller, find func() *health.DeadError) *health.DeadErr
 		return final
 	}
 	c.meter.End()
+	defer tell.all(watchers, final) // though the hook panics, or ends its goroutine
 	if final.Cause != health.LocalClosed && c.observer.set().Dead != nil {
 		tell(c, func() { c.observer.dead(DeadInfo{Conn: c, Err: final}) })
-	}
-	for _, call := range watchers {
-		tell(call, func() { call.Fire(final) })
 	}
 	return final
 }
@@ -302,3 +330,11 @@ var news notify.Lines
 // A teller is a way into a line: news.Do from a call, which tells before it returns
 // unless an earlier event is being told, and news.Go from the watch.
 type teller func(line any, f func())
+
+// all calls the watchers in their order, though one of them panics, or ends its
+// goroutine.
+func (tell teller) all(watchers []*notify.Call[*health.DeadError], e *health.DeadError) {
+	for _, call := range slices.Backward(watchers) {
+		defer tell(call, func() { call.Fire(e) })
+	}
+}

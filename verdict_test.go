@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/hale/health"
+	"example.com/hale/sockopt"
 )
 
 // deaths says of every cause whether it is a death that the Observer is told
@@ -85,6 +86,24 @@ func (mute) Control(func(fd uintptr)) error { return errors.ErrUnsupported }
 
 // The watch takes the error, and a read under way is left with io.EOF, before anybody
 // has been told why.
+// Where nobody watches, a write just before the kernel's verdict on an idle connection
+// begins the user timeout.
+func TestAnUnwatchedSilenceThatIsWrittenToEndsWithinFiveThirds(t *testing.T) {
+	t.Parallel()
+	on := sockopt.Platform{GOOS: "linux", Major: 6, Minor: 18}
+	for _, seconds := range []time.Duration{3, 5, 10, 30, 60, 300} {
+		within := seconds * time.Second
+		plan, err := on.PlanUnwatched(sockopt.Within(within))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, idle := plan.Effective.Window()
+		if worst := idle + plan.Effective.UserTimeout; plan.Effective.UserTimeout <= 0 || worst > within*5/3 {
+			t.Errorf("%v: %v, of %v", within, worst, plan.Effective)
+		}
+	}
+}
+
 func TestAnEndThatIsBeingExplainedIsNotTakenForTheFIN(t *testing.T) {
 	t.Parallel()
 	c := &Conn{socket: mute{}}

@@ -58,10 +58,15 @@ var verdicts = []verdictRow{
 	{state: "idle", event: "answered and reset", want: health.Reset},
 	{state: "idle", event: "closed by both", want: health.PeerClosed, open: true, fin: true},
 	{state: "idle", event: "closed by both, past the Conn", want: health.PeerClosed, open: true, fin: true},
+	{state: "idle", event: "silent, then reset", want: health.Reset, within: verdictBudget},
+	{state: "idle", event: "silent, written to, then reset", want: health.Reset, within: verdictBudget},
+	{state: "idle", event: "silent, then aborted", want: health.Aborted, stolen: health.Reset, within: verdictBudget},
 	{state: "in flight", event: "gone", want: health.KeepAliveTimeout, written: health.SendTimeout, within: verdictBudget},
 	{state: "in flight", event: "reset", want: health.Reset},
 	{state: "in flight", event: "aborted", want: health.Aborted, stolen: health.Reset},
 	{state: "in flight", event: "closed", want: health.Reset}, // what it had not read is lost
+	{state: "in flight", event: "answered and closed", want: health.Reset},
+	{state: "in flight", event: "silent, then reset", want: health.Reset, within: verdictBudget},
 	{state: "window shut", event: "gone", want: health.SendTimeout, within: stallProbe, paced: true},
 	{state: "window shut", event: "reset", want: health.Reset},
 	{state: "window shut", event: "aborted", want: health.Aborted, stolen: health.Reset},
@@ -76,11 +81,15 @@ var verdicts = []verdictRow{
 	{state: "closed for writing", event: "aborted", want: health.Aborted, stolen: health.Reset},
 	{state: "closed for writing", event: "closed", want: health.PeerClosed, open: true, fin: true},
 	{state: "closed for writing", event: "answered and closed", want: health.PeerClosed, open: true, fin: true},
+	{state: "closed for writing", event: "answered and reset", want: health.Reset},
+	{state: "closed for writing", event: "silent, then reset", want: health.Reset, within: verdictBudget},
 	{state: "closed by the peer", event: "gone", want: health.KeepAliveTimeout, written: health.SendTimeout, within: verdictBudget, fin: true},
 	{state: "closed by the peer", event: "gone, then written to", want: health.SendTimeout, within: verdictBudget, fin: true},
 	{state: "closed by the peer", event: "gone, then CloseWrite", want: health.SendTimeout, within: verdictBudget, fin: true},
 	{state: "closed by the peer", event: "reset", want: health.Reset, fin: true},
 	{state: "closed by the peer", event: "aborted", want: health.Aborted, stolen: health.Reset, fin: true},
+	{state: "closed by the peer", event: "silent, then reset", want: health.Reset, within: verdictBudget, fin: true},
+	{state: "closed by the peer", event: "silent, written to, then reset", want: health.Reset, within: verdictBudget, fin: true},
 }
 
 func TestVerdicts(t *testing.T) {
@@ -188,7 +197,7 @@ func (row verdictRow) check(t *testing.T, by witness, busy *yardstick, c *Conn, 
 
 // is: of an abort whose error may have been stolen or not, both are true.
 func (row verdictRow) is(by witness, cause health.Cause) bool {
-	return cause == row.want || by.steals && row.event == "aborted" && cause == health.Aborted
+	return cause == row.want || by.steals && strings.HasSuffix(row.event, "aborted") && cause == health.Aborted
 }
 
 // await waits until the connection knows.
@@ -209,10 +218,12 @@ func (row verdictRow) await(t *testing.T, c *Conn) {
 // after it. An orderly end is io.EOF to readers, which io.Copy swallows.
 func (row verdictRow) agrees(t *testing.T, c *Conn, by witness, met <-chan error) {
 	t.Helper()
-	if met != nil {
-		if err := <-met; !by.steals {
-			row.tells(t, c, by.name, err, row.fin && !by.writes)
-		}
+	switch {
+	case met == nil, by.steals: // which may go on
+	case by.asks && !row.open:
+		row.answers(t, c, by.name, <-met)
+	case !by.asks:
+		row.tells(t, c, by.name, <-met, row.fin && !by.writes)
 	}
 	_, err := io.Copy(io.Discard, readerOnly{c})
 	row.tells(t, c, "Read", err, row.fin)
@@ -226,6 +237,16 @@ func (row verdictRow) agrees(t *testing.T, c *Conn, by witness, met <-chan error
 		if _, err := c.Write([]byte("x")); errors.As(err, new(*health.DeadError)) {
 			t.Errorf("Write after our own FIN: %v", err)
 		}
+	}
+}
+
+// answers is for a call that does not read: it is told of the death, or of a FIN that was
+// first.
+func (row verdictRow) answers(t *testing.T, c *Conn, call string, err error) {
+	t.Helper()
+	var dead *health.DeadError
+	if !errors.As(err, &dead) || dead != c.Err() && (!row.fin || dead.Cause != health.PeerClosed) {
+		t.Errorf("%s: %v, want %v", call, err, c.Err())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"example.com/hale/health"
 	"example.com/hale/health/deathwatch"
+	"example.com/hale/internal/bubble"
 	"example.com/hale/internal/notify"
 	"example.com/hale/sockopt"
 )
@@ -23,9 +24,16 @@ import (
 // Once stop has returned, dead is not running and will not be called (unless
 // stop was called by dead). dead may make any call, and may block: that holds up what
 // is told to it, and nothing else.
+//
+// Inside a testing/synctest bubble, of a connection from outside, dead is called inside
+// too, within a second of the bubble's clock.
 func (c *Conn) Watch(dead func(*health.DeadError)) (stop func()) {
 	w := &watcher{conn: c, dead: dead}
 	w.call.Of(w.tell)
+	if c.isWatched() && bubble.Possible() && bubble.Inside() {
+		w.tellInside(nil)
+		return w.stop
+	}
 	if missed := c.verdict.watch(&w.call); missed != nil {
 		w.call.Fire(missed)
 	}
@@ -47,6 +55,23 @@ func (w *watcher) tell(e *health.DeadError) {
 	}
 	w.over = w.conn.verdict.final() == e
 	w.dead(e)
+}
+
+// insideEvery is how often a bubble looks, by its own clock, which takes no time.
+const insideEvery = time.Second
+
+// tellInside tells what is news, inside the testing/synctest bubble that Watch was
+// called in, and goes on so: the watch is outside, from where what was made in a bubble
+// must not be touched. Timers, unlike a goroutine, do not keep the bubble from ending.
+func (w *watcher) tellInside(told *health.DeadError) {
+	over := w.conn.verdict.final() != nil
+	why := w.conn.verdict.why.Load()
+	if why != told {
+		w.call.Fire(why)
+	}
+	if !over && !w.call.Stopped() {
+		time.AfterFunc(insideEvery, func() { w.tellInside(why) })
+	}
 }
 
 func (w *watcher) stop() {
@@ -197,10 +222,10 @@ type samples struct {
 // tellSample runs in the line of the connection.
 func (c *Conn) tellSample() {
 	s := c.samples
+	defer s.telling.Store(false) // though the hook ends its goroutine
 	was, now := s.before, counts{s.info.BytesSent, s.info.BytesRetransmitted, s.info.BytesAcked}
 	s.before = now
 	c.observer.sampled(SampledInfo{c, s.info, now.sent - was.sent, now.retransmitted - was.retransmitted, now.acked - was.acked})
-	s.telling.Store(false)
 }
 
 // paceOf is the pace that was planned, or else the one that the kernel holds; 0

@@ -3,6 +3,7 @@
 package hale
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -103,6 +104,23 @@ var verdictEvents = map[string]func(t *testing.T, c *Conn, peer *net.TCPConn){
 		c.Write([]byte("late"))
 	},
 	"answered and reset": func(_ *testing.T, _ *Conn, peer *net.TCPConn) { answer(peer); reset(peer) },
+	// What the silence has left says nothing of the end.
+	"silent, then reset": func(t *testing.T, c *Conn, peer *net.TCPConn) {
+		testnet.Freeze(t, peer)
+		awaitInfo(t, c, func(i health.Info) bool { return i.Probes > 0 })
+		reset(peer)
+	},
+	"silent, written to, then reset": func(t *testing.T, c *Conn, peer *net.TCPConn) {
+		testnet.Freeze(t, peer)
+		c.Write([]byte("x"))
+		awaitInfo(t, c, func(i health.Info) bool { return i.Retransmits > 0 })
+		reset(peer)
+	},
+	"silent, then aborted": func(t *testing.T, c *Conn, peer *net.TCPConn) {
+		testnet.Freeze(t, peer)
+		awaitInfo(t, c, func(i health.Info) bool { return i.Probes > 0 })
+		testnet.Abort(t, c)
+	},
 }
 
 // closeAndArrive waits until the peer's FIN is here: on a busy machine the loopback
@@ -124,11 +142,11 @@ func answer(peer *net.TCPConn) { peer.Write([]byte("a complete answer")) }
 
 // A witness meets the end of a connection: it waits for it, or, if it writes, comes
 // after the event. One that steals takes the kernel's error past the Conn, so that
-// its own is not ours.
+// its own is not ours. One that asks does not read, and is told of a FIN.
 type witness struct {
-	name           string
-	writes, steals bool
-	meet           func(t *testing.T, c *Conn) <-chan error
+	name                 string
+	writes, steals, asks bool
+	meet                 func(t *testing.T, c *Conn) <-chan error
 }
 
 var witnesses = []witness{
@@ -185,6 +203,37 @@ var witnesses = []witness{
 	{name: "the TCPConn underneath", steals: true, meet: func(_ *testing.T, c *Conn) <-chan error {
 		return async(func() error { _, err := io.Copy(io.Discard, readerOnly{c.TCPConn}); return err })
 	}},
+	{name: "io.Copy by splice, into it", writes: true, meet: func(t *testing.T, c *Conn) <-chan error {
+		far, source := testnet.Pair(t)
+		go repeat(func() error { _, err := far.Write([]byte("x")); return err })
+		return async(func() error { _, err := c.ReadFrom(source); return err })
+	}},
+	{name: "Ping", asks: true, meet: func(_ *testing.T, c *Conn) <-chan error {
+		return async(func() error {
+			return repeat(func() error {
+				ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+				defer cancel()
+				if _, err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					return err
+				}
+				return nil
+			})
+		})
+	}},
+	{name: "health.Check", asks: true, meet: func(_ *testing.T, c *Conn) <-chan error {
+		return async(func() error { return repeat(func() error { return health.Check(c) }) })
+	}},
+	{name: "health.Check of what is underneath", steals: true, meet: func(_ *testing.T, c *Conn) <-chan error {
+		return async(func() error { return repeat(func() error { return health.Check(c.TCPConn) }) })
+	}},
+	{name: "a copy of the descriptor", steals: true, meet: func(t *testing.T, c *Conn) <-chan error {
+		file, err := c.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		return async(func() error { return repeat(func() error { return readCopy(file) }) })
+	}},
 	{name: "SO_ERROR", steals: true, meet: func(_ *testing.T, c *Conn) <-chan error {
 		return async(func() error { return repeat(func() error { return takeError(c) }) })
 	}},
@@ -240,6 +289,24 @@ func rawRead(c *Conn) (err error) {
 		}
 	}
 	return err
+}
+
+// readCopy reads what there is by another descriptor of the socket.
+func readCopy(file *os.File) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return rawconn.Control(raw, func(fd uintptr) error {
+		n, err := unix.Read(int(fd), make([]byte, 64))
+		switch {
+		case err == unix.EAGAIN:
+			return nil
+		case err == nil && n == 0:
+			return io.EOF
+		}
+		return err
+	})
 }
 
 func takeError(c *Conn) error {

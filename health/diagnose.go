@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 
+	"example.com/hale/internal/errno"
 	"example.com/hale/internal/netconn"
 )
 
@@ -66,14 +67,22 @@ func diagnose(c any, err error) *DeadError {
 		return nil
 	case cause == PeerClosed:
 		return lateVerdict(c, info, err)
+	case errno.Of(err) == errno.Subflows && info.Probes == 0 && info.Retransmits == 0:
+		return newDeadError(c, Reset, info, err) // nothing was unanswered; somebody else was given the error
 	}
 	return newDeadError(c, info.cause(cause), info, err)
 }
 
-// byErrorAlone is for a connection of which the kernel tells nothing.
+// byErrorAlone is for a connection of which the kernel tells nothing. EPIPE is this
+// side's own doing, or what is left of an error that somebody else was given, almost
+// always that of a reset.
 func byErrorAlone(c any, cause Cause, err error) *DeadError {
-	if sent, _ := (Info{}).sentFIN(c); cause == PeerClosed && (sent || isEOF(err)) {
-		return nil // EPIPE is our own doing
+	sent, known := ownFIN(c)
+	switch {
+	case cause == PeerClosed && (sent || isEOF(err)):
+		return nil
+	case cause == PeerClosed && known:
+		cause = Reset
 	}
 	return newDeadError(c, cause, Info{}, err)
 }

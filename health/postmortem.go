@@ -49,16 +49,22 @@ func (i Info) answering() bool {
 // acknowledged that: c may know, and the kernel counts a FIN as a byte that is
 // acknowledged and was not sent, as the SYN of the side that dialled is.
 func (i Info) sentFIN(c any) (sent, known bool) {
-	if s, ok := c.(interface{ SentFIN() (sent, known bool) }); ok {
-		if sent, known = s.SentFIN(); known {
-			return sent, true
-		}
+	if sent, known = ownFIN(c); known {
+		return sent, true
 	}
 	switch int64(i.BytesAcked) - int64(i.BytesSent-i.BytesRetransmitted) {
 	case 2:
 		return true, true
 	case 0:
 		return false, true
+	}
+	return false, false
+}
+
+// ownFIN asks c whether this side has closed its writing.
+func ownFIN(c any) (sent, known bool) {
+	if s, ok := c.(interface{ SentFIN() (sent, known bool) }); ok {
+		return s.SentFIN()
 	}
 	return false, false
 }

@@ -14,8 +14,8 @@ import (
 // remains are what the kernel keeps of a connection that is over, besides [Info].
 type remains struct {
 	err    error // of its death (SO_ERROR), unless somebody was given it before; now it is taken
-	fin    bool  // the peer closed its side, and all that it had sent is read
-	unread bool  // something is unread, so that the peer's FIN, if there is one, is not seen
+	fin    bool  // the peer closed its side
+	unread bool  // the kernel does not tell, as of something unread before Linux 5.6
 	// windowShut is for how long, in all, the peer has taken nothing while there was
 	// something to send.
 	windowShut time.Duration

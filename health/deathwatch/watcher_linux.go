@@ -131,16 +131,41 @@ func (w *watcher) stopIfIdle() {
 
 func (w *watcher) add(c *Supervision, s Subject) error {
 	w.place(c)
-	err := w.control(s, unix.EPOLL_CTL_ADD, unix.EpollEvent{
-		Events: deathMask, Fd: c.place.slot, Pad: c.place.gen,
-	})
+	event := unix.EpollEvent{Events: deathMask, Fd: c.place.slot, Pad: c.place.gen}
+	err := w.control(s, unix.EPOLL_CTL_ADD, event)
+	if errors.Is(err, unix.EEXIST) {
+		if err = ErrWatched; !w.isWatched(c, s) {
+			err = w.control(s, unix.EPOLL_CTL_MOD, event)
+		}
+	}
 	if err != nil {
 		w.displace(c)
 	}
-	if errors.Is(err, unix.EEXIST) {
-		return ErrWatched
-	}
 	return err
+}
+
+// isWatched reports whether another than c watches the socket of s, which the epoll
+// instance has: a subject that was collected as garbage has left it there, if somebody
+// else has the socket.
+func (w *watcher) isWatched(c *Supervision, s Subject) bool {
+	fd := fdOf(s)
+	for _, other := range w.everybody(nil) {
+		if other == c {
+			continue
+		}
+		if theirs := other.ref.Subject(); theirs != nil && fdOf(theirs) == fd {
+			return true
+		}
+	}
+	return false
+}
+
+func fdOf(s Subject) (fd uintptr) {
+	_ = rawconn.Control(s.Socket(), func(number uintptr) error {
+		fd = number
+		return nil
+	})
+	return fd
 }
 
 func (w *watcher) control(s Subject, op int, event unix.EpollEvent) error {

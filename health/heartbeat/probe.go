@@ -20,13 +20,29 @@ type attempt struct {
 
 // probe is a goroutine, which has the connection from the start.
 func (p *Pulse) probe(a *attempt) {
-	dead := p.judge(a.ctx, p.ask(a.ctx))
+	returned := false
+	defer func() {
+		if !returned { // a t.Fatal in Probe, for one
+			go p.conclude(a, errNotReturned)
+		}
+	}()
+	err := p.ask(a.ctx)
+	returned = true
+	p.conclude(a, err)
+}
+
+// errNotReturned is what a Probe has failed with that ended its goroutine.
+var errNotReturned = errors.New("heartbeat: Probe ended its goroutine")
+
+// conclude ends an attempt, though a function that it calls ends the goroutine.
+func (p *Pulse) conclude(a *attempt, err error) {
+	dead := p.judge(a.ctx, err)
 	a.cancel()
 	if dead == nil {
 		p.release()
 		close(a.done) // before the call, which may be to a function that stops p
+		defer p.scheduler.finished(p, false)
 		p.after.Fire(p.conn)
-		p.scheduler.finished(p, false)
 		return
 	}
 	if !p.scheduler.finished(p, true) || dead.Cause == health.LocalClosed {
@@ -35,21 +51,23 @@ func (p *Pulse) probe(a *attempt) {
 		return
 	}
 	close(a.done) // likewise
+	defer p.release()
 	p.dead.Fire(dead)
-	p.release()
 }
 
 // ask runs the application's probe within the bounds of ctx.
 func (p *Pulse) ask(ctx context.Context) error {
 	read, write := deadlines(p.conn)
 	end, err := netconn.Bind(ctx, p.conn)
-	if err == nil {
-		err = p.scheduler.ask(ctx, p.conn)
+	defer func() {
+		end()
+		_ = p.conn.SetReadDeadline(read)
+		_ = p.conn.SetWriteDeadline(write)
+	}()
+	if err != nil {
+		return err
 	}
-	end()
-	_ = p.conn.SetReadDeadline(read)
-	_ = p.conn.SetWriteDeadline(write)
-	return err
+	return p.scheduler.ask(ctx, p.conn)
 }
 
 // judge says what a probe's result means for the connection: nil as long as it

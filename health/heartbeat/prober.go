@@ -62,7 +62,7 @@ type Prober struct {
 	// would one that Probe sets itself. It runs on a goroutine of its own,
 	// never while the owner has the connection, and concurrently with the
 	// probes of other connections. It must not call Stop or Lock of c's Pulse.
-	// It is required.
+	// One that ends its goroutine (runtime.Goexit) has failed. It is required.
 	Probe func(ctx context.Context, c net.Conn) error
 	// After, if not nil, is called after each probe of c that did not end its
 	// Pulse, once that is free again and before the next probe. It is for an

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -807,4 +808,41 @@ func TestAfterStopOfAPulseDeadIsNotCalled(t *testing.T) {
 	if calls.Load() == 0 {
 		t.Error("Stop was always first")
 	}
+}
+
+// A t.Fatal in a function of the program's, for one.
+func TestAFunctionThatEndsItsGoroutineHoldsNobodyUp(t *testing.T) {
+	t.Run("Probe", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			found := make(deaths, 1)
+			p := beginWith(t, &Prober{Interval: every, Timeout: limit, Probe: func(context.Context, net.Conn) error {
+				runtime.Goexit()
+				return nil
+			}}, served(t), found.add)
+			if dead := <-found; dead.Cause != health.HeartbeatFailed || !errors.Is(dead, errNotReturned) {
+				t.Error(dead)
+			}
+			p.Stop()
+		})
+	})
+	t.Run("After", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			asked := make(chan struct{})
+			begin(t, &Prober{Interval: every, Probe: func(context.Context, net.Conn) error { asked <- struct{}{}; return nil },
+				After: func(net.Conn) { runtime.Goexit() }}, served(t))
+			<-asked
+			<-asked
+		})
+	})
+	t.Run("dead", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			failure := errors.New("overloaded")
+			called := make(chan struct{})
+			p := beginWith(t, &Prober{Interval: every, Probe: func(context.Context, net.Conn) error { return failure }}, served(t),
+				func(*health.DeadError) { close(called); runtime.Goexit() })
+			<-called
+			p.Lock()
+			p.Unlock()
+		})
+	})
 }

@@ -10,8 +10,7 @@ import (
 // An embedding is where a type has the connection that it embeds.
 type embedding struct {
 	path      []int
-	promotes  bool // a method that reveals (method) may come from there
-	mayReveal bool // or what is there may have one
+	mayReveal bool // a method that reveals (method) may come from there, or what is there may have one
 }
 
 // of returns the connection, or nil.
@@ -59,9 +58,9 @@ func findEmbedding(t reflect.Type) *embedding {
 			continue
 		}
 		found := conns[0]
-		e.promotes = e.promotes || has[interface{ NetConn() net.Conn }](found.of) || has[interface{ Raw() net.Conn }](found.of)
+		e.mayReveal = e.mayReveal || has[interface{ NetConn() net.Conn }](found.of) || has[interface{ Raw() net.Conn }](found.of)
 		if found.exported {
-			e.path, e.mayReveal = found.path, e.promotes || found.of.Kind() == reflect.Interface
+			e.path, e.mayReveal = found.path, e.mayReveal || found.of.Kind() == reflect.Interface
 			return e
 		}
 		level = conns

@@ -15,8 +15,9 @@ const layersMost = 32
 
 // Layers yields c and then, one after another, what its wrappers reveal: by a
 // NetConn method, as [crypto/tls.Conn] has one, by a Raw method, or by the one
-// connection that they embed, if reflection can read it. No other method is
-// called, for it may read. The walk ends at a nil, and after 32 steps where it leads in a circle.
+// connection that they embed, if reflection can read it; by this too where the method
+// names the wrapper itself, or panics. No other method is called, for it may read. The
+// walk ends at a nil, and after 32 steps where it leads in a circle.
 func Layers(c net.Conn) iter.Seq[net.Conn] {
 	return func(yield func(net.Conn) bool) {
 		for range layersMost {

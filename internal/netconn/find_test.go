@@ -29,6 +29,23 @@ func circle(n int) net.Conn {
 	return first
 }
 
+// itself is a wrapper that names itself.
+func itself(embedded net.Conn) net.Conn {
+	w := &wrapper{Conn: embedded}
+	w.under = w
+	return w
+}
+
+// sameAgain is as itself, by value.
+type sameAgain struct{ net.Conn }
+
+func (w sameAgain) NetConn() net.Conn { return w }
+
+// panics is a wrapper whose method does.
+type panics struct{ net.Conn }
+
+func (*panics) Raw() net.Conn { panic("no, not now") }
+
 type marked struct{ net.Conn }
 
 // rawWrapper is as go-proxyproto's: its addresses are read from the connection.
@@ -192,6 +209,11 @@ func TestATypeIsFoundUnderWrappers(t *testing.T) {
 		"no such connection":                   {(*net.TCPConn)(nil), false},
 		"a wrapper of none":                    {&wrapper{under: (*wrapper)(nil)}, false},
 		"a wrapper of itself":                  {circle(1), false},
+		"a wrapper of itself that embeds":      {itself(inner), true},
+		"a value that wraps itself":            {sameAgain{inner}, true},
+		"one that embeds such a one":           {struct{ Revealing }{sameAgain{inner}}, true},
+		"a method that panics":                 {&panics{}, false},
+		"a method that panics, and embeds":     {&panics{inner}, true},
 		"a circle of three":                    {circle(3), false},
 		"one that cannot be compared":          {incomparable{Conn: pipe}, false},
 		"a socket of its own":                  {&net.TCPConn{}, false},

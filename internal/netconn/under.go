@@ -17,40 +17,43 @@ func under(c net.Conn) net.Conn {
 	case *net.TCPConn, *net.UnixConn, *net.UDPConn, *net.IPConn:
 		return nil // spares those who look for what is not there the rest
 	}
-	e, ask := embeddingOf(reflect.TypeOf(c)), method(c)
+	e := embeddingOf(reflect.TypeOf(c))
+	revealed, ok := reveal(c)
 	switch {
-	case ask == nil:
+	case !ok:
 		return e.of(c)
 	case e == nil || !e.mayReveal:
-		return ask()
+		return revealed
 	}
-	// c may have its method from what it embeds. Then that lies between the two;
-	// and if it is nil, the method would panic.
+	// c may have its method from what it embeds. Then that lies between the two.
 	inner := e.of(c)
-	deeper := method(inner)
-	switch {
-	case isNil(inner) && e.promotes:
-		return nil
-	case isNil(inner) || deeper == nil:
-		return ask()
+	if isNil(inner) {
+		return revealed
 	}
-	revealed := ask()
-	if same(deeper(), revealed) {
+	if deeper, ok := reveal(inner); ok && same(deeper, revealed) {
 		return inner
 	}
 	return revealed
 }
 
-// method returns the method of c that reveals what lies under it, or nil.
-// NetConn is that of crypto/tls, Raw of go-proxyproto.
-func method(c net.Conn) func() net.Conn {
+// reveal asks c for what lies under it, by the method of crypto/tls or that of
+// go-proxyproto. A wrapper that names itself says nothing, and neither does one that
+// panics, as a method that comes from an embedded nil does.
+func reveal(c net.Conn) (inner net.Conn, ok bool) {
+	defer func() {
+		if recover() != nil {
+			inner, ok = nil, false
+		}
+	}()
 	switch c := c.(type) {
 	case interface{ NetConn() net.Conn }:
-		return c.NetConn
+		inner = c.NetConn()
 	case interface{ Raw() net.Conn }:
-		return c.Raw
+		inner = c.Raw()
+	default:
+		return nil, false
 	}
-	return nil
+	return inner, !same(inner, c)
 }
 
 // isNil reports whether there is no connection behind c, whose methods would
@@ -66,5 +69,5 @@ func isNil(c net.Conn) bool {
 // same reports whether a and b are one connection. What cannot be compared is
 // none that anybody shares.
 func same(a, b net.Conn) bool {
-	return a == nil && b == nil || a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
+	return a == nil && b == nil || reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
 }

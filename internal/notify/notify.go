@@ -86,6 +86,13 @@ func (c *Call[T]) Stop() {
 	}
 }
 
+// Stopped reports whether the function was called off.
+func (c *Call[T]) Stopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
+
 // firing reports whether the calling goroutine is inside a Fire. It is asked
 // only in the rare case that a Stop meets a Fire.
 func firing() bool {

@@ -2,6 +2,7 @@ package rawconn
 
 import (
 	"net"
+	"os"
 	"testing"
 	"time"
 )
@@ -28,6 +29,7 @@ func pair(t *testing.T) (c, peer *net.TCPConn) {
 
 func TestAnEndOfTheStreamIsToldFromAnErrorThatIsGone(t *testing.T) {
 	t.Parallel()
+	pages := make([]byte, 3*os.Getpagesize()+1)
 	reset := func(c *net.TCPConn) { c.SetLinger(0); c.Close() }
 	for name, test := range map[string]struct {
 		end        func(c, peer *net.TCPConn)
@@ -35,9 +37,15 @@ func TestAnEndOfTheStreamIsToldFromAnErrorThatIsGone(t *testing.T) {
 		saw, known bool
 	}{
 		"open":                     {end: func(*net.TCPConn, *net.TCPConn) {}, known: true},
-		"unread":                   {end: func(_, peer *net.TCPConn) { peer.Write([]byte("abc")) }},
+		"unread":                   {end: func(_, peer *net.TCPConn) { peer.Write([]byte("abc")) }, known: true},
+		"pages unread":             {end: func(_, peer *net.TCPConn) { peer.Write(pages) }, known: true},
 		"closed":                   {end: func(_, peer *net.TCPConn) { peer.Close() }, saw: true, known: true},
-		"closed, unread":           {end: func(_, peer *net.TCPConn) { peer.Write([]byte("abc")); peer.Close() }},
+		"closed, unread":           {end: func(_, peer *net.TCPConn) { peer.Write([]byte("abc")); peer.Close() }, saw: true, known: true},
+		"closed, a byte unread":    {end: func(_, peer *net.TCPConn) { peer.Write([]byte("abc")); peer.Close() }, read: 2, saw: true, known: true},
+		"closed, pages unread":     {end: func(_, peer *net.TCPConn) { peer.Write(pages); peer.Close() }, saw: true, known: true},
+		"closed by both, unread":   {end: func(c, peer *net.TCPConn) { c.CloseWrite(); peer.Write([]byte("abc")); peer.Close() }, saw: true, known: true},
+		"reset behind data":        {end: func(_, peer *net.TCPConn) { peer.Write([]byte("abc")); reset(peer) }, known: true},
+		"reset behind pages":       {end: func(_, peer *net.TCPConn) { peer.Write(pages); reset(peer) }, known: true},
 		"closed, read":             {end: func(_, peer *net.TCPConn) { peer.Write([]byte("abc")); peer.Close() }, read: 3, saw: true, known: true},
 		"closed by both":           {end: func(c, peer *net.TCPConn) { peer.Close(); c.CloseWrite() }, saw: true, known: true},
 		"closed here first":        {end: func(c, peer *net.TCPConn) { c.CloseWrite(); peer.Close() }, saw: true, known: true},

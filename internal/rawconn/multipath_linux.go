@@ -15,3 +15,18 @@ func IsMultipath(fd uintptr) bool {
 	_, err = unix.GetsockoptUint64(int(fd), solMPTCP, mptcpInfo) // its first bytes
 	return err == nil
 }
+
+// MultipathReset returns ECONNRESET if a Multipath TCP connection is over in both
+// directions: an end of the stream is the peer's then only if this side has closed its
+// writing, and else what is left of an error. (After a FIN, too: recvmsg tells the error
+// first there, mptcp_recvmsg.)
+func MultipathReset(fd uintptr) error {
+	if !IsMultipath(fd) {
+		return nil
+	}
+	poll := []unix.PollFd{{Fd: int32(fd)}}
+	if _, err := unix.Poll(poll, 0); err != nil || poll[0].Revents&unix.POLLHUP == 0 {
+		return nil
+	}
+	return unix.ECONNRESET
+}
