@@ -27,11 +27,9 @@ func TestOptionsThatAreSetLaterHoldForTheWatch(t *testing.T) {
 			_, err := c.SetOptions(sockopt.Within(time.Minute))
 			return err
 		},
-		"a raw setsockopt": func(c *Conn) error {
-			return rawconn.Control(c.socket, func(fd uintptr) error {
-				return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 60)
-			})
-		},
+		"TCP_KEEPIDLE, past the Conn":     setRaw(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 60),
+		"TCP_KEEPINTVL, past the Conn":    setRaw(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 60),
+		"TCP_USER_TIMEOUT, past the Conn": setRaw(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 60_000),
 	} {
 		for _, state := range []string{"idle", "in flight"} {
 			t.Run(name+", "+state, func(t *testing.T) {

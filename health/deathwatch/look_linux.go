@@ -281,18 +281,26 @@ func (c *Supervision) changed(s Subject) bool {
 }
 
 // end ends a connection whose peer is silent, and reports whether it has. The
-// kernel does it for an idle one, and then there is an event.
+// kernel does it for an idle one, and then there is an event. This process may have
+// stood still since the sample was taken, and the peer been heard meanwhile.
 func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
 	if !sample.pending && !c.pronouncedOften() && c.pronounce(s.Socket()) == nil {
 		return false
 	}
+	heard := false
 	w.dead(c, s, func() *health.DeadError {
+		if now := infoOf(s); now.State != health.TCPClose && now.Silence() < sample.silence {
+			heard = true
+			return nil
+		}
 		defer hangUp(s.Socket()) // before anybody knows of the death, and writes after it
 		defer giveUp(s.Socket()) // before the subject can close it
 		return silenced(s, sample)
 	})
-	w.remove(c, s)
-	return true
+	if !heard {
+		w.remove(c, s)
+	}
+	return !heard
 }
 
 // silenced is the verdict of the watch's own. The kernel may know by an ICMP message

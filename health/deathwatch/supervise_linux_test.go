@@ -441,6 +441,22 @@ func pairOn(t *testing.T, host string) (client, server *net.TCPConn) {
 	return c.(*net.TCPConn), s.(*net.TCPConn)
 }
 
+// This process may have stood still between the look and what follows from it.
+func TestAPeerThatIsHeardAfterTheLookIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	w, c, n := apart(t)
+	if w.end(c, n, sample{pending: true, silence: time.Minute}) {
+		t.Error("it is given up")
+	}
+	if w.at(c.place.slot, c.place.gen) != c {
+		t.Error("it is not watched any more")
+	}
+	if _, err := n.TCPConn.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	n.empty(t)
+}
+
 // A look for another reason, a sibling's death for instance, does not shorten it.
 func TestWhoeverWasGivenTheErrorHasItsTimeToTell(t *testing.T) {
 	t.Parallel()
