@@ -113,7 +113,10 @@ func (c *Conn) SetOptions(k sockopt.KeepAlive) (sockopt.Report, error) {
 	}
 	p, err := plan(k, c.retries2())
 	if err == nil {
-		err = c.set(func() error { return c.apply(p, p.plan) })
+		err = c.set(func() error {
+			_ = p.plan.Undo(c.known().report).Set(c.socket)
+			return c.apply(p, p.plan)
+		})
 	}
 	if err != nil {
 		return sockopt.Report{}, &net.OpError{Op: "set", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}

@@ -172,3 +172,39 @@ func TestOptionsThatAreSetInADoubtHold(t *testing.T) {
 		}
 	}
 }
+
+// Whatever was promised before.
+func TestSetOptionsLeavesWhatADialWouldHave(t *testing.T) {
+	t.Parallel()
+	wishes := []sockopt.KeepAlive{
+		{},
+		{Disabled: true},
+		sockopt.Within(3 * time.Second),
+		sockopt.Within(10 * time.Minute),
+		sockopt.Within(24 * time.Hour), // for which there is no pace
+		{Within: 10 * time.Second, StallTimeout: 5 * time.Second},
+		{Within: 10 * time.Second, Pace: 3 * time.Second},
+		{Within: time.Minute, TolerateGap: 20 * time.Second},
+		{Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 4},
+		{Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 4, UserTimeout: 20 * time.Second},
+	}
+	dialled := make([]*Conn, len(wishes))
+	for i, k := range wishes {
+		dialled[i], _ = connect(t, &Dialer{KeepAlive: k})
+	}
+	for _, before := range wishes {
+		for i, k := range wishes {
+			c, _ := connect(t, &Dialer{KeepAlive: before})
+			if _, err := c.SetOptions(k); err != nil {
+				t.Fatal(err)
+			}
+			// As text, which leaves out what does not count where keepalive is off.
+			if got, want := c.Report().Got.String(), dialled[i].Report().Got.String(); got != want {
+				t.Errorf("from %v to %v:\n%v, want\n%v", before, k, got, want)
+			}
+			if got, want := c.known().limits, dialled[i].known().limits; got != want {
+				t.Errorf("from %v to %v:\n%+v, want\n%+v", before, k, got, want)
+			}
+		}
+	}
+}

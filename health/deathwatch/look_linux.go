@@ -244,6 +244,7 @@ func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Dura
 		if !c.limits.Ask || c.limits.Idle == 0 {
 			c.restore(s.Socket()) // to the kernel, by what was set
 		}
+		c.readPace(s.Socket())
 	}
 	if c.wanted.Swap(false) {
 		c.detector.question(now, false)

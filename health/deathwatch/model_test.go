@@ -18,6 +18,7 @@ type world struct {
 	jitter time.Duration // how much longer than rtt an answer takes at most
 	loss   float64       // of each packet, each way
 	gone   time.Duration // when the peer vanishes; never if it does not
+	gap    time.Duration // nothing passes for so long, at the end of each gapEvery
 	pace   time.Duration // the longest pause between two retransmissions or window probes
 
 	other    Limits // those that a setter changes to, and back
@@ -47,7 +48,7 @@ const tick = 4 * time.Millisecond
 // (tcp_invalid_ratelimit).
 func (w *world) exchange(probe bool) {
 	w.asked = append(w.asked, w.now)
-	if w.now >= w.gone || w.random.Float64() < w.loss || probe && w.now < w.limited {
+	if w.now >= w.gone || w.isGap(w.now) || w.random.Float64() < w.loss || probe && w.now < w.limited {
 		return
 	}
 	if probe {
@@ -89,6 +90,11 @@ func (w *world) receive() {
 	}
 	w.answers = later
 }
+
+// gapEvery is long enough for what has come of one gap to be over in the next.
+const gapEvery = 3 * time.Minute
+
+func (w *world) isGap(at time.Duration) bool { return at%gapEvery >= gapEvery-w.gap }
 
 // upTo is a random time below d.
 func (w *world) upTo(d time.Duration) time.Duration {
@@ -339,6 +345,25 @@ func TestAModelOfTheLivingIsLeftAlone(t *testing.T) {
 			t.Errorf("%d false deaths", deaths)
 		}
 	}
+}
+
+// A gap may begin when a probe was due, and its answer be lost; what is written into it
+// may be sent again only a pace after its end, and both timers be late by an eighth.
+func TestAModelOfGapsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	tried := 0
+	for seed := range uint64(1000) {
+		w := newWorld(seed)
+		w.gap = w.limits.Silence - (w.limits.Idle+w.pace)*9/8 - 600*time.Millisecond
+		if w.gap <= 0 || w.rtt > 100*time.Millisecond {
+			continue
+		}
+		tried++
+		if verdict, unanswered := w.trace(20 * time.Minute); verdict != never {
+			t.Errorf("seed %d: given up at %v, %d unanswered, by %+v, RTT %v, gap %v", seed, verdict, unanswered, w.limits, w.rtt, w.gap)
+		}
+	}
+	t.Logf("%d tried", tried)
 }
 
 // FuzzDetector looks for worlds in which a living peer is given up without a

@@ -33,3 +33,11 @@ func (c *Supervision) keepPace(socket syscall.RawConn, s sample) {
 		return setOption(fd, rtoMax, c.pace)
 	})
 }
+
+// readPace finds out what the socket holds, which others may have set.
+func (c *Supervision) readPace(socket syscall.RawConn) {
+	_ = rawconn.Control(socket, func(fd uintptr) error {
+		c.pace = getOption(fd, rtoMax)
+		return nil
+	})
+}
