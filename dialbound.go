@@ -28,8 +28,7 @@ func promised(plan sockopt.Plan) time.Duration {
 }
 
 // boundDial gives nd the time d unless the caller has set one, be it no limit at
-// all, and reports whether it has. As nd's Timeout package net divides it among
-// the addresses of a name.
+// all, and reports whether it has.
 func boundDial(ctx context.Context, nd *net.Dialer, d time.Duration) (ours bool) {
 	_, limited := ctx.Deadline()
 	switch {
@@ -58,18 +57,17 @@ func dialAwake(ctx context.Context, nd *net.Dialer, network, address string) (ne
 	conn, missed, err := dialWatched(ctx, nd, network, address)
 	if err != nil && timedOut(err) && awake.Much(missed, limit) && ctx.Err() == nil {
 		nd.Timeout = min(missed, limit)
-		return nd.DialContext(ctx, network, address)
+		return dialHost(ctx, nd, network, address)
 	}
 	return conn, err
 }
 
-// dialWatched dials and tells how long this process stood still meanwhile. The time for
-// a name is for package net to divide; that for one address is bounded without a timer
-// of its own.
+// dialWatched dials and tells how long this process stood still meanwhile. That for one
+// address is bounded without a timer of its own.
 func dialWatched(ctx context.Context, nd *net.Dialer, network, address string) (conn net.Conn, missed time.Duration, err error) {
 	if _, notOne := netip.ParseAddrPort(address); notOne != nil || bubble.Inside() {
 		span := awake.Begin(nd.Timeout)
-		conn, err = nd.DialContext(ctx, network, address)
+		conn, err = dialHost(ctx, nd, network, address)
 		return conn, span.Stop(), err
 	}
 	bounded := awake.Bound(ctx, nd.Timeout)
@@ -79,6 +77,22 @@ func dialWatched(ctx context.Context, nd *net.Dialer, network, address string) (
 		missed = bounded.Missed()
 	}
 	return conn, missed, err
+}
+
+// dialHost dials within nd's Timeout. The time for a name that has several addresses is
+// divided among them.
+func dialHost(ctx context.Context, nd *net.Dialer, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	_, notLiteral := netip.ParseAddr(host)
+	if err != nil || host == "" || notLiteral == nil || !dividesNames(nd) {
+		return nd.DialContext(ctx, network, address)
+	}
+	deadline := time.Now().Add(nd.Timeout)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	one := *nd
+	one.Timeout = 0
+	return dialName(ctx, &one, network, host, port, deadline)
 }
 
 func timedOut(err error) bool {

@@ -36,10 +36,13 @@ type Dialer struct {
 	// KeepAlive below takes their place. Nil is a zero net.Dialer.
 	//
 	// A Timeout above zero, a Deadline or that of the ctx bounds the dial, the
-	// earliest of them; if there is none, the promise of KeepAlive does, as a
-	// Timeout that package net divides among the addresses of a name. A negative
-	// Timeout means no bound but Deadline and ctx; package net by itself would
-	// fail at once.
+	// earliest of them, and package net divides it among the addresses of a name, two
+	// seconds at least for each, so that the last of many may have none. If there is
+	// none of these, the promise of KeepAlive does: each address of a family has its
+	// turn after an equal share of it, or when those before have failed, a tenth of a
+	// second at least; those before may answer until the end (as in RFC 8305); with a
+	// LocalAddr package net divides. A negative Timeout means no bound but Deadline and
+	// ctx; package net by itself would fail at once.
 	NetDialer *net.Dialer
 
 	// KeepAlive says within what time a dead peer must be noticed. Zero is

@@ -114,39 +114,39 @@ func (c *Conn) SetOptions(k sockopt.KeepAlive) (sockopt.Report, error) {
 	}
 	p, err := plan(k, c.retries2())
 	if err == nil {
-		err = c.apply(p, p.plan)
+		err = c.set(func() error {
+			_ = p.plan.Undo(c.known().report).Set(c.socket)
+			return c.apply(p, p.plan)
+		})
 	}
 	if err != nil {
 		return sockopt.Report{}, &net.OpError{Op: "set", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 	}
-	c.refreshWatch()
 	return c.Report(), nil
 }
 
 // SetKeepAlive switches keepalive as [net.TCPConn.SetKeepAlive] does. Without
 // it an idle connection whose peer is gone is not noticed.
 func (c *Conn) SetKeepAlive(keepalive bool) error {
-	defer c.refreshWatch()
-	return c.TCPConn.SetKeepAlive(keepalive)
+	return c.set(func() error { return c.TCPConn.SetKeepAlive(keepalive) })
 }
 
-// SetKeepAlivePeriod sets idle time and interval as
+// SetKeepAlivePeriod sets the idle time (before Go 1.23 the interval, too) as
 // [net.TCPConn.SetKeepAlivePeriod] does, and has the watch go by them.
 func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
-	defer c.refreshWatch()
-	return c.TCPConn.SetKeepAlivePeriod(d)
+	return c.set(func() error { return c.TCPConn.SetKeepAlivePeriod(d) })
 }
 
 // SetKeepAliveConfig sets the keepalive options as
 // [net.TCPConn.SetKeepAliveConfig] does, and has the watch go by them.
 func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
-	defer c.refreshWatch()
-	return c.TCPConn.SetKeepAliveConfig(config)
+	return c.set(func() error { return c.TCPConn.SetKeepAliveConfig(config) })
 }
 
-// refreshWatch has the watch go by the options as they are now.
-func (c *Conn) refreshWatch() {
+// set sets options, while the watch has none of its own there, and has it go by them.
+func (c *Conn) set(options func() error) error {
 	if s := c.supervision.Load(); s != nil {
-		s.Refresh()
+		return s.Refresh(options)
 	}
+	return options()
 }

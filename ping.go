@@ -1,6 +1,7 @@
 package hale
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -16,7 +17,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	}
 	s := c.supervision.Load()
 	if s == nil {
-		return 0, errors.ErrUnsupported
+		return 0, cmp.Or(c.Unwatched(), errors.ErrUnsupported)
 	}
 	took, err := s.Ping(ctx)
 	if dead := c.verdict.final(); err != nil && dead != nil {

@@ -248,6 +248,9 @@ func stretch(l deathwatch.Limits, then, now sockopt.KeepAlive) deathwatch.Limits
 	if _, latest := now.Window(); l.Silence > 0 && latest != sockopt.Never && before != sockopt.Never {
 		l.Silence += max(0, latest-before)
 	}
+	if l.Silence > 0 && now.UserTimeout > then.UserTimeout { // the kernel's own bound, in every state
+		l.Silence = max(l.Silence, now.UserTimeout)
+	}
 	return l
 }
 

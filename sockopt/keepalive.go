@@ -284,7 +284,7 @@ func (k KeepAlive) unnumbered() bool {
 func (k KeepAlive) check() error {
 	if k.refused() {
 		return &RangeError{Field: "Within", Value: k.promised(),
-			Limit: "below " + seconds(MinWithin) + ", the shortest that whole-second kernel timers can reach"}
+			Limit: "below " + seconds(MinWithin) + ", the shortest in which a peer can be asked twice"}
 	}
 	if k.Within > 0 && k.Idle >= k.Within {
 		return &RangeError{Field: "Idle", Value: seconds(k.Idle),

@@ -39,11 +39,11 @@ func TestWithinTooShortIsRefusedByThePlanAndNamesTheTime(t *testing.T) {
 		d    time.Duration
 		want string
 	}{
-		{1500 * time.Millisecond, "sockopt: Within(1.5s): below 2s, the shortest that whole-second kernel timers can reach"},
-		{2*time.Second - 1, "sockopt: Within(1.999999999s): below 2s, the shortest that whole-second kernel timers can reach"},
-		{0, "sockopt: Within(0s): below 2s, the shortest that whole-second kernel timers can reach"},
-		{-3 * time.Second, "sockopt: Within(-3s): below 2s, the shortest that whole-second kernel timers can reach"},
-		{math.MinInt64, "sockopt: Within(-9223372036.854776s): below 2s, the shortest that whole-second kernel timers can reach"},
+		{1500 * time.Millisecond, "sockopt: Within(1.5s): below 2s, the shortest in which a peer can be asked twice"},
+		{2*time.Second - 1, "sockopt: Within(1.999999999s): below 2s, the shortest in which a peer can be asked twice"},
+		{0, "sockopt: Within(0s): below 2s, the shortest in which a peer can be asked twice"},
+		{-3 * time.Second, "sockopt: Within(-3s): below 2s, the shortest in which a peer can be asked twice"},
+		{math.MinInt64, "sockopt: Within(-9223372036.854776s): below 2s, the shortest in which a peer can be asked twice"},
 	} {
 		k := sockopt.Within(test.d)
 		k.Idle = time.Second // filling it in afterwards does not hide the mistake

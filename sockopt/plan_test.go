@@ -508,7 +508,7 @@ func TestAValueOutOfRangeIsAnErrorThatNamesFieldValueAndLimit(t *testing.T) {
 		{on("linux"), sockopt.KeepAlive{UserTimeout: sec, StallTimeout: 2147483648 * ms}, "StallTimeout", "sockopt: StallTimeout 2147483.648s: above 2147483.647s, the largest that linux accepts"},
 		{on("linux"), sockopt.KeepAlive{StallTimeout: -2}, "StallTimeout", "sockopt: StallTimeout -2ns: negative, and only -1 may be: it leaves the system's value alone"},
 		{on("js"), sockopt.KeepAlive{Pace: -sec}, "Pace", "sockopt: Pace -1s: negative, and only -1 may be: it leaves the system's value alone"},
-		{on("js"), sockopt.KeepAlive{Within: -sec}, "Within", "sockopt: Within(-1s): below 2s, the shortest that whole-second kernel timers can reach"},
+		{on("js"), sockopt.KeepAlive{Within: -sec}, "Within", "sockopt: Within(-1s): below 2s, the shortest in which a peer can be asked twice"},
 		{on("js"), sockopt.KeepAlive{Within: 5 * sec, Idle: 5 * sec}, "Idle", "sockopt: Idle 5s: not below Within 5s, so that no probe could be sent in time"},
 		{on("linux"), sockopt.KeepAlive{Disabled: true, Count: 3}, "Count", "sockopt: Count 3: set, although Disabled is true"},
 	} {

@@ -10,8 +10,10 @@ const (
 	// DefaultWithin is the detection time that the zero KeepAlive stands for.
 	DefaultWithin = 30 * time.Second
 
-	// MinWithin is the shortest time that [Within] can promise: one second
-	// idle and one for the only probe, the smallest values kernels accept.
+	// MinWithin is the shortest time that [Within] can promise: a kernel probes after
+	// a second at the soonest, and one of Linux answers one probe in half a second
+	// (net.ipv4.tcp_invalid_ratelimit), so that it takes two seconds for two that can
+	// be answered. In less, one lost packet would be a death.
 	MinWithin = 2 * time.Second
 )
 
@@ -41,19 +43,31 @@ const (
 // hale.Conn keeps; the other fields are for kernels that are left alone with it,
 // with Linux' late timers allowed for.
 //
-// What a budget tolerates, measured over a minute and a half with packets lost at
-// random, each way: idle and busy connections 2 % at 3 s and 10 % at 5 s; a peer
-// that does not read, which only the kernel probes, and once a second at most, 2 %
-// at 3 s and 10 % from 10 s on. A path that is down for half of d ends nothing; an
-// idle connection may have been silent for Idle before, so longer gaps end some.
-// The price is a probe and its answer for each Idle: 7,000 packets an hour at 3 s,
-// 3,600 at 5 s, 1,800 at 10 s, 550 at 30 s, 270 at 60 s; and ten to twenty into a
-// silence. A kernel alone ([Control]) asks Count times, and a short d is then one or
-// two lost packets.
+// What a budget tolerates: of living peers none was given up in a minute and a half
+// with so many of the packets lost at random, each way, nor with nothing passing for
+// so long, again and again. A peer that does not read can be asked by the kernel
+// alone, once a second at most. The price is a probe and its answer for each Idle,
+// and some packets into a silence.
+//
+//	d       lost: used, or idle   does not read   gap     packets an hour   into a silence
+//	2 s     0 %                   2 %             0.6 s   7,000             up to 10
+//	3 s     5 %                   2 %             1.5 s   7,000             20
+//	5 s     10 %                  5 %             2.5 s   3,600             40
+//	10 s    10 %                  10 %            5 s     1,800             15
+//	30 s    10 %                  10 %            15 s    550               25
+//	60 s                                                  270               20
+//
+// (60 s was not tried with losses and gaps; it asks as often in a silence as 30 s.) With more loss some are
+// given up: at 2 s and 2 % 10 of 200 idle ones, at 5 s and 10 % 1 of 20 that do not
+// read. A gap of half of d may follow a silence of Idle, so one that is longer ends
+// some idle connections; TolerateGap is for those. A kernel alone ([Control]) asks
+// Count times, and a short d is then one or two lost packets. What other settings
+// cost is in docs/cost.md.
 //
 // Where several askings take longer than d, the verdict waits for them: with the
-// peer's window shut up to 3.7 s at a d of 3 s, and on paths whose round trip is
-// above a tenth of d or so, while data is in flight. The round trip is the kernel's
+// peer's window shut up to 3.7 s at a d of 2 or 3 s, and one or two seconds more for a
+// minute after probes of it were lost, where d is below seven seconds; and on paths
+// whose round trip is above a tenth of d or so, while data is in flight. The round trip is the kernel's
 // estimate (tcp(7), TCP_INFO), whose first sample is the handshake: if its first packet
 // had to wait for an address to be resolved or a tunnel to be made, the path counts as
 // slow until data has been exchanged.

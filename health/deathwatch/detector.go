@@ -32,6 +32,7 @@ type sample struct {
 	pending  bool // something is written, or our FIN is due, and not acknowledged, sent or not
 	silence  time.Duration
 	took     time.Duration // from the time of the look until the kernel had answered, at most
+	sent     time.Duration // since the last segment with data left, be it again; 0 where that is not told
 	rtt      time.Duration // smoothed round-trip time
 	rttVar   time.Duration // its mean deviation
 }
@@ -52,8 +53,9 @@ type detector struct {
 	doubt   *doubt        // nil while all is well
 
 	before  int32 // retransmission timeouts that were answered
-	resent  int32 // retransmissions at the last look before the peer was last heard
+	resent  int32 // retransmissions until the peer was last heard, at most
 	current int32 // and at the last look
+	lost    losses
 
 	suspect bool
 }
@@ -72,16 +74,19 @@ type assessment struct {
 // assess draws the conclusions from a sample at the time now.
 func (d *detector) assess(s sample, l Limits, now time.Duration) assessment {
 	var a assessment
-	a.answers = d.listen(s, now)
+	a.answers = d.listen(s, l, now)
 	d.count(s, now)
+	if l.Idle == 0 && !s.pending { // it cannot be asked, and owes nothing
+		d.doubt, d.suspect = nil, false
+	}
 	if d.doubt == nil {
 		d.suspect = d.suspect && !a.answers
 	} else {
-		if l.Idle == 0 { // it cannot be asked
+		if l.Idle == 0 {
 			d.doubt.wanted, d.doubt.woke = false, false
 		}
 		d.suspect = d.suspect && !a.answers || d.doubt.woke || d.doubt.isSuspect(s, l) // until it is heard
-		a.silent = d.doubt.isSilent(s, l)
+		a.silent = d.doubt.isSilent(s, l, d.lost.lately(now))
 		a.ask = !a.silent && d.shouldAsk(s, l, now)
 	}
 	a.suspect = d.suspect
@@ -92,13 +97,17 @@ func (d *detector) assess(s sample, l Limits, now time.Duration) assessment {
 
 // listen takes note of when the peer was last heard, and reports whether that
 // is news.
-func (d *detector) listen(s sample, now time.Duration) (news bool) {
+func (d *detector) listen(s sample, l Limits, now time.Duration) (news bool) {
 	earliest, latest := now-s.silence, now+s.took-s.silence
 	if earliest <= d.heard+resolution {
 		return false
 	}
 	first := d.heard == -never
-	d.heard, d.before, d.resent = latest, int32(s.timeouts-s.timeoutsSince()), d.current
+	if d.doubt != nil && d.doubt.overdue > 0 && l.lostOne(s, earliest-d.heard) {
+		d.lost.note(now)
+	}
+	since := s.timeoutsSince()
+	d.heard, d.before, d.resent = latest, int32(s.timeouts-since), max(d.current, int32(s.resent-since-s.tailProbes()))
 	if d.doubt != nil {
 		d.doubt = d.doubt.after(earliest)
 	}
@@ -116,6 +125,14 @@ func (s sample) timeoutsSince() (n int) {
 		n++
 	}
 	return n
+}
+
+// tailProbes is how many tail loss probes may have come since then.
+func (s sample) tailProbes() int {
+	if s.inFlight && s.silence >= leastRTO {
+		return 1
+	}
+	return 0
 }
 
 // count takes note of what is unanswered.
@@ -172,6 +189,7 @@ func (d *detector) shouldAsk(s sample, l Limits, now time.Duration) bool {
 func (d *detector) pause(s sample, l Limits) time.Duration {
 	pause := l.pause()
 	switch {
+	case l.Idle == 0 && !s.pending:
 	case s.probes > 0, int32(s.timeouts) > d.before, d.suspect, d.doubt != nil && d.doubt.wanted:
 		pause = l.doubtPause()
 	case l.Idle > 0:

@@ -11,7 +11,9 @@ type look struct {
 	at, silence      float64
 	until            float64 // the same again after each pause, with the silence going on
 	probes, timeouts int
-	inFlight, queued bool // queued: written, and not sent for want of a window
+	resent           int
+	sent             float64 // ago, the last data
+	inFlight, queued bool    // queued: written, and not sent for want of a window
 	want             finding
 }
 
@@ -32,6 +34,8 @@ func (l look) sample(rtt time.Duration) sample {
 	return sample{
 		probes:   l.probes,
 		timeouts: l.timeouts,
+		resent:   l.resent,
+		sent:     secs(l.sent),
 		inFlight: l.inFlight,
 		pending:  l.inFlight || l.queued,
 		silence:  secs(l.silence),
@@ -124,6 +128,24 @@ func TestWhatALookLeadsTo(t *testing.T) {
 			{at: 1.25, silence: 1.25, timeouts: 2, inFlight: true, want: suspect},
 			{at: 1.5, until: 3.75, silence: 1.5, timeouts: 4, inFlight: true, want: suspect},
 			{at: 4, silence: 4, timeouts: 5, inFlight: true, want: gone},
+		}},
+		{"of data in flight it is known when it was sent last", short, 240 * time.Millisecond, []look{
+			{at: 2.44, until: 3.54, silence: 2.44, timeouts: 2, inFlight: true, sent: 1, want: suspect},
+			{at: 3.64, silence: 3.64, timeouts: 3, inFlight: true, sent: 0.09, want: suspect},
+			{at: 3.74, silence: 3.74, timeouts: 3, inFlight: true, sent: 0.19, want: suspect},
+			{at: 3.84, silence: 3.84, timeouts: 3, inFlight: true, sent: 0.29, want: suspect},
+			{at: 3.94, silence: 3.94, timeouts: 3, inFlight: true, sent: 0.39, want: suspect},
+			{at: 4.04, silence: 4.04, timeouts: 3, inFlight: true, sent: 0.49, want: gone},
+		}},
+		{"a retransmission that was answered before the next look is not counted again", short, 0, []look{
+			{at: 1, silence: 0.1},
+			{at: 2, silence: 0.3, resent: 1}, // that was of a request, which is acknowledged
+			{at: 4.5, silence: 2.8, timeouts: 1, resent: 2, inFlight: true},
+			{at: 4.8, until: 5.6, silence: 3.1, timeouts: 1, resent: 2, inFlight: true},
+			{at: 6.1, silence: 4.4, timeouts: 1, resent: 2, inFlight: true},
+		}},
+		{"keepalive is switched off in a doubt: nobody asks, and nobody doubts", Limits{Silence: 4 * time.Second, Ask: true}, 0, []look{
+			{at: 5, until: 9, silence: 5, probes: 9},
 		}},
 		{"data always in flight, and always acknowledged", short, 0, []look{
 			{at: 0, silence: 0, inFlight: true},
@@ -240,5 +262,51 @@ func TestThePauseFitsWhatIsExpected(t *testing.T) {
 		if got := d.assess(test.sample, test.limits, time.Minute).pause; got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
+	}
+}
+
+func TestAPathThatLosesProbesOfAShutWindowNeedsMoreOfThem(t *testing.T) {
+	t.Parallel()
+	l := Limits{Idle: time.Second, Silence: 2750 * time.Millisecond, Ask: true, Pace: time.Second}
+	for _, test := range []struct {
+		name   string
+		before []float64 // how long each silence was that ended, before the last
+		rest   float64   // and how long all was well then
+		pace   time.Duration
+		want   float64 // when the last one is too long
+	}{
+		{"none lost", []float64{1.03, 1.03}, 0, time.Second, 3.4},
+		{"a window that has just been shut, probed faster than is answered", []float64{0.2, 1.2, 1.03}, 0, time.Second, 3.4},
+		{"one", []float64{1.03, 2.06}, 0, time.Second, 4.4},
+		{"two", []float64{2.06, 1.03, 2.06}, 0, time.Second, 5.4},
+		{"three", []float64{2.06, 2.06, 2.06}, 0, time.Second, 5.4},
+		{"two, long ago", []float64{2.06, 1.03, 2.06}, 65, time.Second, 3.4},
+		{"a kernel that has no pace", []float64{2.06, 2.06}, 0, 0, 3.4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := l
+			l.Pace = test.pace
+			d, now := newDetector(), 0.0
+			silence := func(length float64) (verdict float64) {
+				for at := 0.0; at < length; at += d.planned.Seconds() {
+					s := sample{pending: true, silence: secs(at), probes: int(at / 1.03)}
+					if d.assess(s, l, secs(now+at)).silent {
+						return at
+					}
+				}
+				now += length
+				return 0
+			}
+			for _, length := range test.before {
+				silence(length)
+			}
+			for left := test.rest; left > 0; left-- {
+				silence(1)
+			}
+			if got := silence(20); got < test.want-0.15 || got > test.want+0.05 {
+				t.Errorf("given up after %v s, want %v", got, test.want)
+			}
+		})
 	}
 }

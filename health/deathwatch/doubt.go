@@ -71,8 +71,11 @@ func (d *doubt) wait(asks int32, pause, late time.Duration) {
 func (d *doubt) count(asks int32, s sample, now time.Duration) {
 	if asks > d.asks {
 		d.rose = now
-		if !s.inFlight && d.asked > -never {
-			d.rose = d.asked // it was the watch that asked
+		switch {
+		case s.inFlight && s.sent > 0:
+			d.rose = now + s.took - s.sent
+		case !s.inFlight && d.asked > -never:
+			d.rose = min(now, d.asked+resolution) // it was the watch that asked, and a jiffy may pass
 		}
 	}
 	d.asks = asks
@@ -114,18 +117,21 @@ func (d *doubt) isSuspect(s sample, l Limits) bool {
 
 // isSilent: the budget is over, and holds enough askings that nothing has come
 // back for.
-func (d *doubt) isSilent(s sample, l Limits) bool {
+func (d *doubt) isSilent(s sample, l Limits, lost int32) bool {
 	return l.Silence > 0 && (s.pending || l.Ask) && s.silence >= l.Silence-resolution &&
-		d.overdue >= l.verdictAskings(s) && d.due >= l.awake(s)
+		d.overdue >= l.verdictAskings(s, lost) && d.due >= l.awake(s)
 }
 
 // verdictAskings is how many unanswered askings a verdict needs: as many as the
 // path has time for, of those that the watch can make itself. A shut window is
-// probed once a second at most, and a very short budget has one less.
-func (l Limits) verdictAskings(s sample) int32 {
+// probed once a second at most, and a very short budget has one less; but there are
+// as many more as the path has lost lately.
+func (l Limits) verdictAskings(s sample, lost int32) int32 {
 	switch {
 	case s.stalled() && l.Silence < fewestAskings*time.Second:
-		return fewestAskings - 1
+		return fewestAskings - 1 + lost
+	case s.stalled():
+		return fewestAskings + lost
 	case s.pending || l.Idle == 0:
 		return fewestAskings
 	}

@@ -239,16 +239,19 @@ func (w *watcher) examine(c *Supervision, woke bool) (next time.Duration) {
 
 // follow acts on what a sample leads to.
 func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Duration) (next time.Duration) {
-	if c.stale.Swap(false) || c.meddledWith(s) {
-		c.restore(s.Socket())
-		c.limits = s.Limits()
+	if c.stale.Swap(false) || c.meddledWith(s.Socket()) {
+		c.aside(s.Socket(), func() { c.limits = s.Limits() })
+		if !c.limits.Ask || c.limits.Idle == 0 {
+			c.restore(s.Socket()) // to the kernel, by what was set
+		}
+		c.readPace(s.Socket())
 	}
 	if c.wanted.Swap(false) {
 		c.detector.question(now, false)
 	}
 	suspect := c.detector.suspect
 	a := c.detector.assess(sample, c.limits, now)
-	if (a.silent || a.ask) && c.held == nil && c.changed(s) {
+	if (a.silent || a.ask) && !c.isAsking() && c.changed(s) {
 		a = c.detector.assess(sample, c.limits, now)
 	}
 	switch {
@@ -278,25 +281,27 @@ func (c *Supervision) changed(s Subject) bool {
 	return c.limits != before
 }
 
-// meddledWith reports whether the options were set by others while the watch had
-// its own there.
-func (c *Supervision) meddledWith(s Subject) bool {
-	return c.held != nil && !c.isOurs(s.Socket())
-}
-
 // end ends a connection whose peer is silent, and reports whether it has. The
-// kernel does it for an idle one, and then there is an event.
+// kernel does it for an idle one, and then there is an event. This process may have
+// stood still since the sample was taken, and the peer been heard meanwhile.
 func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
-	if !sample.pending && (c.held == nil || c.held.pronounced < pronouncedEnough) && c.pronounce(s.Socket()) == nil {
+	if !sample.pending && !c.pronouncedOften() && c.pronounce(s.Socket()) == nil {
 		return false
 	}
+	heard := false
 	w.dead(c, s, func() *health.DeadError {
+		if now := infoOf(s); now.State != health.TCPClose && now.Silence() < sample.silence {
+			heard = true
+			return nil
+		}
 		defer hangUp(s.Socket()) // before anybody knows of the death, and writes after it
 		defer giveUp(s.Socket()) // before the subject can close it
 		return silenced(s, sample)
 	})
-	w.remove(c, s)
-	return true
+	if !heard {
+		w.remove(c, s)
+	}
+	return !heard
 }
 
 // silenced is the verdict of the watch's own. The kernel may know by an ICMP message

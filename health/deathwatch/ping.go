@@ -49,12 +49,17 @@ func Ping(ctx context.Context, c net.Conn) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	undo, err := probeNow(socket)
-	if err != nil {
-		return 0, err
-	}
-	defer undo()
-	return awaitAnswer(ctx, socket, func() *health.DeadError { return health.Diagnose(s, watchError(s, io.EOF)) })
+	undo := func() {}
+	defer func() { undo() }()
+	return awaitAnswer(ctx, socket, func() (err error) {
+		undo, err = probeNow(socket)
+		return err
+	}, func(over bool) *health.DeadError {
+		if !over {
+			return nil
+		}
+		return health.Diagnose(s, watchError(s, io.EOF))
+	})
 }
 
 // Ping is [Ping] for the connection under watch: it is the watch that asks, so
@@ -67,20 +72,31 @@ func (c *Supervision) Ping(ctx context.Context) (time.Duration, error) {
 	if s.Limits().Idle == 0 {
 		return 0, ErrNoKeepAlive
 	}
-	c.wanted.Store(true)
-	lookSoon(c)
-	return awaitAnswer(ctx, s.Socket(), func() *health.DeadError {
+	return awaitAnswer(ctx, s.Socket(), func() error {
+		c.wanted.Store(true)
+		lookSoon(c)
+		return nil
+	}, func(over bool) *health.DeadError {
+		if !over {
+			return s.Dead(func() *health.DeadError { return nil }) // what the watch has given up itself
+		}
 		giveway.While(func() bool { return isTelling(s) })
 		return s.Dead(func() *health.DeadError { return health.Diagnose(s, watchError(s, io.EOF)) })
 	})
 }
 
-// awaitAnswer waits until the peer is heard. There is no event to wait for. why says
-// of what a connection that is over has died, if it has.
-func awaitAnswer(ctx context.Context, socket syscall.RawConn, why func() *health.DeadError) (time.Duration, error) {
-	before, info, err := listen(socket)
+// awaitAnswer has ask ask, and waits until the peer is heard. There is no event to wait
+// for. why says of what a connection that is over has died, if it has.
+func awaitAnswer(ctx context.Context, socket syscall.RawConn, ask func() error, why func(over bool) *health.DeadError) (time.Duration, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	before, info, err := listen(socket) // first: others may have asked, and the answer come just now
 	if err != nil {
 		return 0, fmt.Errorf("deathwatch: ping: %w", err)
+	}
+	if err := ask(); err != nil {
+		return 0, err
 	}
 	began := time.Now()
 	before.heard = began.Add(-info.Silence()) // at the latest
@@ -97,10 +113,10 @@ func awaitAnswer(ctx context.Context, socket syscall.RawConn, why func() *health
 		case <-pause.C:
 		}
 		now, info, err := listen(socket)
-		// What the watch has given up itself is not over for the kernel.
-		if dead := why(); dead != nil {
+		over := err != nil || info.State == health.TCPClose
+		if dead := why(over); dead != nil {
 			err = dead
-		} else if err == nil && info.State == health.TCPClose {
+		} else if err == nil && over {
 			err = net.ErrClosed
 		}
 		if err != nil {

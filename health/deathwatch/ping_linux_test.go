@@ -123,6 +123,38 @@ func TestPingsOfAWatchedConnectionLeaveItsOptions(t *testing.T) {
 	n.empty(t)
 }
 
+// A call that is under way has nothing to tell of a connection that is not over: to
+// wait for it takes a processor for milliseconds, at each of many looks.
+func TestAPingDoesNotWaitForCallsThatAreUnderWay(t *testing.T) {
+	t.Parallel()
+	client, _ := testnet.Pair(t)
+	timers{idle: 60, interval: 10, count: 3}.set(t, client)
+	n, s := supervise(t, client, Limits{Idle: time.Minute, Silence: 80 * time.Second, Ask: true})
+	n.telling.Store(true)
+	if _, err := s.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if asked := n.asked.Load(); asked != 0 {
+		t.Errorf("asked %d times whether a call is under way", asked)
+	}
+}
+
+func TestAPingWhoseContextIsOverAsksNobody(t *testing.T) {
+	t.Parallel()
+	client, _ := testnet.Pair(t)
+	timers{idle: 60, interval: 10, count: 3}.set(t, client)
+	_, s := supervise(t, client, Limits{Idle: time.Minute, Silence: 80 * time.Second, Ask: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, ping := range map[string]func(context.Context) (time.Duration, error){
+		"watched": s.Ping, "plain": func(ctx context.Context) (time.Duration, error) { return Ping(ctx, client) },
+	} {
+		if _, err := ping(ctx); !errors.Is(err, context.Canceled) || s.wanted.Load() || option(t, client, unix.TCP_KEEPIDLE) != 60 {
+			t.Error(name, err)
+		}
+	}
+}
+
 func TestAPeerIsHeardIfSomethingHasComeFromItWhateverTheClocksSay(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -34,6 +34,10 @@ func (p *sampler) sample(socket syscall.RawConn) (sample, health.TCPState, error
 	t := &p.tcp
 	silence := min(t.Last_ack_recv, t.Last_data_recv)
 	state := health.TCPState(t.State)
+	sent := time.Duration(t.Last_data_sent) * time.Millisecond
+	if finSent(state) {
+		sent = 0 // it says nothing of the FIN
+	}
 	return sample{
 		probes:   int(t.Probes),
 		timeouts: int(t.Retransmits),
@@ -44,6 +48,7 @@ func (p *sampler) sample(socket syscall.RawConn) (sample, health.TCPState, error
 		inFlight: t.Unacked > 0 && (t.Last_data_sent < silence || finSent(state)),
 		pending:  t.Unacked > 0 || t.Notsent_bytes > 0,
 		silence:  time.Duration(silence) * time.Millisecond,
+		sent:     sent,
 		rtt:      time.Duration(t.Rtt) * time.Microsecond,
 		rttVar:   time.Duration(t.Rttvar) * time.Microsecond,
 	}, state, nil

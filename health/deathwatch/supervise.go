@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -129,10 +130,15 @@ type Supervision struct {
 	stale  atomic.Bool // the limits are to be asked for anew
 	wanted atomic.Bool // somebody wants the peer to be asked
 
+	// setting guards the next two, and the socket's options while the watch or Change
+	// sets some. Nobody is called under it but who sets them.
+	setting sync.Mutex
+	held    *options // what the socket held before the watch began to ask; nil if it does not
+	stopped bool
+
 	// The rest belongs to the goroutine that serves the watch.
 	limits   Limits
 	detector detector
-	held     *options      // what the socket held before the watch began to ask; nil if it does not
 	pace     int32         // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
 	finSeen  bool          // the subject knows
 	over     bool          // in state CLOSE, and not explained yet
@@ -147,14 +153,29 @@ func noSuchWatch(s Subject) error {
 
 // Stop ends the watch. It does not wait for a call to the Subject that is under
 // way, may be called more than once and on any goroutine, and is for a
-// connection that is about to be closed as well.
-func (c *Supervision) Stop() { unwatch(c) }
+// connection that is about to be closed as well. Options that the watch had set for
+// a while are put back.
+func (c *Supervision) Stop() {
+	unwatch(c)
+	c.setting.Lock()
+	defer c.setting.Unlock()
+	c.stopped = true
+	if s := c.ref.Subject(); s != nil {
+		c.putBack(s.Socket())
+	}
+}
 
-// Refresh has the watch ask for the Limits again, after the connection's
-// options have changed.
-func (c *Supervision) Refresh() {
+// Refresh calls set, which changes the connection's options and must do nothing else,
+// while the watch has none of its own there; then it has the watch ask for the Limits
+// again. A nil set is for options that have changed already: those that the watch has
+// set for a while are put back then, unless they were changed. It returns set's error.
+func (c *Supervision) Refresh(set func() error) (err error) {
+	if s := c.ref.Subject(); s != nil && set != nil {
+		c.aside(s.Socket(), func() { err = set() })
+	}
 	c.stale.Store(true)
 	lookSoon(c)
+	return err
 }
 
 // closedHere is the reason of a connection whose socket somebody has closed.

@@ -35,6 +35,7 @@ type notebook struct {
 	notes  chan note
 
 	telling atomic.Bool
+	asked   atomic.Int32 // whether it is telling
 
 	mu     sync.Mutex // guards limits
 	limits Limits
@@ -42,7 +43,7 @@ type notebook struct {
 
 func (n *notebook) Subject() Subject        { return n }
 func (n *notebook) Dropped()                {}
-func (n *notebook) Telling() bool           { return n.telling.Load() }
+func (n *notebook) Telling() bool           { n.asked.Add(1); return n.telling.Load() }
 func (n *notebook) Socket() syscall.RawConn { return n.socket }
 
 func (n *notebook) Limits() Limits {
@@ -325,6 +326,49 @@ func TestOptionsThatOthersSetMeanwhileStayAndCount(t *testing.T) {
 	}
 }
 
+func TestOptionsArePutBackWhenAWatchEndsInADoubt(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	timers{idle: 2, interval: 7, count: 3}.set(t, client)
+	n, s := supervise(t, client, Limits{Idle: 2 * time.Second, Silence: 20 * time.Second, Ask: true})
+	testnet.Freeze(t, server)
+	n.next(t, "suspect")
+	waitOption(t, client, unix.TCP_KEEPIDLE, 1)
+	s.Stop()
+	if idle, count := option(t, client, unix.TCP_KEEPIDLE), option(t, client, unix.TCP_KEEPCNT); idle != 2 || count != 3 {
+		t.Errorf("idle %d, count %d", idle, count)
+	}
+	if err := s.change(n.Socket(), func(uintptr) error { return nil }); err == nil {
+		t.Error("it may go on asking")
+	}
+}
+
+// A kernel that finds more askings unanswered than the count allows gives the connection
+// up at its next tick: the watch's own stands again at once.
+func TestOptionsMayBeSetWhileTheWatchAsks(t *testing.T) {
+	t.Parallel()
+	client, server := testnet.Pair(t)
+	timers{idle: 1, interval: 7, count: 3}.set(t, client)
+	n, s := supervise(t, client, Limits{Idle: time.Second, Silence: 2500 * time.Millisecond, Ask: true})
+	testnet.Freeze(t, server)
+	n.next(t, "suspect")
+	for range 20 {
+		err := s.Refresh(func() error {
+			if idle, count := option(t, client, unix.TCP_KEEPIDLE), option(t, client, unix.TCP_KEEPCNT); idle != 1 || count != 3 {
+				t.Errorf("idle %d, count %d: those of the watch", idle, count)
+			}
+			timers{interval: 1}.set(t, client)
+			return syscall.EPERM
+		})
+		if count := option(t, client, unix.TCP_KEEPCNT); err != syscall.EPERM || count == 3 && inspect(t, client).State != health.TCPClose {
+			t.Errorf("%v, count %d", err, count)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	n.next(t, "dead") // by the watch, or the kernel if it was quick
+	n.empty(t)
+}
+
 func TestLimitsAreAskedForAgainBeforeAVerdict(t *testing.T) {
 	t.Parallel()
 	opened := time.Now() // the peer is last heard between this and start
@@ -350,7 +394,7 @@ func TestRefreshedLimitsHoldAtOnce(t *testing.T) {
 	client.Write([]byte("x"))
 	n.setLimits(Limits{Silence: 2 * time.Second})
 	start := time.Now()
-	s.Refresh()
+	s.Refresh(nil)
 	n.next(t, "suspect")
 	within(t, "dead", n.next(t, "dead").at.Sub(start), time.Second, 2600*time.Millisecond)
 }
@@ -395,6 +439,22 @@ func pairOn(t *testing.T, host string) (client, server *net.TCPConn) {
 	}
 	t.Cleanup(func() { c.Close(); s.Close() })
 	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+// This process may have stood still between the look and what follows from it.
+func TestAPeerThatIsHeardAfterTheLookIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	w, c, n := apart(t)
+	if w.end(c, n, sample{pending: true, silence: time.Minute}) {
+		t.Error("it is given up")
+	}
+	if w.at(c.place.slot, c.place.gen) != c {
+		t.Error("it is not watched any more")
+	}
+	if _, err := n.TCPConn.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	n.empty(t)
 }
 
 // A look for another reason, a sibling's death for instance, does not shorten it.

@@ -23,6 +23,10 @@ type place struct{ key any }
 // options are those that the watch changes for a while: none here.
 type options struct{}
 
+func (c *Supervision) putBack(syscall.RawConn) {}
+
+func (c *Supervision) aside(_ syscall.RawConn, do func()) { do() }
+
 // sweep is the process's death watch: a goroutine that looks at all
 // connections in turn. It is started by the first and stopped by the last.
 var sweep struct {
