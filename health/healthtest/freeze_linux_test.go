@@ -215,6 +215,7 @@ func TestFreezeFindsTheSocketUnderWrappers(t *testing.T) {
 	for _, wrap := range []func(net.Conn) net.Conn{
 		func(c net.Conn) net.Conn { return wrapper{wrapper{c}} },
 		func(c net.Conn) net.Conn { return struct{ net.Conn }{c} },
+		func(c net.Conn) net.Conn { return selfish{c} },
 		func(c net.Conn) net.Conn { return tls.Server(c, &tls.Config{}) },
 		func(c net.Conn) net.Conn { return tls.Server(wrapper{c}, &tls.Config{}) },
 	} {
@@ -243,7 +244,7 @@ func TestFreezeRefusesWhatItCannotFreeze(t *testing.T) {
 		"nil":         {nil, "no socket"},
 		"net.Pipe":    {pipe, "no socket"},
 		"opaque":      {opaque{client}, "no socket"},
-		"selfish":     {selfish{server}, "no socket"},
+		"selfish":     {selfish{opaque{server}}, "no socket"},
 		"unix socket": {unixConn(t), "not a TCP socket"},
 		"UDP":         {udpConn(t), "not a TCP socket"},
 		"MPTCP":       {multipathConn(t), "SetMultipathTCP(false)"},
