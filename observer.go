@@ -17,7 +17,7 @@ import (
 // the event, or, for what the watch has seen and what comes while another hook runs,
 // on one of a few goroutines that do nothing else. A hook may make any call, of any
 // connection. One that blocks holds up what is told of its own connection; the watch
-// and other connections go on, unless dozens block. A hook has no say in what happens.
+// and other connections go on, unless a thousand block. A hook has no say in what happens.
 // A panic in one is not recovered; a program that does so, around the call that met the
 // event, finds the connection as it should be, or closed if the call was to return it.
 // Those of different connections run concurrently.

@@ -20,8 +20,22 @@ import (
 // the window, tcp_v4_err).
 func TestASilenceThatARouterExplainsIsUnreachable(t *testing.T) {
 	t.Parallel()
-	for state, want := range map[string]health.Cause{"in flight": health.Unreachable, "idle": health.KeepAliveTimeout} {
-		t.Run(state, func(t *testing.T) {
+	for _, test := range []struct {
+		state, says string
+		want        health.Cause
+	}{
+		{"in flight", "host-unreachable", health.Unreachable},
+		{"in flight", "net-unreachable", health.Unreachable},
+		{"in flight", "port-unreachable", health.Unreachable},
+		{"in flight", "prot-unreachable", health.Unreachable},
+		{"in flight", "host-prohibited", health.Unreachable},
+		{"in flight", "net-prohibited", health.Unreachable},
+		{"in flight", "admin-prohibited", health.Unreachable},
+		{"idle", "host-unreachable", health.KeepAliveTimeout},
+		{"our FIN in flight", "host-unreachable", health.Unreachable},
+		{"our FIN in flight", "port-unreachable", health.Unreachable},
+	} {
+		t.Run(test.state+", "+test.says, func(t *testing.T) {
 			t.Parallel()
 			hosts := testnet.NewChain(t, 2)
 			l := hosts[1].Listen("10.77.0.2:0")
@@ -39,15 +53,18 @@ func TestASilenceThatARouterExplainsIsUnreachable(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { c.Close() })
-			hosts[1].Firewall("table ip guard { chain in { type filter hook input priority filter; meta l4proto tcp reject with icmp type host-unreachable; }; }")
+			hosts[1].Firewall("table ip guard { chain in { type filter hook input priority filter; meta l4proto tcp reject with icmp type " + test.says + "; }; }")
 			start, awake := time.Now(), awake.Begin(atOnce)
-			if state == "in flight" {
+			switch test.state {
+			case "in flight":
 				c.Write([]byte("x"))
+			case "our FIN in flight":
+				c.(*Conn).CloseWrite()
 			}
 			waitDone(t, c.(*Conn))
 			after := time.Since(start) - awake.Stop()
 			const slow = time.Second // of a machine that is busy; the promise itself is measured in internal/rigs/promise
-			if dead := asDead(t, c.(*Conn).Err()); dead.Cause != want || after > verdictBudget+slow {
+			if dead := asDead(t, c.(*Conn).Err()); dead.Cause != test.want || !health.IsDead(dead) || after > verdictBudget+slow {
 				t.Errorf("%v after %v, %+v", dead, after, dead.Info)
 			}
 		})

@@ -27,7 +27,7 @@ var ErrWatched = errors.New("deathwatch: connection is watched already")
 // otherwise.
 //
 // dead may make any call, and may block: that holds up what is told to it, and nothing
-// else, unless dozens of them do. The kernel tells the error of a death once, so a
+// else, unless a thousand of them do. The kernel tells the error of a death once, so a
 // call on a plain connection may get a bare io.EOF after the watch has been told the
 // cause.
 //

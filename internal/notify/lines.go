@@ -54,8 +54,8 @@ func (q *queue[T]) take() (x T) {
 
 // mostWorkers is how many goroutines serve the lines, at most; there is none while
 // there is nothing to do. So many functions have to block before those of other
-// keys wait.
-const mostWorkers = 64
+// keys wait: hooks may wait for each other, and a goroutine that blocks costs some KiB.
+const mostWorkers = 1024
 
 // Go runs f on another goroutine.
 func (l *Lines) Go(key any, f func()) {

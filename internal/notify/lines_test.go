@@ -47,7 +47,7 @@ func TestALineThatBlocksHoldsUpNoOther(t *testing.T) {
 		hold := make(chan struct{})
 		var mu sync.Mutex
 		ran := 0
-		for key := range 200 {
+		for key := range 2 * mostWorkers {
 			l.Go(key, func() {
 				if key < mostWorkers-1 {
 					<-hold
@@ -58,12 +58,12 @@ func TestALineThatBlocksHoldsUpNoOther(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if ran != 200-(mostWorkers-1) {
+		if ran != mostWorkers+1 {
 			t.Error(ran)
 		}
 		close(hold)
 		synctest.Wait()
-		if ran != 200 || l.workers != 0 {
+		if ran != 2*mostWorkers || l.workers != 0 {
 			t.Errorf("%d ran, %d workers", ran, l.workers)
 		}
 	})
