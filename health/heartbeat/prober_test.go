@@ -841,8 +841,8 @@ func TestAFunctionThatEndsItsGoroutineHoldsNobodyUp(t *testing.T) {
 			p := beginWith(t, &Prober{Interval: every, Probe: func(context.Context, net.Conn) error { return failure }}, served(t),
 				func(*health.DeadError) { close(called); runtime.Goexit() })
 			<-called
-			p.Lock()
-			p.Unlock()
+			p.Lock() // it is free
+			defer p.Unlock()
 		})
 	})
 }
