@@ -24,7 +24,12 @@ import (
 
 func adopt(t *testing.T, c net.Conn) *Conn {
 	t.Helper()
-	adopted, err := (&Dialer{KeepAlive: sockopt.Within(3 * time.Second)}).Adopt(c)
+	return adoptBy(t, &Dialer{KeepAlive: sockopt.Within(3 * time.Second)}, c)
+}
+
+func adoptBy(t *testing.T, d *Dialer, c net.Conn) *Conn {
+	t.Helper()
+	adopted, err := d.Adopt(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,9 +32,10 @@ type verdictRow struct {
 	written      health.Cause // to a witness that writes; zero is want
 	stolen       health.Cause // if the error was given past the Conn; zero is want
 	within       time.Duration
-	fin          bool // the peer closed in good order: reading ends with io.EOF
-	open         bool // that is all: Done stays open, half-close is legal
-	paced        bool // the promise is kept by TCP_RTO_MAX_MS alone
+	stall        time.Duration // StallTimeout; zero is none
+	fin          bool          // the peer closed in good order: reading ends with io.EOF
+	open         bool          // that is all: Done stays open, half-close is legal
+	paced        bool          // the promise is kept by TCP_RTO_MAX_MS alone
 }
 
 // atOnce is zero in a row; a shut window takes four window probes.
@@ -68,6 +69,7 @@ var verdicts = []verdictRow{
 	{state: "in flight", event: "answered and closed", want: health.Reset},
 	{state: "in flight", event: "silent, then reset", want: health.Reset, within: verdictBudget},
 	{state: "window shut", event: "gone", want: health.SendTimeout, within: stallProbe, paced: true},
+	{state: "window shut", event: "stalled for StallTimeout", want: health.PeerStalled, within: verdictBudget + 2*time.Second, stall: verdictBudget + time.Second},
 	{state: "window shut", event: "reset", want: health.Reset},
 	{state: "window shut", event: "aborted", want: health.Aborted, stolen: health.Reset},
 	{state: "window shut", event: "closed", want: health.Reset},
@@ -103,7 +105,7 @@ func TestVerdicts(t *testing.T) {
 			}
 			t.Run(row.state+"/"+row.event+"/"+by.name, func(t *testing.T) {
 				t.Parallel()
-				c, peer := connect(t, &Dialer{KeepAlive: sockopt.Within(verdictBudget)})
+				c, peer := connect(t, row.dialer())
 				row.toldTo(by).check(t, by, busy, c, peer)
 			})
 			t.Run(row.state+"/"+row.event+", adopted/"+by.name, func(t *testing.T) {
@@ -112,7 +114,7 @@ func TestVerdicts(t *testing.T) {
 				if (r+i)%2 == 0 { // which has not dialled
 					own, peer = peer, own
 				}
-				row.toldTo(by).check(t, by, busy, adopt(t, own), peer)
+				row.toldTo(by).check(t, by, busy, adoptBy(t, row.dialer(), own), peer)
 			})
 			if !strings.HasPrefix(row.event, "gone") {
 				continue
@@ -126,6 +128,10 @@ func TestVerdicts(t *testing.T) {
 			})
 		}
 	}
+}
+
+func (row verdictRow) dialer() *Dialer {
+	return &Dialer{KeepAlive: sockopt.KeepAlive{Within: verdictBudget, StallTimeout: row.stall}}
 }
 
 // toldTo is the row as by makes it come out.

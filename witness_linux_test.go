@@ -103,7 +103,8 @@ var verdictEvents = map[string]func(t *testing.T, c *Conn, peer *net.TCPConn){
 		closeAndArrive(c, peer)
 		c.Write([]byte("late"))
 	},
-	"answered and reset": func(_ *testing.T, _ *Conn, peer *net.TCPConn) { answer(peer); reset(peer) },
+	"stalled for StallTimeout": func(*testing.T, *Conn, *net.TCPConn) {},
+	"answered and reset":       func(_ *testing.T, _ *Conn, peer *net.TCPConn) { answer(peer); reset(peer) },
 	// What the silence has left says nothing of the end.
 	"silent, then reset": func(t *testing.T, c *Conn, peer *net.TCPConn) {
 		testnet.Freeze(t, peer)
@@ -248,7 +249,7 @@ func async(f func() error) <-chan error {
 // repeat calls f until it fails, which a connection that is watched over makes sure
 // of; one whose end is half-open has it for a while only.
 func repeat(f func() error) error {
-	for deadline := time.Now().Add(2 * verdictBudget); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(3 * verdictBudget); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if err := f(); err != nil {
 			return err
 		}
