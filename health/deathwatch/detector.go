@@ -148,7 +148,11 @@ func (d *detector) count(s sample, now time.Duration) {
 	if d.doubt == nil {
 		return
 	}
-	d.doubt.wait(asks, d.planned, now-d.looked-d.planned)
+	late := time.Duration(0)
+	if d.planned > 0 { // a look was planned
+		late = now - d.looked - d.planned
+	}
+	d.doubt.wait(asks, d.planned, late)
 	d.doubt.count(asks, s, now)
 }
 

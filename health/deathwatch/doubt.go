@@ -32,6 +32,7 @@ type doubt struct {
 	asks    int32 // unanswered askings
 	marked  int32 // those of them that wait for the time of an answer to be over
 	overdue int32 // those for which it is
+	missed  int32 // those that were made before this process last stood still, or meanwhile
 
 	wanted bool // somebody wants to know whether the peer is there
 	woke   bool // because the machine woke from sleep
@@ -56,12 +57,13 @@ const standstill = time.Second
 
 // wait adds the pause since the last look to the time for which an answer was
 // due. By how much the look came late does not count, but for a little: this
-// process was not awake to see it. One that stood still has to see the silence anew.
+// process was not awake to see it. One that stood still has to see the silence anew,
+// and one more asking.
 func (d *doubt) wait(asks int32, pause, late time.Duration) {
 	switch {
-	case asks == 0 || d.asks == 0:
 	case late > standstill:
-		d.due = 0
+		d.due, d.missed = 0, asks
+	case asks == 0 || d.asks == 0:
 	default:
 		d.due += pause + min(late, shortestPause)
 	}
@@ -80,7 +82,7 @@ func (d *doubt) count(asks int32, s sample, now time.Duration) {
 	}
 	d.asks = asks
 	if asks < d.marked { // what was in flight is acknowledged, by an answer too close to the one before
-		d.marked, d.overdue = 0, 0
+		d.marked, d.overdue, d.missed = 0, 0, 0
 	}
 	for range 2 {
 		d.mark(s.answerTime(), now)
@@ -119,7 +121,8 @@ func (d *doubt) isSuspect(s sample, l Limits) bool {
 // back for.
 func (d *doubt) isSilent(s sample, l Limits, lost int32) bool {
 	return l.Silence > 0 && (s.pending || l.Ask) && s.silence >= l.Silence-resolution &&
-		d.overdue >= l.verdictAskings(s, lost) && d.due >= l.awake(s)
+		d.overdue >= l.verdictAskings(s, lost) && d.due >= l.awake(s) &&
+		(d.overdue > d.missed || d.due >= max(l.Silence, 4*s.answerTime())) // a kernel without a pace may not ask for long
 }
 
 // verdictAskings is how many unanswered askings a verdict needs: as many as the

@@ -290,13 +290,13 @@ func (w *watcher) end(c *Supervision, s Subject, sample sample) bool {
 	}
 	heard := false
 	w.dead(c, s, func() *health.DeadError {
-		if now := infoOf(s); now.State != health.TCPClose && now.Silence() < sample.silence {
-			heard = true
+		dead := silenced(s, sample)
+		if heard = dead.Info.State != health.TCPClose && dead.Info.Silence() < sample.silence; heard {
 			return nil
 		}
-		defer hangUp(s.Socket()) // before anybody knows of the death, and writes after it
-		defer giveUp(s.Socket()) // before the subject can close it
-		return silenced(s, sample)
+		giveUp(s.Socket()) // before the subject can close it
+		hangUp(s.Socket()) // before anybody knows of the death, and writes after it
+		return dead
 	})
 	if !heard {
 		w.remove(c, s)

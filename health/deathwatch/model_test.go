@@ -19,7 +19,11 @@ type world struct {
 	loss   float64       // of each packet, each way
 	gone   time.Duration // when the peer vanishes; never if it does not
 	gap    time.Duration // nothing passes for so long, at the end of each gapEvery
-	pace   time.Duration // the longest pause between two retransmissions or window probes
+
+	stopped, still time.Duration // when the process is stopped, and for how long; nothing passes meanwhile
+	silent         time.Duration // nor for so long before
+
+	pace time.Duration // the longest pause between two retransmissions or window probes
 
 	other    Limits // those that a setter changes to, and back
 	settable bool   // it does
@@ -94,7 +98,9 @@ func (w *world) receive() {
 // gapEvery is long enough for what has come of one gap to be over in the next.
 const gapEvery = 3 * time.Minute
 
-func (w *world) isGap(at time.Duration) bool { return at%gapEvery >= gapEvery-w.gap }
+func (w *world) isGap(at time.Duration) bool {
+	return at%gapEvery >= gapEvery-w.gap || at >= w.stopped-w.silent && at < w.stopped+w.still
+}
 
 // upTo is a random time below d.
 func (w *world) upTo(d time.Duration) time.Duration {
@@ -221,6 +227,9 @@ func (w *world) unanswered() (n int) {
 // process stand still at its end, rarely, or be busy.
 func (w *world) live(pause time.Duration) time.Duration {
 	pause = pause.Round(shortestPause)
+	if w.now < w.stopped && w.now+pause >= w.stopped {
+		pause += w.still
+	}
 	switch p := w.random.Float64(); {
 	case p < 0.1:
 		w.write()
@@ -364,6 +373,23 @@ func TestAModelOfGapsIsLeftAlone(t *testing.T) {
 		}
 	}
 	t.Logf("%d tried", tried)
+}
+
+// A process that is stopped in a silence finds a peer that is there again when it goes
+// on, and has to wait for one more asking.
+func TestAModelOfAPeerThatComesBackDuringAStandstillIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3000) {
+		w := newWorld(seed)
+		w.stopped = time.Minute + w.upTo(time.Minute)
+		w.still = standstill + 2*w.limits.Silence + w.upTo(20*time.Second)
+		w.silent = w.upTo(w.limits.Silence - w.limits.Idle*9/8 - 300*time.Millisecond)
+		random := w.random
+		w.random = rand.New(&steady{random})
+		if verdict, _ := w.trace(w.stopped + w.still + time.Minute); verdict != never {
+			t.Errorf("seed %d: given up at %v, and stopped at %v for %v after a silence of %v, by %+v, RTT %v", seed, verdict, w.stopped, w.still, w.silent, w.limits, w.rtt)
+		}
+	}
 }
 
 // FuzzDetector looks for worlds in which a living peer is given up without a

@@ -36,7 +36,9 @@ func (w *watcher) place(c *Supervision) {
 	t.free = t.free[:len(t.free)-1]
 	e := &t.entries[slot]
 	e.gen++
-	e.c, e.next = c, w.after(c.limits.pause())
+	pause := c.limits.pause()
+	c.detector.looked, c.detector.planned = w.clock.plus(0), pause
+	e.c, e.next = c, w.after(pause)
 	c.place.slot, c.place.gen = slot, e.gen
 	w.users++
 	w.wakeBy(e.next)
