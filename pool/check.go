@@ -120,7 +120,7 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 	}
 	refusals := p.refusals.Load()
 	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
-	ctx, cancel := awake.WithTimeout(p.life, p.config.CheckTimeout)
+	ctx, cancel := awake.WithTimeout(p.era.current(), p.config.CheckTimeout)
 	defer cancel()
 	s.probed.Store(true)
 	defer s.probed.Store(false)
@@ -132,6 +132,10 @@ func (p *Pool[T]) probe(s *slot[T], check func(context.Context, T) error, why Re
 		}
 		s.checked = true
 		return true
+	}
+	if p.stale(s) {
+		p.evict(s, ReasonInvalid, nil)
+		return false
 	}
 	if why == ReasonFault {
 		s.fault = faultText(err)

@@ -51,7 +51,7 @@ func (p *Pool[T]) closeWhereItIs(s *slot[T]) {
 		p.close(s, false) // who takes it out of the store has its place
 	case s.move(leaveParked):
 		p.close(s, true)
-	case s.is(taken):
+	case s.is(taken), s.is(consulting):
 		p.wg.Go(func() { p.abort(s.conn) }) // or else the check that has it may not notice
 	}
 }

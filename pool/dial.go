@@ -117,7 +117,7 @@ func (p *Pool[T]) dialAndOpen(ctx context.Context, s *slot[T]) (net.Conn, error)
 		p.abort(conn)
 	}
 	if opened.ok { // too late
-		p.closeValue(opened.value)
+		await(run(func() { p.closeValue(opened.value) }), p.config.CloseTimeout, p.hurried)
 	}
 	return nil, err
 }

@@ -108,8 +108,12 @@ func (p *Pool[T]) heartbeat(ctx context.Context, c net.Conn) error {
 		return nil
 	}
 	dead := p.deathOf(s, ReasonSuspect, err, waited(ctx, start))
-	if p.life.Err() != nil {
+	switch {
+	case p.life.Err() != nil:
 		return nil // Shutdown cut it short, which shows nothing
+	case p.stale(s):
+		p.evictProbed(s, ReasonInvalid, nil)
+		return errNoHeartbeat
 	}
 	p.failed(s, dead, took)
 	return err
