@@ -2,9 +2,14 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net"
+	"net/netip"
+	"reflect"
 	"runtime"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -37,6 +42,75 @@ func TestTheGreatestNumbersOfAConfigWork(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	})
+}
+
+// numbers are the fields of a Config that are numbers, with those of what it contains.
+func numbers() (paths [][]int) {
+	config := reflect.TypeFor[Config[*fakeConn]]()
+	for _, f := range reflect.VisibleFields(config) {
+		in := []reflect.StructField{f}
+		if f.Type.Kind() == reflect.Struct {
+			in = reflect.VisibleFields(f.Type)
+		}
+		for _, g := range in {
+			path := f.Index
+			if f.Type.Kind() == reflect.Struct {
+				path = append(slices.Clone(path), g.Index...)
+			}
+			switch g.Type.Kind() {
+			case reflect.Int, reflect.Int64, reflect.Float64:
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}
+
+func TestEveryNumberOfAConfigWorksOrIsAnErrorThatNamesIt(t *testing.T) {
+	t.Parallel()
+	mayBeNegative := map[string]bool{"LifetimeJitter": true}
+	limited := map[string]bool{"MaxConns": true, "MinConns": true, "MinIdleConns": true, "LifetimeJitter": true}
+	all := numbers()
+	if len(all) < 18 {
+		t.Fatalf("%d numbers", len(all))
+	}
+	for _, path := range all {
+		name := reflect.TypeFor[Config[*fakeConn]]().FieldByIndex(path).Name
+		for _, n := range []int{math.MinInt, math.MinInt32, -1, 0, math.MaxInt32, math.MaxInt - 1, math.MaxInt} {
+			t.Run(fmt.Sprint(name, " ", n), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := new(endpoint)
+					c := Config[*fakeConn]{Dial: e.dial, Open: openFake, MaxConns: 4, Check: e.check}
+					c.Monitor.After = time.Second
+					c.Resolve = func(context.Context) ([]netip.Addr, error) { return nil, errSick }
+					switch field := reflect.ValueOf(&c).Elem().FieldByIndex(path); field.Kind() {
+					case reflect.Float64:
+						field.SetFloat(float64(n))
+					default:
+						field.SetInt(int64(n))
+					}
+					p, err := New(c)
+					if err != nil {
+						if !strings.Contains(err.Error(), name) || n >= 0 && !limited[name] {
+							t.Error(err)
+						}
+						return
+					}
+					defer p.Close()
+					if n < 0 && !mayBeNegative[name] {
+						t.Error("it is not refused")
+					}
+					for range 3 {
+						_ = p.Do(t.Context(), func(_ context.Context, c *fakeConn) error { return ask(c) })
+						time.Sleep(2 * time.Second)
+					}
+					if st := p.Stats(); st.Acquires != 3 {
+						t.Errorf("%+v", st)
+					}
+				})
+			})
+		}
+	}
 }
 
 func TestAnIdleConnectionDoesNotKeepItsLastCallersContext(t *testing.T) {

@@ -141,7 +141,7 @@ func (c checks[T]) probe(s *slot[T], check func(context.Context, T) error, why R
 	}
 	refusals := p.refusals.Load()
 	start := time.Now() // before the deadline is set: a silence is no shorter than that allows
-	ctx, cancel := awake.WithTimeout(p.life, p.config.CheckTimeout)
+	ctx, cancel := awake.WithTimeout(p.era.current(), p.config.CheckTimeout)
 	defer cancel()
 	s.probed.Store(true)
 	defer s.probed.Store(false)
@@ -153,6 +153,10 @@ func (c checks[T]) probe(s *slot[T], check func(context.Context, T) error, why R
 		}
 		s.checked = true
 		return true
+	}
+	if p.stale(s) {
+		p.evict(s, ReasonInvalid, nil)
+		return false
 	}
 	if why == ReasonFault {
 		s.fault = faultText(err)

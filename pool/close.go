@@ -77,6 +77,11 @@ func (c *closer[T]) closeValue(value T) (panicked bool) {
 	return panicked
 }
 
+// closeLate is closeValue for what nobody waits for, while there is time.
+func (c *closer[T]) closeLate(value T) {
+	await(run(func() { c.closeValue(value) }), c.longest, c.hurried)
+}
+
 // refuse closes a connection that Open has made nothing of.
 func (c *closer[T]) refuse(conn net.Conn) {
 	if !await(run(func() { _ = guard("Close", conn.Close) }), lateAfter, c.hurried) {
@@ -93,7 +98,7 @@ func (p *Pool[T]) closeWhereItIs(s *slot[T]) {
 		p.close(s, false) // who takes it out of the store has its place
 	case s.move(leaveParked):
 		p.close(s, true)
-	case s.is(taken):
+	case s.is(taken), s.is(consulting):
 		p.wg.Go(func() { abortConn(s.conn) }) // or else the check that has it may not notice
 	}
 }

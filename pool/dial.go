@@ -128,7 +128,7 @@ func (m *maker[T]) dialAndOpen(ctx context.Context, s *slot[T]) (net.Conn, error
 	}
 	m.closer.refuse(conn)
 	if opened.ok { // too late
-		m.closer.closeValue(opened.value)
+		m.closer.closeLate(opened.value)
 	}
 	return nil, err
 }

@@ -178,6 +178,9 @@ func (d *dialer) goDown(now demand) {
 		d.refusal = refusal{}
 	}
 	d.unreached()
+	if d.state == full && time.Since(d.serves) >= d.stable {
+		d.dialNow() // the pauses have grown because there was no room
+	}
 	d.leaveUp(down, now)
 }
 
@@ -206,6 +209,9 @@ func (d *dialer) lost(dead loss, now func() demand) (begun bool, outage uint64) 
 	if d.closed {
 		return false, 0
 	}
+	if dead.stale && d.current == nil {
+		return false, 0
+	}
 	have := now()
 	begun = d.death(dead.why, dead.heard, have.waiters)
 	d.lived(firstSign(dead.why))
@@ -214,6 +220,7 @@ func (d *dialer) lost(dead loss, now func() demand) (begun bool, outage uint64) 
 		d.asking = asking{}
 		d.goDown(have)
 	}
+	d.turnAway(dead, have)
 	if dead.age < d.stable {
 		d.diedYoung(dead.unused && dead.age < firstPause, d.wanted(have) > 0)
 	}

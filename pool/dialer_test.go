@@ -14,6 +14,7 @@ type bench struct {
 	*dialer
 	have    demand
 	started int // goroutines that reconnect
+	served  bool
 }
 
 // benchOf is a dialer of five places, two dials at a time and two connections
@@ -48,6 +49,14 @@ func (b *bench) dies(cause health.Cause) {
 	b.lost(loss{why: dead, age: time.Hour}, b.demand)
 }
 
+// rejects has so many connections be accepted and closed.
+func (b *bench) rejects(n int) {
+	for range n {
+		dead := &health.DeadError{Cause: health.PeerClosed, Detected: time.Now()}
+		b.lost(loss{why: dead, rejected: true, served: b.served}, b.demand)
+	}
+}
+
 // asked has the living connections asked.
 func (b *bench) asked(replied, hope bool) {
 	if q, ok := b.ask(b.have.fit, b.have.fit); ok {
@@ -62,6 +71,7 @@ func TestTheTableOfReachIsWhatHappens(t *testing.T) {
 	probed := []func(*bench){fails}
 	fulled := []func(*bench){fails, func(b *bench) { b.asked(true, true) }}
 	downed := []func(*bench){func(b *bench) { b.dies(health.KeepAliveTimeout) }}
+	rejected := []func(*bench){func(b *bench) { b.rejects(rejectionsMost) }}
 	for name, row := range map[string]struct {
 		before []func(*bench)
 		event  func(*bench)
@@ -71,6 +81,13 @@ func TestTheTableOfReachIsWhatHappens(t *testing.T) {
 		"up, a dial fails and others are well":                {nil, fails, probing},
 		"up, a death by silence":                              {nil, downed[0], down},
 		"up, a death that was announced":                      {nil, func(b *bench) { b.dies(health.PeerClosed) }, up},
+		"up, connections are rejected":                        {nil, rejected[0], full},
+		"up, and none is well":                                {nil, func(b *bench) { b.have.fit = 0; b.rejects(rejectionsMost) }, up},
+		"up, too few are rejected":                            {nil, func(b *bench) { b.rejects(rejectionsMost - 1) }, up},
+		"up, and one has lived":                               {nil, func(b *bench) { b.rejects(rejectionsMost - 1); b.dies(health.Reset); b.rejects(1) }, up},
+		"up, and one lives that came between":                 {nil, func(b *bench) { b.rejects(rejectionsMost - 1); b.served = true; b.rejects(1) }, up},
+		"full of those, a dial succeeds":                      {rejected, func(b *bench) { b.dials(false); b.finish() }, up},
+		"full of those, a death by silence":                   {rejected, downed[0], down},
 		"probing, a death by silence":                         {probed, downed[0], down},
 		"probing, a reply":                                    {probed, func(b *bench) { b.asked(true, true) }, full},
 		"probing, no reply yet":                               {probed, func(b *bench) { b.asked(false, true) }, probing},

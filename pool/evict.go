@@ -104,6 +104,9 @@ type loss struct {
 	heard  time.Time // when the endpoint was, on another connection; zero if not
 	age    time.Duration
 	unused bool // nobody ever had the connection
+
+	rejected, served bool // see rejection
+	stale            bool // it was invalidated before
 }
 
 // recordDeath draws the consequences of a death: a silent one makes the others that
@@ -119,8 +122,14 @@ func (p *Pool[T]) recordDeath(s *slot[T], dead loss) (begun bool, outage uint64)
 	}
 	p.maintenance.untidy.Store(true)
 	p.addresses.want() // the name may lead elsewhere now
+	dead.rejected, dead.served = p.rejection(s, dead)
+	dead.stale = p.stale(s)
 	return p.dialer.lost(dead, p.demand)
 }
+
+// stale reports whether a slot was invalidated: what becomes of its connection shows
+// nothing of the endpoint any more.
+func (p *Pool[T]) stale(s *slot[T]) bool { return s.epoch != p.epoch.Load()&^shut }
 
 // detach takes a slot that was hijacked out of the pool without closing its
 // connection.

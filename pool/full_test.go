@@ -107,6 +107,32 @@ func TestAnEmptyPoolOfAFullServerIsDialledForAtOnce(t *testing.T) {
 	})
 }
 
+// The pauses that have grown since it was full are not those of an outage.
+func TestAFullServerThatIsGoneIsDialledAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []health.Cause{health.KeepAliveTimeout, health.HeartbeatFailed, health.Reset, health.PeerClosed} {
+		t.Run(cause.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				e.allow(3)
+				var a attempts
+				p := newPool(t, e, func(c *Config[*fakeConn]) { c.Observer = a.observer() })
+				time.AfterFunc(10*time.Minute, func() {
+					e.setRefuse(errRefused)
+					for _, c := range e.all() {
+						c.kill(cause)
+					}
+					time.AfterFunc(100*time.Millisecond, func() { e.setRefuse(nil) })
+				})
+				_, _ = load(t, p, 20, 50*time.Millisecond, 10*time.Minute+5*time.Second)
+				if len(a.ended) != 1 || a.ended[0].Ended.Sub(a.ended[0].Detected) > time.Second {
+					t.Errorf("%+v", a.ended)
+				}
+			})
+		})
+	}
+}
+
 func TestARefusalWithoutAReplySinceIsAnOutage(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

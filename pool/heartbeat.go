@@ -113,8 +113,12 @@ func (h *heartbeats[T]) probe(ctx context.Context, c net.Conn) error {
 		return nil
 	}
 	dead := p.checks.deathOf(s, ReasonSuspect, err, waited(ctx, start))
-	if p.life.Err() != nil {
+	switch {
+	case p.life.Err() != nil:
 		return nil // Shutdown cut it short, which shows nothing
+	case p.stale(s):
+		h.evict(s, ReasonInvalid, nil)
+		return errNoHeartbeat
 	}
 	h.failed(s, dead, took)
 	return err

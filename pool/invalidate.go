@@ -6,7 +6,8 @@ import (
 )
 
 // Invalidate makes the pool part with every connection that it has now: idle
-// ones at once, and those in use when they are released. Those that are being
+// ones at once, also those that a Check or a Reset is at, and those in use when they
+// are released; how they die until then is no outage. Those that are being
 // dialled are dialled anew, and while the endpoint is down or full a dial is made
 // at once, without the pause that would come before it; calls in a row do so at
 // most every 50 ms. Call it when the connections lead to the wrong place, as after

@@ -195,3 +195,77 @@ func TestDoRepeatsWhatWasInterruptedBeforeItSentAnything(t *testing.T) {
 		})
 	}
 }
+
+// What was invalidated is of before: what becomes of it shows nothing of the endpoint.
+func TestADeathOfWhatWasInvalidatedIsNoOutage(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []health.Cause{health.KeepAliveTimeout, health.HeartbeatFailed, health.Reset} {
+		t.Run(cause.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				var a attempts
+				p := newPool(t, e, func(c *Config[*fakeConn]) { c.Observer = a.observer() })
+				old := acquire(t, p)
+				p.Invalidate("failover")
+				acquire(t, p).Release()
+				old.Value().kill(cause)
+				old.Release()
+				time.Sleep(time.Second)
+				if begun, _ := a.outages(); begun != 0 || len(a.start) != 0 {
+					t.Errorf("%d outages, %d reconnects", begun, len(a.start))
+				}
+				if st := p.Stats(); st.Deaths[cause] != 1 || st.Down {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}
+
+func TestInvalidateEndsACheckThatHangs(t *testing.T) {
+	t.Parallel()
+	for name, hang := range map[string]func(t *testing.T, p *Pool[*fakeConn], c Conn[*fakeConn]){
+		"of an Acquire": func(t *testing.T, p *Pool[*fakeConn], c Conn[*fakeConn]) {
+			c.Release()
+			time.Sleep(time.Second)
+			go func() {
+				c, _ := p.Acquire(t.Context())
+				c.Release()
+			}()
+		},
+		"Reset": func(_ *testing.T, _ *Pool[*fakeConn], c Conn[*fakeConn]) {
+			c.Value().meter.Fault()
+			c.Release()
+		},
+		"of a heartbeat": func(_ *testing.T, _ *Pool[*fakeConn], c Conn[*fakeConn]) {
+			c.Release()
+			time.Sleep(4 * time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := new(endpoint)
+				p := newPool(t, e, func(c *Config[*fakeConn]) {
+					c.MaxConns, c.Check, c.Reset, c.CheckTimeout = 1, e.check, e.wipe, time.Minute
+					c.CheckAfter, c.Heartbeat = time.Nanosecond, 3*time.Second
+				})
+				c := acquire(t, p)
+				c.Value().hangs.Store(true)
+				hang(t, p, c)
+				synctest.Wait()
+				p.Invalidate("failover")
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+				defer cancel()
+				start := time.Now()
+				next, err := p.Acquire(ctx)
+				if took := time.Since(start); err != nil || took > time.Second && name != "of a heartbeat" {
+					t.Errorf("after %v: %v", took, err)
+				}
+				next.Release()
+				if st := p.Stats(); st.Recycled[ReasonInvalid] != 1 || len(st.Deaths) != 0 || st.Outages != 0 || st.Down {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}

@@ -120,6 +120,34 @@ func TestWhatOpenReturnsTooLateIsClosed(t *testing.T) {
 	}
 }
 
+// The value that Open has made of a dial that was interrupted just then.
+func TestTheCloseOfWhatOpenReturnsTooLateKeepsNoDialForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(endpoint)
+		lateOnes(t, e)
+		p := newPool(t, e, func(c *Config[*fakeConn]) {
+			c.MaxConns = 1
+			c.Open = func(_ context.Context, conn net.Conn) (*fakeConn, error) {
+				time.Sleep(time.Second)
+				return conn.(*fakeConn), nil
+			}
+			c.Close = func(c *fakeConn) error {
+				if c.id == 1 {
+					time.Sleep(time.Hour)
+				}
+				return c.Close()
+			}
+		})
+		time.AfterFunc(500*time.Millisecond, func() { p.Invalidate("test") })
+		start := time.Now()
+		acquire(t, p).Release()
+		if took := time.Since(start); took > defaultCloseTimeout+2*time.Second {
+			t.Errorf("after %v", took)
+		}
+	})
+}
+
 func TestACheckThatDoesNotListenLosesNoPlace(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(c *Config[*fakeConn], deaf func()){
@@ -180,6 +208,12 @@ func TestShutdownEndsWithItsContext(t *testing.T) {
 			c.Release()
 		}, func(c *Config[*fakeConn]) {
 			c.Reset = func(context.Context, *fakeConn) error { time.Sleep(15 * time.Minute); return nil }
+		}, 0},
+		"an AfterRelease that does not return": {func(t *testing.T, p *Pool[*fakeConn]) {
+			go acquire(t, p).Release()
+			synctest.Wait()
+		}, func(c *Config[*fakeConn]) {
+			c.AfterRelease = func(*fakeConn) bool { time.Sleep(15 * time.Minute); return true }
 		}, 0},
 		"a heartbeat that does not listen": {func(*testing.T, *Pool[*fakeConn]) { time.Sleep(2 * time.Second) }, func(c *Config[*fakeConn]) {
 			c.Heartbeat = time.Second

@@ -38,7 +38,8 @@ type Observer struct {
 	OutageBegin func(Outage)
 	OutageEnd   func(Outage)
 	// ReconnectStart is called before each attempt to dial again after a dial
-	// that failed or a death by silence; the dial runs under the context that it
+	// that failed, a death by silence, or three connections in a row that the server
+	// has accepted and closed unheard; the dial runs under the context that it
 	// returns, and ReconnectDone gets the same.
 	ReconnectStart func(ctx context.Context, info ReconnectStartInfo) context.Context
 	ReconnectDone  func(ctx context.Context, info ReconnectDoneInfo)

@@ -12,6 +12,7 @@ import (
 //	from     event                                              to
 //	up       a dial fails, and no connection is well            down
 //	up       a dial fails, and others are well                  probing
+//	up       three connections in a row are rejected, and others are well  full
 //	any      a death by silence                                 down
 //	probing  a reply on a living connection since the failure   full
 //	probing  none for the grace period, or no connection is well  down
@@ -49,6 +50,7 @@ type reconnector struct {
 
 	state    reach
 	well     time.Time     // when the first dial succeeded since one failed; zero before
+	serves   time.Time     // since when it is full
 	sign     time.Time     // the last dial that succeeded, or death of one that had lived
 	calm     time.Time     // when the first dial succeeded since a connection died young; zero before
 	pause    time.Duration // the last one that a young death has caused
@@ -62,6 +64,8 @@ type reconnector struct {
 	hurried time.Time // when Invalidate ended the pauses last
 	asking  asking
 	refusal refusal
+
+	rejections rejections
 }
 
 // asking is the moment since when a reply would show that the endpoint serves:

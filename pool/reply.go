@@ -42,7 +42,7 @@ func (d *dialer) answer(q question, replied, hope bool, now func() demand) (isDo
 	}
 	switch {
 	case replied:
-		d.state = full
+		d.state, d.serves = full, time.Now()
 		d.reach()
 	case d.state == probing && (!hope || time.Since(q.asking.since) >= d.grace):
 		d.goDown(now())

@@ -8,7 +8,8 @@ import "context"
 // left, counts what was in use of it, and returns. Then every connection is
 // closed and every goroutine of the pool has ended, but for functions of the
 // Config that do not return: a Close that goes on after its connection was
-// aborted, and others a second after their ctx ended.
+// aborted, a PrepareAcquire or an AfterRelease, on their callers' goroutines, and others
+// a second after their ctx ended.
 // The error is ctx.Err() if anything in use was aborted. It may be called more than
 // once and by several goroutines, each of which waits for the end; not by a hook
 // of the Observer, nor by Dial, Open, Close, Check, Reset or Resolve.
@@ -29,6 +30,7 @@ func (p *Pool[T]) shutdown(ctx context.Context) (aborted int, err error) {
 	case <-gone:
 	case <-ctx.Done():
 		aborted, err = p.abortHeld(), ctx.Err()
+		p.disown()
 		<-gone
 	}
 	p.wg.Wait()
@@ -87,6 +89,13 @@ func (p *Pool[T]) abortSlot(s *slot[T]) (aborted bool) {
 		return false
 	}
 	p.callers.leave()
+	p.abortAway(s)
+	return true
+}
+
+// abortAway closes the connection of a slot that has left the pool, and that
+// somebody uses still.
+func (p *Pool[T]) abortAway(s *slot[T]) {
 	p.conns.remove(s)
 	p.wg.Go(func() {
 		s.stopTelling()
@@ -94,5 +103,4 @@ func (p *Pool[T]) abortSlot(s *slot[T]) (aborted bool) {
 		s.stopHeartbeat()
 		p.freePlace(s)
 	})
-	return true
 }

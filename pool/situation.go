@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,8 +111,8 @@ func inSeconds(d time.Duration) string {
 
 // waitError is why a caller's wait ended in nothing.
 func (p *Pool[T]) waitError(ctxErr error) error {
-	all, inUse := p.conns.used()
-	return p.dialer.waitError(waitError{name: p.config.Name, inUse: inUse, waiting: int(p.waiting.Load()), ctx: ctxErr}, all)
+	well, inUse := p.conns.used()
+	return p.dialer.waitError(waitError{name: p.config.Name, inUse: inUse, waiting: int(p.waiting.Load()), ctx: ctxErr}, well)
 }
 
 // failFast is the error of those who do not want to wait, or nil.
@@ -124,16 +123,21 @@ func (p *Pool[T]) failFast() error {
 	return p.dialer.unavailable(p.config.Name)
 }
 
-// used is how many connections there are, and how many a caller has.
-func (c *conns[T]) used() (all, inUse int) {
+// used is how many connections are neither on their way out nor quarantined, and
+// how many a caller has.
+func (c *conns[T]) used() (well, inUse int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for s := range c.all {
-		if s.held() {
+		w := s.load()
+		if w.held() {
 			inUse++
 		}
+		if w&unfit == 0 && w.state() != quarantined {
+			well++
+		}
 	}
-	return len(c.all), inUse
+	return well, inUse
 }
 
 // unavailable is the error of those who do not want to wait while the endpoint
@@ -147,12 +151,12 @@ func (d *dialer) unavailable(name string) error {
 	return nil
 }
 
-// waitError is why a wait ended in nothing, with so many connections; how is
-// what the dialer does not know of it.
-func (d *dialer) waitError(how waitError, conns int) error {
+// waitError is why a wait ended in nothing, with so many connections that are well;
+// how is what the dialer does not know of it.
+func (d *dialer) waitError(how waitError, well int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.current != nil || how.ctx == context.DeadlineExceeded && d.dialing > 0 && conns == 0 { // the first dial hangs
+	if d.current != nil || d.dialing > 0 && well == 0 { // the first dial hangs
 		return d.down(how.name, how.ctx)
 	}
 	how.maxConns, how.dialing = d.most(), d.dialing

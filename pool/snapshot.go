@@ -19,7 +19,8 @@ type Snapshot struct {
 	//	closed   Shutdown or Close was called
 	//	outage   an outage runs, the last of Outages
 	//	probing  a dial has failed, and it is not known yet whether the endpoint serves
-	//	full     the endpoint serves, but its last dial failed: no more connections than these
+	//	full     the endpoint serves, but its last dial failed, or the last connections were
+	//	         closed unheard: no more than these
 	//	suspect  a connection may be about to die, or is to be checked before it is used
 	//	busy     a caller has waited for 100 ms or longer
 	//	well
@@ -158,7 +159,7 @@ func (d *dialer) describe(s *Snapshot) {
 
 // stateWords has the states of a slot as a Snapshot calls them.
 var stateWords = [states]string{
-	free: "idle", taken: "checking", parked: "heartbeat", quarantined: "quarantined",
+	free: "idle", taken: "checking", consulting: "checking", parked: "heartbeat", quarantined: "quarantined",
 	inUse: "in_use", interrupted: "in_use", leaving: "leaving", closing: "leaving", hijacked: "leaving",
 }
 

@@ -16,6 +16,9 @@ import "sync/atomic"
 //	parked             unpark: the heartbeat has ended               taken
 //	taken              quarantine: it is suspect                     quarantined
 //	quarantined        readmit                                       taken
+//	taken              consult: AfterRelease is asked about it       consulting
+//	consulting         consulted                                     taken
+//	consulting         disown: Shutdown does not wait for that       closing
 //	taken, unmarked    put                                           free
 //	inUse, unmarked    release: Release                              free, the next use
 //	inUse              reclaim: Close, or a Release that must look  taken, the next use
@@ -37,6 +40,7 @@ const (
 	free        state = iota // nobody's: in the store, or on its way there
 	taken                    // the pool's: being looked at, or checked
 	parked                   // out of the store, and left to the heartbeat that is under way
+	consulting               // the pool's, and in the hands of AfterRelease on its caller's goroutine
 	quarantined              // suspect, and kept from everybody until it recovers or dies
 	inUse                    // a caller's
 	interrupted              // a caller's still, whose connection was aborted
@@ -55,6 +59,9 @@ const (
 	unpark
 	quarantine
 	readmit
+	consult
+	consulted
+	disown
 	put
 	release
 	reclaim
@@ -83,6 +90,9 @@ var transitions = [events]transition{
 	unpark:      {from: 1 << parked, to: taken},
 	quarantine:  {from: 1 << taken, to: quarantined},
 	readmit:     {from: 1 << quarantined, to: taken},
+	consult:     {from: 1 << taken, to: consulting},
+	consulted:   {from: 1 << consulting, to: taken},
+	disown:      {from: 1 << consulting, to: closing},
 	put:         {from: 1 << taken, to: free, unmarked: true},
 	release:     {from: 1 << inUse, to: free, ends: true, unmarked: true},
 	reclaim:     {from: 1<<inUse | 1<<interrupted, to: taken, ends: true},

@@ -12,12 +12,12 @@ import (
 // names of states and events, as in the table.
 var (
 	stateNames = [states]string{
-		free: "free", taken: "taken", parked: "parked", quarantined: "quarantined", inUse: "inUse",
+		free: "free", taken: "taken", parked: "parked", consulting: "consulting", quarantined: "quarantined", inUse: "inUse",
 		interrupted: "interrupted", leaving: "leaving", closing: "closing", hijacked: "hijacked",
 	}
 	eventNames = [events]string{
 		take: "take", claim: "claim", park: "park", unpark: "unpark", quarantine: "quarantine", readmit: "readmit",
-		put: "put", release: "release", reclaim: "reclaim", interrupt: "interrupt", condemn: "condemn", hijack: "hijack", abort: "abort",
+		consult: "consult", consulted: "consulted", disown: "disown", put: "put", release: "release", reclaim: "reclaim", interrupt: "interrupt", condemn: "condemn", hijack: "hijack", abort: "abort",
 		leave: "leave", leaveParked: "leaveParked", remove: "remove",
 	}
 )

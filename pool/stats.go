@@ -34,7 +34,7 @@ type Stats struct {
 	Silence       time.Duration // of all deaths, from the peer's last sign of life
 	Invalidations uint64        // how often Invalidate was called
 	Down          bool          // an outage runs, and neither a dial nor a reply has reached the endpoint since it began
-	Full          bool          // the endpoint serves, but its last dial failed: no more connections than these
+	Full          bool          // the endpoint serves, but its last dial failed, or the last connections were closed unheard: no more than these
 	Unmonitored   bool          // Config.Monitor cannot judge what is in use: it has no connection of its own
 }
 

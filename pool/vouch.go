@@ -12,12 +12,20 @@ func (p *Pool[T]) vouched(s *slot[T]) bool {
 	if p.config.AfterRelease == nil {
 		return true
 	}
+	s.move(consult)
+	if p.epoch.Load()&shut != 0 { // whoever shuts the pool looks afterwards for who is asked
+		p.consulted(s, func() { p.evict(s, ReasonShutdown, nil) })
+		return false
+	}
 	err := callGuarded("AfterRelease", func() error {
 		if p.config.AfterRelease(s.value) {
 			return nil
 		}
 		return errNotVouched
-	}, func(ended error) { p.evictFaulty(s, ended) })
+	}, func(ended error) { p.consulted(s, func() { p.evictFaulty(s, ended) }) })
+	if !s.move(consulted) {
+		return false
+	}
 	switch {
 	case err == nil:
 		return true
@@ -27,4 +35,23 @@ func (p *Pool[T]) vouched(s *slot[T]) bool {
 		p.evictFaulty(s, err)
 	}
 	return false
+}
+
+// consulted has then see to a slot of which AfterRelease was asked, unless Shutdown
+// has taken it away.
+func (p *Pool[T]) consulted(s *slot[T], then func()) {
+	if s.move(consulted) {
+		then()
+	}
+}
+
+// disown aborts what AfterRelease does not return about.
+func (p *Pool[T]) disown() {
+	for _, s := range p.conns.those(func(s *slot[T]) bool { return s.is(consulting) }) {
+		if s.move(disown) {
+			tell, _ := p.markUnfit(s, ReasonShutdown, nil)
+			defer tell()
+			p.abortAway(s)
+		}
+	}
 }
