@@ -90,7 +90,7 @@ func (d *detector) assess(s sample, l Limits, now time.Duration) assessment {
 		a.ask = !a.silent && d.shouldAsk(s, l, now)
 	}
 	a.suspect = d.suspect
-	a.pause = d.pause(s, l)
+	a.pause = d.pause(s, l, now)
 	d.looked, d.planned = now, a.pause
 	return a
 }
@@ -190,7 +190,7 @@ func (d *detector) shouldAsk(s sample, l Limits, now time.Duration) bool {
 
 // pause is the time until the next look: soon if an answer is due, else when
 // the next probe is, or the verdict.
-func (d *detector) pause(s sample, l Limits) time.Duration {
+func (d *detector) pause(s sample, l Limits, now time.Duration) time.Duration {
 	pause := l.pause()
 	switch {
 	case l.Idle == 0 && !s.pending:
@@ -201,10 +201,14 @@ func (d *detector) pause(s sample, l Limits) time.Duration {
 	}
 	if l.Silence > 0 && (s.pending || d.doubt != nil && d.doubt.asks > 0) {
 		left := l.Silence - s.silence
-		if left <= 0 {
-			left = l.doubtPause() // it lacks askings
+		switch {
+		case left > 0:
+			pause = min(pause, left)
+		case s.pending: // it lacks askings, or the time of an answer
+			return min(l.doubtPause(), d.doubt.answerDue(s, now))
+		default:
+			pause = min(pause, l.doubtPause())
 		}
-		pause = min(pause, left)
 	}
 	return max(pause, shortestPause)
 }
