@@ -80,7 +80,8 @@ var applications = sync.Pool{New: func() any {
 // times where SIO_KEEPALIVE_VALS set them, the user timeout and the pace of an
 // MPTCP socket. A zero UserTimeout or StallTimeout means that there is none; on
 // Linux and FreeBSD, where one option is both, they are equal. Values that no
-// call has set are the system's.
+// call has set are the system's; and those of a hale.Conn whose peer leaves a probe
+// unanswered are the watch's for a while ([Platform.Plan]).
 //
 // The error matches [errors.ErrUnsupported] on systems without socket
 // options, and [net.ErrClosed] on a closed connection.

@@ -59,7 +59,10 @@ type Plan struct {
 // that read slowly; the pace is; and where Within is set, TCP_KEEPCNT is raised
 // to at least 8: the kernel's own count then only stands behind the watch, and
 // a process that stands still does not lose a connection to a few lost packets.
-// Explicit numbers without a Within are set as they are.
+// Explicit numbers without a Within are set as they are. While a peer leaves a probe
+// unanswered the watch has an Idle of a second in the socket, with which the kernel asks
+// at once, and a Count of 64 or more (without a Within of one more), and puts both back
+// when the peer is heard; and a Pace that the path, or a shut window, needs.
 //
 // It returns a [*RangeError] for a value that p does not accept, and no error
 // for what p has no option for: that is in [Plan.Unsupported].

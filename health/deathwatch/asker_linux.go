@@ -73,7 +73,11 @@ func (c *Supervision) countWhileAsking() int32 {
 	if !c.limits.Ask {
 		return min(c.held.count+1, 127)
 	}
-	return max(min(c.held.count+watchAskings, 127), askingCount)
+	return c.held.countWithAskings()
+}
+
+func (held *options) countWithAskings() int32 {
+	return max(min(held.count+watchAskings, 127), askingCount)
 }
 
 // segmentsIn counts what has come from the peer (tcpi_segs_in); it is 0 before Linux 4.2.
@@ -167,7 +171,7 @@ func (c *Supervision) aside(socket syscall.RawConn, do func()) {
 	}
 	_ = rawconn.Control(socket, func(fd uintptr) error {
 		c.keep(fd)
-		c.held.set = askingCount
+		c.held.set = c.held.countWithAskings()
 		setOption(fd, unix.TCP_KEEPCNT, c.held.set)
 		return setOption(fd, unix.TCP_KEEPIDLE, 1)
 	})

@@ -52,10 +52,11 @@ type detector struct {
 	planned time.Duration // the pause that was planned then
 	doubt   *doubt        // nil while all is well
 
-	before  int32 // retransmission timeouts that were answered
 	resent  int32 // retransmissions until the peer was last heard, at most
 	current int32 // and at the last look
-	lost    losses
+	lostAt  int32 // when the last probe that the path has lost was found out, in seconds
+	lost    uint8 // how many of late
+	before  uint8 // retransmission timeouts that were answered, of the kernel's 255
 
 	suspect bool
 }
@@ -86,11 +87,11 @@ func (d *detector) assess(s sample, l Limits, now time.Duration) assessment {
 			d.doubt.wanted, d.doubt.woke = false, false
 		}
 		d.suspect = d.suspect && !a.answers || d.doubt.woke || d.doubt.isSuspect(s, l) // until it is heard
-		a.silent = d.doubt.isSilent(s, l, d.lost.lately(now))
+		a.silent = d.doubt.isSilent(s, l, d.lostLately(now))
 		a.ask = !a.silent && d.shouldAsk(s, l, now)
 	}
 	a.suspect = d.suspect
-	a.pause = d.pause(s, l)
+	a.pause = d.pause(s, l, now)
 	d.looked, d.planned = now, a.pause
 	return a
 }
@@ -104,10 +105,10 @@ func (d *detector) listen(s sample, l Limits, now time.Duration) (news bool) {
 	}
 	first := d.heard == -never
 	if d.doubt != nil && d.doubt.overdue > 0 && l.lostOne(s, earliest-d.heard) {
-		d.lost.note(now)
+		d.noteLoss(now)
 	}
 	since := s.timeoutsSince()
-	d.heard, d.before, d.resent = latest, int32(s.timeouts-since), max(d.current, int32(s.resent-since-s.tailProbes()))
+	d.heard, d.before, d.resent = latest, uint8(s.timeouts-since), max(d.current, int32(s.resent-since-s.tailProbes()))
 	if d.doubt != nil {
 		d.doubt = d.doubt.after(earliest)
 	}
@@ -160,7 +161,7 @@ func (d *detector) count(s sample, now time.Duration) {
 // was last heard: at each timeout, and as a tail loss probe before the first
 // (RFC 8985), which the kernel does not count among those.
 func (d *detector) retransmissions(s sample) int32 {
-	timeouts := max(0, int32(s.timeouts)-d.before)
+	timeouts := max(0, int32(s.timeouts)-int32(d.before))
 	return timeouts + min(1, max(0, int32(s.resent)-d.resent-timeouts))
 }
 
@@ -190,21 +191,25 @@ func (d *detector) shouldAsk(s sample, l Limits, now time.Duration) bool {
 
 // pause is the time until the next look: soon if an answer is due, else when
 // the next probe is, or the verdict.
-func (d *detector) pause(s sample, l Limits) time.Duration {
+func (d *detector) pause(s sample, l Limits, now time.Duration) time.Duration {
 	pause := l.pause()
 	switch {
 	case l.Idle == 0 && !s.pending:
-	case s.probes > 0, int32(s.timeouts) > d.before, d.suspect, d.doubt != nil && d.doubt.wanted:
+	case s.probes > 0, s.timeouts > int(d.before), d.suspect, d.doubt != nil && d.doubt.wanted:
 		pause = l.doubtPause()
 	case l.Idle > 0:
 		pause = max(min(pause, l.answerDue()-s.silence), l.doubtPause())
 	}
 	if l.Silence > 0 && (s.pending || d.doubt != nil && d.doubt.asks > 0) {
 		left := l.Silence - s.silence
-		if left <= 0 {
-			left = l.doubtPause() // it lacks askings
+		switch {
+		case left > 0:
+			pause = min(pause, left)
+		case s.pending: // it lacks askings, or the time of an answer
+			return min(l.doubtPause(), d.doubt.answerDue(s, now))
+		default:
+			pause = min(pause, l.doubtPause())
 		}
-		pause = min(pause, left)
 	}
 	return max(pause, shortestPause)
 }

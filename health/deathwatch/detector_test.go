@@ -255,7 +255,8 @@ func TestThePauseFitsWhatIsExpected(t *testing.T) {
 		{"the next probe of a short budget", Limits{Idle: 2 * time.Second, Silence: 4 * time.Second, Ask: true}, sample{silence: 1500 * time.Millisecond}, 500*time.Millisecond + resolution},
 		{"an answer that is due", within30, sample{silence: 13 * time.Second, probes: 1}, doubtPause},
 		{"the verdict", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 7 * time.Second}, time.Second},
-		{"a verdict just now", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 8 * time.Second}, doubtPause},
+		{"a verdict just now, if there is no answer", Limits{Silence: 8 * time.Second}, sample{pending: true, inFlight: true, silence: 8 * time.Second}, leastRTO},
+		{"an answer that was due, and the next asking", Limits{Silence: 8 * time.Second}, sample{pending: true, silence: 8 * time.Second}, doubtPause},
 		{"a short budget is looked at more often", Limits{Idle: time.Second, Silence: 1800 * time.Millisecond, Ask: true}, sample{silence: 1100 * time.Millisecond, probes: 1}, shortestPause},
 	} {
 		d := newDetector()

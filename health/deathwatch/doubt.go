@@ -101,6 +101,14 @@ func (d *doubt) mark(answerTime, now time.Duration) {
 	}
 }
 
+// answerDue is the time until those marked are overdue, if they are not yet.
+func (d *doubt) answerDue(s sample, now time.Duration) time.Duration {
+	if d == nil || d.marked == d.overdue {
+		return doubtPause
+	}
+	return max(d.markAt+s.answerTime()-now, resolution)
+}
+
 // isSuspect: several askings are unanswered. A window that has just been shut is
 // probed faster than a live peer's kernel answers: once in half a second
 // (tcp_invalid_ratelimit).

@@ -8,24 +8,19 @@ const (
 	mostLosses = 2
 )
 
-// losses are the probes of a shut window that the path has lost of late: of those
+// noteLoss takes note of a probe of a shut window that the path has lost: of those
 // the kernel makes one in a second at most, and a short budget holds so few that on
 // a path that loses packets each of them may be lost.
-type losses struct {
-	n  int32
-	at time.Duration // when the last was found out
+func (d *detector) noteLoss(now time.Duration) {
+	d.lost, d.lostAt = uint8(min(d.lostLately(now)+1, mostLosses)), int32(now/time.Second)
 }
 
-func (lost *losses) note(now time.Duration) {
-	*lost = losses{min(lost.lately(now)+1, mostLosses), now}
-}
-
-// lately is how many count at the time now.
-func (lost losses) lately(now time.Duration) int32 {
-	if now-lost.at > lossMemory {
+// lostLately is how many count at the time now.
+func (d *detector) lostLately(now time.Duration) int32 {
+	if now-time.Duration(d.lostAt)*time.Second > lossMemory {
 		return 0
 	}
-	return lost.n
+	return int32(d.lost)
 }
 
 // lostOne reports whether a silence that has ended had a probe of the shut window in

@@ -226,7 +226,9 @@ func (w *world) unanswered() (n int) {
 // live lets the application do something, now and then, in a pause, and the
 // process stand still at its end, rarely, or be busy.
 func (w *world) live(pause time.Duration) time.Duration {
-	pause = pause.Round(shortestPause)
+	if pause >= shortestPause {
+		pause = pause.Round(shortestPause)
+	}
 	if w.now < w.stopped && w.now+pause >= w.stopped {
 		pause += w.still
 	}

@@ -130,20 +130,20 @@ type Supervision struct {
 	stale  atomic.Bool // the limits are to be asked for anew
 	wanted atomic.Bool // somebody wants the peer to be asked
 
-	// setting guards the next two, and the socket's options while the watch or Change
+	// setting guards the next two, and the socket's options while the watch or Refresh
 	// sets some. Nobody is called under it but who sets them.
 	setting sync.Mutex
 	held    *options // what the socket held before the watch began to ask; nil if it does not
 	stopped bool
 
 	// The rest belongs to the goroutine that serves the watch.
+	finSeen  bool  // the subject knows
+	over     bool  // in state CLOSE, and not explained yet
+	bare     bool  // see DeathsOnly
+	pace     int32 // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
 	limits   Limits
 	detector detector
-	pace     int32         // that the watch has set last, in ms; 0 if it has not, and the socket holds that of the limits
-	finSeen  bool          // the subject knows
-	over     bool          // in state CLOSE, and not explained yet
-	settleAt time.Duration // when it is to be, if nobody has by then
-	bare     bool          // see DeathsOnly
+	settleAt time.Duration // when a connection that is over is to be explained, if nobody has by then
 }
 
 // noSuchWatch is the error for a kind of socket of which there is nothing to tell.

@@ -79,11 +79,11 @@ func (w *watcher) at(slot, gen int32) *Supervision {
 
 // after returns the time of the first look after a pause from now, give or take
 // what the kernel's own clock is exact by. Looks are taken together, at multiples
-// of shortestPause.
+// of shortestPause, but for those that come sooner.
 func (w *watcher) after(pause time.Duration) time.Duration {
 	at := w.clock.plus(pause)
-	if at == never {
-		return never
+	if at == never || pause < shortestPause {
+		return at
 	}
 	return (at - resolution + shortestPause - 1).Truncate(shortestPause)
 }
