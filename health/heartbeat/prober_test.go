@@ -842,7 +842,7 @@ func TestAFunctionThatEndsItsGoroutineHoldsNobodyUp(t *testing.T) {
 				func(*health.DeadError) { close(called); runtime.Goexit() })
 			<-called
 			p.Lock()
-			p.Unlock()
+			defer p.Unlock()
 		})
 	})
 }
