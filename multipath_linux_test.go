@@ -14,7 +14,7 @@ import (
 // connectMultipath dials by Multipath TCP.
 func connectMultipath(t *testing.T) (c *Conn, peer *net.TCPConn) {
 	t.Helper()
-	testnet.NeedLinux(t, 5, 16, "a word on Multipath TCP (MPTCP_INFO)")
+	testnet.NeedLinux(t, 6, 15, "Multipath TCP as it is tried here")
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(true)
 	l, err := lc.Listen(t.Context(), "tcp4", "127.0.0.1:0")

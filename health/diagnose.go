@@ -16,8 +16,11 @@ import (
 // On Linux it asks the kernel and is exact even where the error is not: a
 // death's error is delivered once, to the first call that touches the socket,
 // and later calls get a bare io.EOF or EPIPE. If the error is still there, Diagnose
-// takes it. Elsewhere the error decides alone. Call it before c is closed. c may be a
-// wrapper; a hale.Conn, or one that lies under c, says itself why it died.
+// takes it. Who comes after that is told of an abort, or of a stall that a reset ended, as a
+// reset or a stall, and of a plain connection that the peer closed and then reset, nothing:
+// it looks like one that both sides closed. Elsewhere the error decides alone. Call it before
+// c is closed. c may be a wrapper; a hale.Conn, or one that lies under c, says itself why it
+// died.
 func Diagnose(c net.Conn, err error) *DeadError {
 	if k, ok := netconn.Find[keeper](c); ok {
 		return diagnoseKeeper(k, err)

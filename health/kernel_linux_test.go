@@ -500,3 +500,36 @@ func waitFor(t *testing.T, c *net.TCPConn, cond func(Info) bool) {
 		time.Sleep(2 * time.Millisecond)
 	}
 }
+
+// The silence goes on after the death: what counts is what had been asked by then.
+func TestASilenceThatAResetEndedIsNoneToWhoComesLate(t *testing.T) {
+	t.Parallel()
+	const userTimeout = 4 * time.Second
+	for name, test := range map[string]struct {
+		write bool
+		is    func(Info) bool
+	}{
+		"idle":      {false, func(i Info) bool { return i.Probes == 1 }},
+		"in flight": {true, func(i Info) bool { return i.Retransmits == 2 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, server := testnet.Pair(t)
+			timers{1, 1, 5, int(userTimeout.Milliseconds())}.set(t, client)
+			testnet.Freeze(t, server)
+			if test.write {
+				client.Write([]byte("x"))
+			}
+			waitFor(t, client, test.is)
+			server.SetLinger(0)
+			server.Close()
+			waitFor(t, client, func(i Info) bool { return i.State == TCPClose })
+			first := Diagnose(client, io.EOF) // it takes the error
+			waitFor(t, client, func(i Info) bool { return i.Silence() > userTimeout+300*time.Millisecond })
+			late := Diagnose(client, io.EOF)
+			if first == nil || late == nil || first.Cause != Reset || late.Cause != Reset {
+				t.Errorf("at once %v, late %v, %+v", first, late, inspectT(t, client))
+			}
+		})
+	}
+}

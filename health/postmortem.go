@@ -39,8 +39,8 @@ func (i Info) answering() bool {
 	switch {
 	case i.Probes == 0 && i.Unacked == 0:
 		return true
-	case i.Probes <= 1 && i.Unacked == 0 && i.UserTimeout >= 2*minRTO:
-		return true
+	case i.Unacked == 0 && i.UserTimeout >= 2*minRTO:
+		return i.Probes <= 1
 	}
 	return i.Probes <= 2 && i.Silence() < i.UserTimeout+minRTO/2
 }

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"math"
 	"os"
 	"syscall"
 	"time"
@@ -18,9 +19,11 @@ type remains struct {
 	unread bool  // the kernel does not tell, as of something unread before Linux 5.6
 	// windowShut is for how long, in all, the peer has taken nothing while there was
 	// something to send.
-	windowShut time.Duration
-	count      int           // of unanswered keepalive probes that end a connection without a user timeout
-	patience   time.Duration // for how long the kernel retransmits without a user timeout
+	windowShut     time.Duration
+	idle, interval time.Duration // of keepalive
+	count          int           // of unanswered keepalive probes that end a connection without a user timeout
+	pace           time.Duration // the longest pause between two retransmissions
+	patience       time.Duration // for how long the kernel retransmits without a user timeout
 }
 
 // lateVerdict is the reason of the death of c, which is over, for somebody who got
@@ -53,21 +56,40 @@ func lateVerdict(c any, info Info, err error) *DeadError {
 
 // expired reports whether the kernel has given the connection up because of a
 // silence. Probes and retransmissions may be left over from one that the peer
-// ended, by a RST for instance, so their time has to be over as well; the silence
-// goes on after the death, so that who asks late may be told of one too many.
+// ended, by a RST for instance, so their time has to be over as well; and that before
+// the death, for the silence goes on after it.
 func (i Info) expired(left remains) bool {
 	if i.Probes == 0 && i.Retransmits == 0 && i.Unsent == 0 {
 		return false
 	}
 	switch {
 	case i.UserTimeout > 0:
-		return max(i.Silence(), left.windowShut) >= i.UserTimeout
+		return max(i.Silence(), left.windowShut) >= i.UserTimeout && i.lasted(left) >= i.UserTimeout
 	case i.Retransmits > 0:
-		return i.Silence() >= left.patience
+		return i.Silence() >= left.patience && i.lasted(left) >= left.patience
 	case i.Unsent > 0 && i.SendWindow == 0:
 		return i.Probes > 0 && i.Silence() >= left.patience
 	}
 	return left.count > 0 && i.Probes >= left.count
+}
+
+// lasted is for how long at most the silence had lasted at the death, by what the kernel
+// had asked in it, whose timers are up to an eighth late. When that was, nobody knows: its
+// clocks go on. Of a window that was shut nothing is left that would say (the backoff is
+// forgotten, tcp_write_queue_purge, and the chronographs go on).
+func (i Info) lasted(left remains) time.Duration {
+	var most time.Duration
+	switch {
+	case i.Retransmits > 0 && i.RTO >= left.pace:
+		most = time.Duration(i.Retransmits+1) * i.RTO
+	case i.Retransmits > 0: // it has doubled each time
+		most = 2 * i.RTO
+	case i.Unsent == 0:
+		most = left.idle + time.Duration(i.Probes)*left.interval
+	default:
+		return math.MaxInt64
+	}
+	return most + most/8
 }
 
 // remainsOf asks the socket of c, which is over. It takes the error.
@@ -85,17 +107,25 @@ func remainsOf(c any) (left remains) {
 		if t, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			left.windowShut = time.Duration(t.Rwnd_limited) * time.Microsecond
 		}
+		left.idle = seconds(fd, unix.TCP_KEEPIDLE)
+		left.interval = seconds(fd, unix.TCP_KEEPINTVL)
 		left.count, _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT)
-		left.patience = patience(int(fd))
+		left.pace, left.patience = patience(int(fd))
 		return nil
 	})
 	return left
 }
 
-// patience is how long the kernel retransmits on a socket without a user timeout.
-func patience(fd int) time.Duration {
+func seconds(fd uintptr, option int) time.Duration {
+	n, _ := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, option)
+	return time.Duration(n) * time.Second
+}
+
+// patience is how long the kernel retransmits on a socket without a user timeout, and
+// the longest pause in it.
+func patience(fd int) (pace, all time.Duration) {
 	const rtoMax = 44 // TCP_RTO_MAX_MS, since Linux 6.15
-	pace := 2 * time.Minute
+	pace = 2 * time.Minute
 	if ms, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, rtoMax); err == nil && ms > 0 {
 		pace = time.Duration(ms) * time.Millisecond
 	}
@@ -103,5 +133,5 @@ func patience(fd int) time.Duration {
 	if retries == 0 {
 		retries = tcpretries.Default
 	}
-	return tcpretries.GiveUp(pace, retries)
+	return pace, tcpretries.GiveUp(pace, retries)
 }

@@ -841,7 +841,7 @@ func TestAFunctionThatEndsItsGoroutineHoldsNobodyUp(t *testing.T) {
 			p := beginWith(t, &Prober{Interval: every, Probe: func(context.Context, net.Conn) error { return failure }}, served(t),
 				func(*health.DeadError) { close(called); runtime.Goexit() })
 			<-called
-			p.Lock() // it is free
+			p.Lock()
 			defer p.Unlock()
 		})
 	})
