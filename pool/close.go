@@ -95,7 +95,7 @@ func (p *Pool[T]) unwatch(s *slot[T]) {
 	stop := s.unwatch
 	s.mu.Unlock()
 	if stop != nil {
-		stop()
+		_ = guard("stop", func() error { stop(); return nil })
 	}
 }
 

@@ -182,7 +182,7 @@ func TestAServerThatIsFullAndAcceptsIsNotDialledInALoop(t *testing.T) {
 				}
 				wg.Wait()
 				st := p.Stats()
-				if answered.Load() < 50 || failed.Load() > answered.Load() || accepted.Load() > 100 || st.Outages > 0 || st.Down {
+				if answered.Load() == 0 || failed.Load() > 100 || accepted.Load() > 100 || st.Outages > 0 || st.Down {
 					t.Errorf("%d were answered, %d failed, %d accepted, %+v", answered.Load(), failed.Load(), accepted.Load(), st)
 				}
 			})

@@ -26,7 +26,7 @@ type probed[T any] struct {
 
 // SetDeadline never fails: a connection without deadlines has its ctx.
 func (c *probed[T]) SetDeadline(t time.Time) error {
-	_ = c.Conn.SetDeadline(t)
+	_ = guardedDeadlines{c.Conn}.SetDeadline(t)
 	return nil
 }
 
@@ -40,9 +40,18 @@ func (p *Pool[T]) newProber() *heartbeat.Prober {
 	return &heartbeat.Prober{
 		Interval: min(p.config.Heartbeat, longest),
 		Timeout:  min(p.config.CheckTimeout, longest),
-		Probe:    p.heartbeat,
-		After:    p.afterHeartbeat,
+		Probe:    p.heartbeatApart,
+		After:    func(c net.Conn) { <-run(func() { p.afterHeartbeat(c) }) },
 	}
+}
+
+// heartbeatApart is heartbeat on a goroutine of its own, which a hook may end.
+func (p *Pool[T]) heartbeatApart(ctx context.Context, c net.Conn) (err error) {
+	<-run(func() { err = p.heartbeat(ctx, c) })
+	if err == nil && c.(*probed[T]).slot.marked(unfit) {
+		err = errNoHeartbeat
+	}
+	return err
 }
 
 // startHeartbeat gives a new slot its pulse.
