@@ -162,7 +162,16 @@ func TestAnAcquireThatWaitsInVainSaysWhy(t *testing.T) {
 			_, err := p.Acquire(ctx)
 			return err
 		}, "unavailable"},
+		{"canceled before a dial has ended", func(ctx context.Context, e *endpoint, p *pool.Pool[*fakeConn]) error {
+			e.set(nil, time.Hour)
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(time.Second, cancel)
+			_, err := p.Acquire(ctx)
+			return err
+		}, "unavailable"},
 		{"canceled", func(ctx context.Context, e *endpoint, p *pool.Pool[*fakeConn]) error {
+			all := p.AcquireAllIdle(ctx)
+			defer all[0].Release()
 			e.set(nil, time.Hour)
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(time.Second, cancel)
@@ -188,7 +197,7 @@ func TestAnAcquireThatWaitsInVainSaysWhy(t *testing.T) {
 				r := record(t, WithDBClientMetrics())
 				e := new(endpoint)
 				p, _ := newPool(t, r.telemetry, e, func(config *pool.Config[*fakeConn]) {
-					if c.want == "timeout" {
+					if c.want == "timeout" || c.want == "canceled" {
 						config.MinConns = 1
 					}
 				})

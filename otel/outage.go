@@ -36,6 +36,16 @@ type outage struct {
 	lost     int // what was seen of it, for an outage that the pool does not end
 	attempts int
 	waiters  int
+	healed   bool // it has ended so
+}
+
+// unreached is what a reconnect failed with that had not succeeded when o ended: a
+// reply, or a dial that was under way already, may have healed it.
+func (o *outage) unreached() error {
+	if o.healed {
+		return nil
+	}
+	return errAbandoned
 }
 
 type spanID struct {
@@ -165,6 +175,7 @@ func (p *PoolTelemetry) finish(o *outage, info pool.Outage) {
 		return // somebody else ends it
 	}
 	delete(p.outages, o.id)
+	o.healed = info.Healed
 	p.last = o
 	r := p.reconnect
 	if r != nil && r.outage == o {
@@ -172,7 +183,7 @@ func (p *PoolTelemetry) finish(o *outage, info pool.Outage) {
 	}
 	p.mu.Unlock()
 	if r != nil && r.outage == o {
-		p.endReconnect(r, errAbandoned)
+		p.endReconnect(r, o.unreached())
 	}
 	if info.Death != nil && o.why != info.Death.Cause.String() {
 		o.why = whyOutage(info) // it had begun with a dial that failed

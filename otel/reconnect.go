@@ -51,7 +51,7 @@ func (p *PoolTelemetry) reconnectStart(ctx context.Context, info pool.ReconnectS
 	}
 	p.mu.Unlock()
 	if over {
-		p.endReconnect(r, errAbandoned)
+		p.endReconnect(r, o.unreached())
 		return ctx
 	}
 	parent := o.parent(r.span)

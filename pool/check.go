@@ -231,6 +231,7 @@ func (r Reason) check() string {
 // within runs f, the function of the Config that is so named, and has every
 // call on conn fail once ctx has ended. late is as for guardUntil.
 func within[R any](ctx context.Context, conn net.Conn, name string, f func() (R, error), late func(R)) (R, error) {
+	conn = guardedDeadlines{conn}
 	end, _ := netconn.Bind(ctx, conn) // a connection without deadlines has its ctx
 	value, err := guardUntil(ctx.Done(), name, f, late)
 	if end() {
@@ -252,5 +253,5 @@ func (c checks[T]) deathOf(s *slot[T], why Reason, err error, silence time.Durat
 	if dead, ok := errors.AsType[*health.DeadError](err); ok && dead.Cause != health.LocalClosed {
 		return dead
 	}
-	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: err}
+	return &health.DeadError{Cause: health.HeartbeatFailed, Op: "check", Silence: silence, Detected: time.Now(), Peer: s.addr, Err: err}
 }

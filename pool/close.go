@@ -121,7 +121,7 @@ func (s *slot[T]) stopTelling() {
 	stop := s.unwatch
 	s.mu.Unlock()
 	if stop != nil {
-		stop()
+		_ = guard("stop", func() error { stop(); return nil })
 	}
 }
 

@@ -163,7 +163,7 @@ type Config[T any] struct {
 	Backoff func() backoff.BackOff
 	// StableAfter is how long all has to be well, from the first dial that
 	// succeeds after one that failed, before the pauses begin from the shortest
-	// again. A connection that dies younger than that is not replaced in the
+	// again; a server that is full, and replies, is well. A connection that dies younger than that is not replaced in the
 	// background before a pause; callers that wait are dialled for at once. 0 is
 	// 10 s.
 	StableAfter time.Duration

@@ -36,7 +36,15 @@ type opener[T any] func(ctx context.Context, s *slot[T]) error
 func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 	start := time.Now()
 	s := new(slot[T])
-	if err := open(ctx, s); err != nil {
+	opened := false
+	defer func() {
+		if !opened { // a hook has ended this goroutine
+			p.dialBroken(s, start)
+		}
+	}()
+	err := open(ctx, s)
+	opened = true
+	if err != nil {
 		p.dialFailed(err, start)
 		return err
 	}
@@ -57,6 +65,20 @@ func (p *Pool[T]) dialInto(ctx context.Context, open opener[T]) error {
 	return nil
 }
 
+// errBroken is a dial whose goroutine a hook has ended.
+var errBroken = errors.New("pool: a hook has ended the goroutine of a dial")
+
+// dialBroken gives back what a dial has that did not come to an end.
+func (p *Pool[T]) dialBroken(s *slot[T], start time.Time) {
+	if s.number == 0 { // nobody knows of it yet
+		p.dialFailed(errBroken, start)
+		return
+	}
+	defer p.dialer.ended()
+	s.move(take)
+	p.evict(s, ReasonClosed, nil)
+}
+
 // open dials and fills s. A dial whose time was over because this process stood
 // still has shown nothing of the endpoint: it is made again, once. One that
 // Invalidate has interrupted is as well.
@@ -68,7 +90,11 @@ func (p *Pool[T]) open(ctx context.Context, s *slot[T]) error {
 		start = time.Now()
 		conn, again, err = p.maker.connect(ctx, s)
 	}
-	p.stats.dialed(time.Since(start), err)
+	took := time.Since(start)
+	if err == nil {
+		err = p.equipped(s, conn)
+	}
+	p.stats.dialed(took, err)
 	if err == nil {
 		p.fill(s, conn)
 	}
@@ -174,10 +200,20 @@ func (m *maker[T]) openValue(ctx context.Context, conn net.Conn) (opened[T], err
 	}, func(late opened[T]) { m.closer.closeValue(late.value) })
 }
 
+// equipped is equip, which calls methods of conn. If one panics, conn is closed.
+func (p *Pool[T]) equipped(s *slot[T], conn net.Conn) error {
+	err := guard("Conn", func() error { p.equip(s, conn); return nil })
+	if err != nil {
+		p.closer.close(s, false)
+	}
+	return err
+}
+
 // equip makes s a slot of conn.
 func (p *Pool[T]) equip(s *slot[T], conn net.Conn) {
-	s.opened = momentNow()
-	s.vital, _ = netconn.Find[vital](conn)
+	s.conn, s.opened = conn, momentNow()
+	own, _ := netconn.Find[vital](conn)
+	s.vital = vitalOf(own)
 	s.meter = meterOf(conn)
 	s.info = infoOf(conn)
 	s.checkable = p.config.checkOf(conn) != nil
@@ -186,16 +222,16 @@ func (p *Pool[T]) equip(s *slot[T], conn net.Conn) {
 		s.peek = peekable(conn)
 	}
 	s.begin()
-	s.remote = p.conns.name(conn.RemoteAddr().String())
-	s.conn, s.lastUsed, s.proved = conn, s.opened, s.opened
+	s.addr = conn.RemoteAddr()
+	s.remote = p.conns.name(textOf(s.addr))
+	s.lastUsed, s.proved = s.opened, s.opened
 	if p.holds {
 		s.holder = new(holder)
 	}
 }
 
-// fill makes s a slot of conn that is the pool's, and has its death told.
+// fill makes s, a slot of conn, the pool's, and has its death told.
 func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
-	p.equip(s, conn)
 	p.addresses.dialled(ipOf(s.remote))
 	p.heartbeats.start(s)
 	s.light = s.vital != nil && p.config.AfterRelease == nil

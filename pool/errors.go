@@ -15,7 +15,7 @@ var (
 
 	// ErrUnavailable is matched by the error of an Acquire that got nothing
 	// because the endpoint cannot be reached: during an outage, or while the
-	// first dial has not ended and there is no connection. The last dial's error,
+	// first dial has not ended and no connection is well. The last dial's error,
 	// if one has failed, is under the same error.
 	ErrUnavailable = errors.New("pool: endpoint unavailable")
 )

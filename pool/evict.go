@@ -220,8 +220,12 @@ func lookAt[T any](s *slot[T]) *health.DeadError {
 // alive, in whatever way, or nil. It agrees with fit.
 func (s *slot[T]) lifeless() *health.DeadError {
 	err, state := s.vital.Err(), s.vital.State()
-	if dead, ok := errors.AsType[*health.DeadError](err); ok {
+	dead, ok := errors.AsType[*health.DeadError](err)
+	if ok && dead != nil {
 		return dead
+	}
+	if ok {
+		err = errLifeless // a nil pointer, in an error that is not nil
 	}
 	if err == nil && (state == health.Alive || state == health.Suspect) {
 		return nil
@@ -229,7 +233,7 @@ func (s *slot[T]) lifeless() *health.DeadError {
 	if err == nil {
 		err = errLifeless
 	}
-	return &health.DeadError{Cause: health.Classify(err), Op: "acquire", Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: err}
+	return &health.DeadError{Cause: health.Classify(err), Op: "acquire", Detected: time.Now(), Peer: s.addr, Err: err}
 }
 
 // errLifeless is a connection that does not say why it is dead.

@@ -34,6 +34,20 @@ func (g *group) Go(f func()) {
 	}()
 }
 
+// Keep is Go, and runs f again if a hook has ended its goroutine.
+func (g *group) Keep(f func()) {
+	g.Go(func() {
+		returned := false
+		defer func() {
+			if !returned {
+				g.Keep(f)
+			}
+		}()
+		f()
+		returned = true
+	})
+}
+
 // Wait waits until there is none.
 func (g *group) Wait() {
 	g.mu.Lock()

@@ -12,11 +12,12 @@ import (
 
 // A PanicError is what a dial, a check, a look-up or an Acquire fails with if Dial,
 // Open, Check, Reset, Resolve, PrepareAcquire or AfterRelease of the [Config]
-// panicked, or ended its goroutine. It wraps nothing, not
+// panicked, or ended its goroutine; or a method of a connection panicked that the pool
+// calls: then the dial fails, or the connection is dead of it. It wraps nothing, not
 // even a value that is an error. A panic in a hook of the [Observer] is the
 // program's own.
 type PanicError struct {
-	Func  string // of the Config
+	Func  string // of the Config, or the method, or "Conn" for those that are called after a dial
 	Value any    // what recover returned; nil if the goroutine was ended ([runtime.Goexit])
 	Stack []byte // of the panic, as by [debug.Stack]
 }

@@ -26,7 +26,7 @@ type probed[T any] struct {
 
 // SetDeadline never fails: a connection without deadlines has its ctx.
 func (c *probed[T]) SetDeadline(t time.Time) error {
-	_ = c.Conn.SetDeadline(t)
+	_ = guardedDeadlines{c.Conn}.SetDeadline(t)
 	return nil
 }
 
@@ -45,9 +45,18 @@ func (h *heartbeats[T]) init(p *Pool[T]) {
 	h.prober = &heartbeat.Prober{
 		Interval: min(p.config.Heartbeat, longest),
 		Timeout:  min(p.config.CheckTimeout, longest),
-		Probe:    h.probe,
-		After:    h.after,
+		Probe:    h.probeApart,
+		After:    func(c net.Conn) { <-run(func() { h.after(c) }) },
 	}
+}
+
+// probeApart is probe on a goroutine of its own, which a hook may end.
+func (h *heartbeats[T]) probeApart(ctx context.Context, c net.Conn) (err error) {
+	<-run(func() { err = h.probe(ctx, c) })
+	if err == nil && c.(*probed[T]).slot.marked(unfit) {
+		err = errNoHeartbeat
+	}
+	return err
 }
 
 // start gives a new slot its pulse.

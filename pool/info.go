@@ -29,7 +29,7 @@ func (i EvictInfo) line() logline.Line {
 		Flag("hale.connection.in_use", i.InUse).Duration("hale.connection.duration", i.Age).
 		ID("hale.outage.id", i.Outage).Group(i.Err.LogValue())
 	if i.Conn != nil {
-		line = line.Peer(i.Conn.RemoteAddr())
+		line = line.Peer(addrOf(i.Conn))
 	}
 	return line
 }

@@ -107,7 +107,7 @@ func (p *Pool[T]) startMonitor() {
 		return
 	}
 	p.monitor = &monitor[T]{pool: p, pauses: pauses.Default()}
-	p.wg.Go(p.monitor.run)
+	p.wg.Keep(p.monitor.run)
 }
 
 // isBlind is whether there is a monitor that cannot tell.

@@ -160,7 +160,7 @@ func (d *doubt[T]) death(s *slot[T]) *health.DeadError {
 	}
 	dead := &health.DeadError{
 		Cause: health.HeartbeatFailed, Op: "monitor", Silence: max(0, time.Since(since)-d.missed),
-		Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: d.err,
+		Detected: time.Now(), Peer: s.addr, Err: d.err,
 	}
 	if s.info != nil {
 		dead.Info, _ = s.info.Info()

@@ -13,10 +13,9 @@ func (m *monitor[T]) open() (opened bool) {
 	s := new(slot[T])
 	conn, _, err := p.maker.connect(p.life, s)
 	m.dialAt = time.Now().Add(m.pauses.NextBackOff())
-	if err != nil {
+	if err != nil || p.equipped(s, conn) != nil {
 		return false
 	}
-	p.equip(s, conn)
 	p.limitLife(s)
 	m.slot = s
 	if p.config.Open != nil { // which was answered

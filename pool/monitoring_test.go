@@ -3,11 +3,14 @@ package pool
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/hale/health"
 )
 
 // The tests of MongoDB's Connection Monitoring and Pooling specification, told
@@ -23,6 +26,10 @@ import (
 //	a check-out is always told                   one that is served at once is, if Acquired is set
 //	waitQueueTimeoutMS                           the caller's ctx
 //	maxConnecting is 2                           MaxDials is 4
+//	a check-out that cannot connect fails        it waits for another attempt until its ctx ends, but with FailFast
+//	a connection that was cleared is closed      so is one that died, when its caller releases it, or at once if idle
+//	an error of before the last clear is ignored so is a death of what was invalidated: it begins no outage
+//	what is checked in when the pool is closed   the same; Shutdown waits for it, Close aborts it
 func TestWhatAnotherPoolsSpecificationAsks(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(t *testing.T, e *endpoint, log *eventLog){
@@ -153,6 +160,132 @@ func TestWhatAnotherPoolsSpecificationAsks(t *testing.T) {
 			}
 			c.Release()
 			log.want(t, "start", "done", string(ReasonInvalid))
+		},
+		"minPoolSize keeps to maxConnecting": func(t *testing.T, e *endpoint, log *eventLog) {
+			e.setDelay(time.Second)
+			p := newPool(t, e, func(c *Config[*fakeConn]) { c.MaxConns, c.MinConns, c.MaxDials = 5, 5, 2 })
+			time.Sleep(10 * time.Second)
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if st := p.Stats(); e.mostDial != 2 || st.Idle != 5 {
+				t.Errorf("%d dials at a time, %+v", e.mostDial, st)
+			}
+		},
+		"minPoolSize is renewed when one is closed": func(t *testing.T, e *endpoint, log *eventLog) {
+			p := newPool(t, e, func(c *Config[*fakeConn]) { c.MinConns = 2 })
+			synctest.Wait()
+			acquire(t, p).Close()
+			time.Sleep(time.Second)
+			if dials, open, _ := e.counts(); dials != 3 || open != 2 {
+				t.Errorf("%d dials, %d open", dials, open)
+			}
+		},
+		"a check-out that cannot connect fails with that": func(t *testing.T, e *endpoint, log *eventLog) {
+			e.setRefuse(errRefused)
+			p := newPool(t, e, log.in)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := p.Acquire(ctx); !errors.Is(err, errRefused) || !errors.Is(err, ErrUnavailable) {
+				t.Error(err)
+			}
+			log.want(t, "start", "failed")
+		},
+		"who leaves the queue takes nobody's turn": func(t *testing.T, e *endpoint, log *eventLog) {
+			p := newPool(t, e, func(c *Config[*fakeConn]) { c.MaxConns = 1 })
+			held := acquire(t, p)
+			ctx, cancel := context.WithCancel(t.Context())
+			left := make(chan error)
+			go func() {
+				_, err := p.Acquire(ctx)
+				left <- err
+			}()
+			synctest.Wait()
+			got := make(chan Conn[*fakeConn])
+			go func() { got <- acquire(t, p) }()
+			synctest.Wait()
+			cancel()
+			if err := <-left; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			held.Release()
+			(<-got).Release()
+		},
+		"a check-in may be repeated": func(t *testing.T, e *endpoint, log *eventLog) {
+			p := newPool(t, e, log.in)
+			c := acquire(t, p)
+			c.Release()
+			c.Release()
+			c.Close()
+			log.want(t, "start", "done", "release")
+			if st := p.Stats(); st.Idle != 1 {
+				t.Errorf("%+v", st)
+			}
+		},
+		"what died is not checked out, and is told of once": func(t *testing.T, e *endpoint, log *eventLog) {
+			p := newPool(t, e, log.in)
+			c := acquire(t, p)
+			v := c.Value()
+			v.kill(health.PeerClosed)
+			c.Release()
+			c = acquire(t, p)
+			defer c.Release()
+			if c.Value() == v {
+				t.Error("the dead one")
+			}
+			log.want(t, "start", "done", string(ReasonDead), "start", "done")
+		},
+		"clear does not fail those who wait": func(t *testing.T, e *endpoint, log *eventLog) {
+			p := newPool(t, e, func(c *Config[*fakeConn]) { log.in(c); c.MaxConns = 1 })
+			held := acquire(t, p)
+			got := make(chan Conn[*fakeConn])
+			go func() { got <- acquire(t, p) }()
+			synctest.Wait()
+			p.Interrupt("cleared")
+			held.Release()
+			c := <-got
+			if c.Value().id != 2 {
+				t.Error("the same")
+			}
+			c.Release()
+			log.want(t, "start", "done", "start", string(ReasonInvalid), "done", "release")
+		},
+		"clear of what is not there does nothing": func(t *testing.T, e *endpoint, log *eventLog) {
+			p := newPool(t, e, log.in)
+			p.Invalidate("cleared")
+			p.Interrupt("cleared")
+			synctest.Wait()
+			if dials, _, _ := e.counts(); dials != 0 {
+				t.Errorf("%d dials", dials)
+			}
+			log.want(t)
+		},
+		"what is made while the pool is closed is closed": func(t *testing.T, e *endpoint, log *eventLog) {
+			p := newPool(t, e, func(c *Config[*fakeConn]) {
+				c.MinConns = 1
+				c.Dial = func(ctx context.Context) (net.Conn, error) {
+					conn, err := e.dial(ctx)
+					<-ctx.Done() // and brings it all the same
+					return conn, err
+				}
+			})
+			synctest.Wait()
+			p.Close()
+			synctest.Wait()
+			if n := e.left(); n != 0 {
+				t.Errorf("%d are open", n)
+			}
+		},
+		"a check-out from a closed pool fails": func(t *testing.T, e *endpoint, log *eventLog) {
+			p := newPool(t, e, log.in)
+			acquire(t, p).Release()
+			p.Close()
+			if _, err := p.Acquire(t.Context()); !errors.Is(err, ErrClosed) || !SafeToRetry(err) {
+				t.Error(err)
+			}
+			if dials, _, _ := e.counts(); dials != 1 {
+				t.Errorf("%d dials", dials)
+			}
+			log.want(t, "start", "done", "release", string(ReasonShutdown), "closed", "start", "failed")
 		},
 		"close fails those who wait, and closes what is checked in later": func(t *testing.T, e *endpoint, log *eventLog) {
 			p := newPool(t, e, func(c *Config[*fakeConn]) { log.in(c); c.MaxConns = 1 })

@@ -126,7 +126,7 @@ func (s *slot[T]) look() sight {
 
 // ended is the death that an error of a look stands for, or nil.
 func (s *slot[T]) ended(err error) *health.DeadError {
-	dead := &health.DeadError{Cause: health.PeerClosed, Op: "acquire", Detected: time.Now(), Peer: s.conn.RemoteAddr(), Err: err}
+	dead := &health.DeadError{Cause: health.PeerClosed, Op: "acquire", Detected: time.Now(), Peer: s.addr, Err: err}
 	if errors.Is(err, net.ErrClosed) {
 		dead.Cause = health.LocalClosed
 		return dead

@@ -91,13 +91,13 @@ func newWithLanes[T any](config Config[T], lanes func(maxConns int) int) (*Pool[
 	p.conns.all = make(map[*slot[T]]struct{})
 	p.dialer = newDialer(config.MaxConns, config.MinConns, config.MinIdleConns, config.MaxDials,
 		config.StableAfter, config.CheckTimeout, pauses)
-	p.dialer.reconnect = func() { p.wg.Go(p.reconnect) }
+	p.dialer.reconnect = func() { p.wg.Keep(p.reconnect) }
 	p.maintenance = maintenance[T]{pool: p, sign: make(chan struct{}, 1)}
 	p.heartbeats.init(p)
 	p.size.conns, p.size.dialer = &p.conns, p.dialer
 	p.startResolver()
 	p.startMonitor()
-	p.wg.Go(p.maintenance.run)
+	p.wg.Keep(p.maintenance.run)
 	p.maintenance.wake()
 	return p, nil
 }

@@ -133,7 +133,7 @@ func (p *Pool[T]) startResolver() {
 		ask: p.config.Resolve, limit: p.config.DialTimeout, addresses: p.addresses, drain: p.drain,
 		tell: func(info ResolvedInfo) { hooks.Call(p.config.Observer.set().Resolved, info) },
 	}
-	p.wg.Go(func() { r.run(p.life) })
+	p.wg.Keep(func() { r.run(p.life) })
 }
 
 // drain marks the connections whose address is gone: those that nobody uses

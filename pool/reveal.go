@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 
 	"example.com/hale/health"
 	"example.com/hale/internal/netconn"
@@ -48,14 +49,10 @@ func (p *Pool[T]) watch(s *slot[T], conn net.Conn) {
 	var why error
 	if w, ok := netconn.Find[watchable](conn); !ok {
 		why = errNotWatchable(conn)
+	} else if ours(w) {
+		why = p.watchBy(s, w)
 	} else {
-		stop := w.Watch(func(dead *health.DeadError) { p.died(s, dead) })
-		s.mu.Lock()
-		s.unwatch = stop
-		s.mu.Unlock()
-		if u, ok := w.(interface{ Unwatched() error }); ok {
-			why = u.Unwatched()
-		}
+		why = guard("Watch", func() error { return p.watchBy(s, w) })
 	}
 	if why == nil {
 		return
@@ -67,6 +64,23 @@ func (p *Pool[T]) watch(s *slot[T], conn net.Conn) {
 		conn = counted.Conn // what Dial returned
 	}
 	p.tellUnwatched.Do(func() { p.config.Observer.unwatched(UnwatchedInfo{Conn: conn, Err: why}) })
+}
+
+// watchBy is watch by w, and returns why that does not tell.
+func (p *Pool[T]) watchBy(s *slot[T], w watchable) (why error) {
+	stop := w.Watch(func(dead *health.DeadError) {
+		if dead == nil { // of a connection that does not say why
+			dead = &health.DeadError{Cause: health.Unknown, Op: "watch", Detected: time.Now(), Peer: s.addr, Err: errLifeless}
+		}
+		p.died(s, dead)
+	})
+	s.mu.Lock()
+	s.unwatch = stop
+	s.mu.Unlock()
+	if u, ok := w.(interface{ Unwatched() error }); ok {
+		why = u.Unwatched()
+	}
+	return why
 }
 
 // errNotWatchable says what to do about a connection that tells of no death.

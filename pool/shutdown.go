@@ -42,8 +42,9 @@ func (p *Pool[T]) shutdown(ctx context.Context) (aborted int, err error) {
 }
 
 // Close shuts the pool down at once: what is in use is aborted. It waits for the
-// rest to be closed, which takes no longer than CloseTimeout, and may be called as
-// [Pool.Shutdown].
+// rest to be closed, which takes CloseTimeout and a tenth of a second at most (or the
+// second that a function of the Config has to return when its ctx has ended), and may
+// be called as [Pool.Shutdown].
 func (p *Pool[T]) Close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -37,7 +37,7 @@ func before(heard time.Time, dead *health.DeadError) bool {
 // infoOf returns what asks the kernel about conn, or nil if it does not tell.
 func infoOf(conn net.Conn) informer {
 	if i, ok := netconn.Find[informer](conn); ok {
-		return i
+		return informerOf(i)
 	}
 	sc, ok := netconn.Find[syscall.Conn](conn)
 	if !ok {

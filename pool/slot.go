@@ -27,6 +27,7 @@ type slot[T any] struct {
 	lifetime   *time.Timer // marks it as outlived; nil if it may live for ever
 	epoch      uint64      // of the pool when the dial began
 	remote     string
+	addr       net.Addr        // the same; nil if the connection does not say
 	info       informer        // nil if the kernel does not tell
 	peek       syscall.RawConn // nil if nobody is to look what there is to read
 	checkable  bool            // somebody can tell whether it works, see checkOf
