@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,17 @@ func endIn(name string, once *bool) *Observer {
 		return nil
 	}))
 	return o
+}
+
+// sickOnce is a Check that fails, once.
+func sickOnce() func(context.Context, *fakeConn) error {
+	var failed atomic.Bool
+	return func(context.Context, *fakeConn) error {
+		if failed.CompareAndSwap(false, true) {
+			return errSick
+		}
+		return nil
+	}
 }
 
 // Every hook has a row, for where it is called on a goroutine of the pool's; or, with
@@ -61,7 +73,7 @@ func TestAHookThatEndsAGoroutineOfThePoolLosesNothing(t *testing.T) {
 			{none, dies},
 			{func(c *Config[*fakeConn]) { c.MaxConnLifetime = time.Second }, waits},
 			{func(c *Config[*fakeConn]) {
-				c.Heartbeat, c.Check = time.Second, func(context.Context, *fakeConn) error { return errSick }
+				c.Heartbeat, c.Check = time.Second, sickOnce()
 			}, waits},
 		},
 		"OutageBegin":    {{none, dies}, {none, refused}},
@@ -79,7 +91,7 @@ func TestAHookThatEndsAGoroutineOfThePoolLosesNothing(t *testing.T) {
 				c.Heartbeat, c.Check = time.Second, func(context.Context, *fakeConn) error { return nil }
 			}, waits},
 			{func(c *Config[*fakeConn]) {
-				c.Heartbeat, c.Check = time.Second, func(context.Context, *fakeConn) error { return errSick }
+				c.Heartbeat, c.Check = time.Second, sickOnce()
 			}, waits},
 			{func(c *Config[*fakeConn]) {
 				c.Monitor.After, c.Check = time.Second, func(context.Context, *fakeConn) error { return nil }
