@@ -137,30 +137,43 @@ func replyTo(m dnsmessage.Message, answer []netip.Addr) ([]byte, error) {
 // time for the dial is over.
 func TestADialThatAStandstillEndedIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	if address, ok := twin.Role(t); ok {
-		dialThatIsStopped(t, address)
-		return
+	for name, resolver := range map[string]*net.Resolver{
+		"an address":              nil,
+		"a name":                  resolver(netip.MustParseAddr("127.0.0.1")),
+		"a name of two addresses": resolver(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.1")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if address, ok := twin.Role(t); ok {
+				dialThatIsStopped(t, address, resolver)
+				return
+			}
+			l := testnet.Listen(t)
+			thaw := testnet.FreezeListener(t, l)
+			p := twin.Start(t, l.Addr().String())
+			p.Line() // the dial is under way
+			p.Stop()
+			time.Sleep(3 * time.Second)
+			thaw()
+			p.Continue()
+			if line := p.Line(); line != "connected" {
+				t.Error(line)
+			}
+			p.End()
+		})
 	}
-	l := testnet.Listen(t)
-	thaw := testnet.FreezeListener(t, l)
-	p := twin.Start(t, l.Addr().String())
-	p.Line() // the dial is under way
-	p.Stop()
-	time.Sleep(3 * time.Second)
-	thaw()
-	p.Continue()
-	if line := p.Line(); line != "connected" {
-		t.Error(line)
-	}
-	p.End()
 }
 
-func dialThatIsStopped(t *testing.T, address string) {
-	done, began := make(chan string), make(chan struct{}, 2)
-	nd := &net.Dialer{Control: func(string, string, syscall.RawConn) error {
+func dialThatIsStopped(t *testing.T, address string, resolver *net.Resolver) {
+	done, began := make(chan string), make(chan struct{}, 9)
+	nd := &net.Dialer{Resolver: resolver, Control: func(string, string, syscall.RawConn) error {
 		began <- struct{}{}
 		return nil
 	}}
+	if resolver != nil {
+		_, port, _ := net.SplitHostPort(address)
+		address = net.JoinHostPort("service.test.", port)
+	}
 	go func() {
 		c, err := (&Dialer{NetDialer: nd, KeepAlive: sockopt.Within(2 * time.Second)}).Dial("tcp", address)
 		if err != nil {

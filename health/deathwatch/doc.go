@@ -26,7 +26,7 @@
 // A silence is a death when it has lasted for Limits.Silence, with several
 // probes or retransmissions that had the time to be answered, while this
 // process was awake to see it: one that was stopped, frozen or paused with its
-// machine asks again when it goes on. The kernel pronounces the death of an
+// machine asks again when it goes on, or waits until the kernel has. The kernel pronounces the death of an
 // idle connection, by a TCP_KEEPCNT of 1; the watch itself ends one with data
 // in flight, which the kernel would go on sending.
 //

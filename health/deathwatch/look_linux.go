@@ -239,19 +239,15 @@ func (w *watcher) examine(c *Supervision, woke bool) (next time.Duration) {
 
 // follow acts on what a sample leads to.
 func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Duration) (next time.Duration) {
-	if c.stale.Swap(false) || c.meddledWith(s.Socket()) {
-		c.aside(s.Socket(), func() { c.limits = s.Limits() })
-		if !c.limits.Ask || c.limits.Idle == 0 {
-			c.restore(s.Socket()) // to the kernel, by what was set
-		}
-		c.readPace(s.Socket())
+	if c.stale.Swap(false) {
+		c.refresh(s)
 	}
 	if c.wanted.Swap(false) {
 		c.detector.question(now, false)
 	}
 	suspect := c.detector.suspect
 	a := c.detector.assess(sample, c.limits, now)
-	if (a.silent || a.ask) && !c.isAsking() && c.changed(s) {
+	if (a.silent || a.ask) && c.changed(s) {
 		a = c.detector.assess(sample, c.limits, now)
 	}
 	switch {
@@ -275,10 +271,26 @@ func (w *watcher) follow(c *Supervision, s Subject, sample sample, now time.Dura
 
 // changed asks for the limits, before anything is done on their account: the
 // connection's options may have been set by others.
-func (c *Supervision) changed(s Subject) bool {
+func (c *Supervision) changed(s Subject) (changed bool) {
+	if c.isAsking() {
+		changed = c.meddledWith(s.Socket())
+		if changed {
+			c.refresh(s)
+		}
+		return changed
+	}
 	before := c.limits
 	c.limits = s.Limits()
 	return c.limits != before
+}
+
+// refresh asks for the limits when others have set options.
+func (c *Supervision) refresh(s Subject) {
+	c.aside(s.Socket(), func() { c.limits = s.Limits() })
+	if !c.limits.Ask || c.limits.Idle == 0 {
+		c.restore(s.Socket()) // to the kernel, by what was set
+	}
+	c.readPace(s.Socket())
 }
 
 // end ends a connection whose peer is silent, and reports whether it has. The

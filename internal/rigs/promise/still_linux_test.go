@@ -8,7 +8,7 @@ import (
 
 const (
 	// stillTick is how often a stillness looks at the clock, and stillLeast what
-	// is too late for it. The watch of a hale.Conn takes less than half a second
+	// is too late for it. The watch of a hale.Conn takes less than a second
 	// for noise, and begins to count a silence anew after more.
 	stillTick  = 20 * time.Millisecond
 	stillLeast = 300 * time.Millisecond
