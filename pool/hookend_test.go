@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,12 +16,11 @@ import (
 )
 
 // endIn is an Observer of which the named hook ends its goroutine, once.
-func endIn(name string, once *bool) *Observer {
+func endIn(name string, once *atomic.Bool) *Observer {
 	o := new(Observer)
 	hook := reflect.ValueOf(o).Elem().FieldByName(name)
 	hook.Set(reflect.MakeFunc(hook.Type(), func(args []reflect.Value) []reflect.Value {
-		if !*once {
-			*once = true
+		if !once.Swap(true) {
 			runtime.Goexit()
 		}
 		if hook.Type().NumOut() == 1 {
@@ -29,6 +29,17 @@ func endIn(name string, once *bool) *Observer {
 		return nil
 	}))
 	return o
+}
+
+// sickOnce is a Check that fails once.
+func sickOnce() func(context.Context, *fakeConn) error {
+	var asked atomic.Bool
+	return func(context.Context, *fakeConn) error {
+		if !asked.Swap(true) {
+			return errSick
+		}
+		return nil
+	}
 }
 
 // Every hook has a row, for where it is called on a goroutine of the pool's; or, with
@@ -61,7 +72,7 @@ func TestAHookThatEndsAGoroutineOfThePoolLosesNothing(t *testing.T) {
 			{none, dies},
 			{func(c *Config[*fakeConn]) { c.MaxConnLifetime = time.Second }, waits},
 			{func(c *Config[*fakeConn]) {
-				c.Heartbeat, c.Check = time.Second, func(context.Context, *fakeConn) error { return errSick }
+				c.Heartbeat, c.Check = time.Second, sickOnce()
 			}, waits},
 		},
 		"OutageBegin":    {{none, dies}, {none, refused}},
@@ -79,7 +90,7 @@ func TestAHookThatEndsAGoroutineOfThePoolLosesNothing(t *testing.T) {
 				c.Heartbeat, c.Check = time.Second, func(context.Context, *fakeConn) error { return nil }
 			}, waits},
 			{func(c *Config[*fakeConn]) {
-				c.Heartbeat, c.Check = time.Second, func(context.Context, *fakeConn) error { return errSick }
+				c.Heartbeat, c.Check = time.Second, sickOnce()
 			}, waits},
 			{func(c *Config[*fakeConn]) {
 				c.Monitor.After, c.Check = time.Second, func(context.Context, *fakeConn) error { return nil }
@@ -115,9 +126,9 @@ func TestAHookThatEndsAGoroutineOfThePoolLosesNothing(t *testing.T) {
 		for _, s := range rows {
 			t.Run(hook.Name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					e, once := new(endpoint), false
+					e, once := new(endpoint), new(atomic.Bool)
 					p := newPool(t, e, func(c *Config[*fakeConn]) {
-						c.MaxConns, c.MinConns, c.Observer = 1, 1, endIn(hook.Name, &once)
+						c.MaxConns, c.MinConns, c.Observer = 1, 1, endIn(hook.Name, once)
 						s.change(c)
 					})
 					synctest.Wait()
@@ -128,7 +139,7 @@ func TestAHookThatEndsAGoroutineOfThePoolLosesNothing(t *testing.T) {
 					}()
 					<-done
 					time.Sleep(5 * time.Second)
-					if !once {
+					if !once.Load() {
 						t.Error("it was not called")
 					}
 					for range 3 {
