@@ -14,14 +14,19 @@ type Conn[T any] struct {
 // Value returns what was pooled, or the zero T after the use has ended. It must
 // not be used beyond that.
 func (c Conn[T]) Value() T {
+	value, _ := c.value()
+	return value
+}
+
+// value is Value, and reports whether the use lasts.
+func (c Conn[T]) value() (value T, lasts bool) {
 	if !c.lasts() {
-		var zero T
-		return zero
+		return value, false
 	}
 	if !c.slot.used.Load() {
 		c.slot.used.Store(true)
 	}
-	return c.slot.value
+	return c.slot.value, true
 }
 
 // Untouched reports whether not a byte of this use can have been sent, so that

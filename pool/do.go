@@ -46,7 +46,11 @@ func (p *Pool[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) 
 		if err != nil {
 			return mark(err, untouched && SafeToRetry(err))
 		}
-		end, err := doOn(ctx, conn, fn)
+		value, lasts := conn.value()
+		if !lasts { // Shutdown was faster
+			return mark(ErrClosed, untouched)
+		}
+		end, err := doOn(ctx, conn, value, fn)
 		untouched = untouched && end.untouched
 		switch {
 		case err == nil:
@@ -75,9 +79,9 @@ func mark(err error, untouched bool) error {
 }
 
 // doOn runs fn on conn and releases it. A panic of fn closes it.
-func doOn[T any](ctx context.Context, conn Conn[T], fn func(context.Context, T) error) (end doEnd, err error) {
+func doOn[T any](ctx context.Context, conn Conn[T], value T, fn func(context.Context, T) error) (end doEnd, err error) {
 	defer conn.Close() // does nothing after Release
-	if err = fn(ctx, conn.Value()); err == nil {
+	if err = fn(ctx, value); err == nil {
 		conn.Release()
 		return end, nil
 	}
@@ -94,6 +98,9 @@ func doOn[T any](ctx context.Context, conn Conn[T], fn func(context.Context, T) 
 	return end, err
 }
 
+// errEnded is a use that had ended before fn could begin.
+var errEnded = errors.New("pool: the use of the connection has ended")
+
 // endedByContext reports whether err says that a context has ended.
 func endedByContext(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
@@ -104,9 +111,14 @@ func endedByContext(err error) bool {
 // several pools. again reports whether Pool.Do would run fn again, on another
 // connection: this one turned out to be dead, and nothing was sent or ctx has the
 // word of [Idempotent]. The error is fn's or wraps it; for SafeToRetry see Pool.Do.
-// After the use has ended fn gets the zero T.
+// If the use has ended, as by the end of the pool, fn is not run, and again is true
+// with an error for which SafeToRetry holds.
 func (c Conn[T]) Do(ctx context.Context, fn func(ctx context.Context, value T) error) (again bool, err error) {
-	end, err := doOn(ctx, c, fn)
+	value, lasts := c.value()
+	if !lasts {
+		return ctx.Err() == nil, unsent(errEnded)
+	}
+	end, err := doOn(ctx, c, value, fn)
 	if err == nil {
 		return false, nil
 	}

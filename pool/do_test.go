@@ -271,6 +271,45 @@ func TestAContextOfFnsOwnAbandonsWhatItEnds(t *testing.T) {
 	}
 }
 
+// A pool that is closed between the Acquire and fn.
+func TestDoDoesNotRunOnNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p *Pool[*fakeConn]
+		p = newPool(t, new(endpoint), func(c *Config[*fakeConn]) {
+			c.Observer = &Observer{Acquired: func(context.Context, AcquiredInfo) {
+				ended, end := context.WithCancel(context.Background())
+				end()
+				go func() { _, _ = p.Shutdown(ended) }()
+				time.Sleep(time.Second)
+			}}
+		})
+		err := p.Do(t.Context(), func(_ context.Context, c *fakeConn) error {
+			t.Errorf("it ran on %v", c)
+			return nil
+		})
+		if !errors.Is(err, ErrClosed) || !SafeToRetry(err) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDoOnAConnWhoseUseHasEndedRunsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, new(endpoint), nil)
+		c := acquire(t, p)
+		c.Release()
+		again, err := c.Do(t.Context(), func(_ context.Context, c *fakeConn) error {
+			t.Errorf("it ran on %v", c)
+			return nil
+		})
+		if !again || !SafeToRetry(err) {
+			t.Errorf("%v, %v", again, err)
+		}
+	})
+}
+
 func TestAPanicInDoClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

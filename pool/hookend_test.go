@@ -16,12 +16,11 @@ import (
 )
 
 // endIn is an Observer of which the named hook ends its goroutine, once.
-func endIn(name string, once *bool) *Observer {
+func endIn(name string, once *atomic.Bool) *Observer {
 	o := new(Observer)
 	hook := reflect.ValueOf(o).Elem().FieldByName(name)
 	hook.Set(reflect.MakeFunc(hook.Type(), func(args []reflect.Value) []reflect.Value {
-		if !*once {
-			*once = true
+		if !once.Swap(true) {
 			runtime.Goexit()
 		}
 		if hook.Type().NumOut() == 1 {
@@ -32,11 +31,11 @@ func endIn(name string, once *bool) *Observer {
 	return o
 }
 
-// sickOnce is a Check that fails, once.
+// sickOnce is a Check that fails once.
 func sickOnce() func(context.Context, *fakeConn) error {
-	var failed atomic.Bool
+	var asked atomic.Bool
 	return func(context.Context, *fakeConn) error {
-		if failed.CompareAndSwap(false, true) {
+		if !asked.Swap(true) {
 			return errSick
 		}
 		return nil
@@ -127,9 +126,9 @@ func TestAHookThatEndsAGoroutineOfThePoolLosesNothing(t *testing.T) {
 		for _, s := range rows {
 			t.Run(hook.Name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					e, once := new(endpoint), false
+					e, once := new(endpoint), new(atomic.Bool)
 					p := newPool(t, e, func(c *Config[*fakeConn]) {
-						c.MaxConns, c.MinConns, c.Observer = 1, 1, endIn(hook.Name, &once)
+						c.MaxConns, c.MinConns, c.Observer = 1, 1, endIn(hook.Name, once)
 						s.change(c)
 					})
 					synctest.Wait()
@@ -140,7 +139,7 @@ func TestAHookThatEndsAGoroutineOfThePoolLosesNothing(t *testing.T) {
 					}()
 					<-done
 					time.Sleep(5 * time.Second)
-					if !once {
+					if !once.Load() {
 						t.Error("it was not called")
 					}
 					for range 3 {

@@ -81,6 +81,9 @@ func (p *Pool[T]) rejection(s *slot[T], dead loss) (rejected, served bool) {
 		return false, false
 	}
 	since := p.dialer.rejectedAt()
+	if since.IsZero() {
+		return true, false
+	}
 	for _, other := range p.conns.alive("") {
 		if other.info != nil && other.opened.time().After(since) {
 			info, err := other.info.Info()
