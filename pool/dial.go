@@ -237,20 +237,20 @@ func (p *Pool[T]) fill(s *slot[T], conn net.Conn) {
 	s.light = s.vital != nil && p.config.AfterRelease == nil
 	s.quick = s.pulse == nil && p.config.PrepareAcquire == nil && p.config.CheckAfter == 0 && (s.vital != nil || s.peek != nil)
 	p.conns.add(s)
-	p.limitLife(s)
+	s.limitLife(&p.config, p.maintenance.wakeToTidy)
 	p.watch(s, conn)
 }
 
-// limitLife has a timer mark s when its time is over, so that nobody has to ask
+// limitLife has a timer mark s when its time is over, and call over, so that nobody has to ask
 // for the time who wants to use it.
-func (p *Pool[T]) limitLife(s *slot[T]) {
-	life := p.config.MaxConnLifetime
+func (s *slot[T]) limitLife(config *Config[T], over func()) {
+	life := config.MaxConnLifetime
 	if life == 0 {
 		return
 	}
-	life -= time.Duration(rand.Float64() * p.config.LifetimeJitter * float64(life))
+	life -= time.Duration(rand.Float64() * config.LifetimeJitter * float64(life))
 	s.lifetime = time.AfterFunc(life, func() {
 		s.mark(outlived)
-		p.maintenance.wakeToTidy()
+		over()
 	})
 }

@@ -59,8 +59,8 @@ func (p *Pool[T]) markUnfitBy(s *slot[T], reason Reason, dead *health.DeadError,
 		reason, dead = ReasonClosed, nil // by the T itself, which is no death
 	}
 	var heard time.Time
-	if dead != nil && dead.Cause.Silent() && !s.marked(unfit) {
-		heard = p.lastHeard(s.remote, dead)
+	if dead != nil && dead.Cause.Silent() && !s.marked(unfit) && p.dialer.outage() == 0 {
+		heard = p.conns.lastHeard(s.remote, dead)
 	}
 	if !s.setUnfit(reason, dead, mark) {
 		return func() {}, false
@@ -147,7 +147,7 @@ func (p *Pool[T]) detach(s *slot[T]) {
 
 // destruct is what puddle calls for a slot on its stack when it is closed.
 func (p *Pool[T]) destruct(s *slot[T]) {
-	s.res = nil // it is not ours to give back
+	s.res = resource[T]{} // it is not ours to give back
 	if p.own(s) {
 		p.evict(s, ReasonShutdown, nil)
 	}

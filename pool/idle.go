@@ -37,6 +37,9 @@ const mostLanes = 16
 
 type slotKey struct{}
 
+// resource is what puddle has of a slot; the zero resource is nothing.
+type resource[T any] struct{ *puddle.Resource[*slot[T]] }
+
 // newIdle returns an empty store. destruct is called for what lies on the stack,
 // or comes there, when it is closed.
 func newIdle[T any](lanes int, destruct func(*slot[T])) (idle[T], error) {
@@ -105,7 +108,7 @@ func (d *idle[T]) popStack() *slot[T] {
 			return nil // it is closed
 		}
 		s := res.Value()
-		s.res = res
+		s.res = resource[T]{res}
 		return s
 	}
 	return nil
@@ -136,7 +139,7 @@ func (d *idle[T]) all() (all []*slot[T]) {
 
 // drop takes a slot that is not in the store out of puddle's account.
 func (d *idle[T]) drop(s *slot[T]) {
-	if s.res != nil {
+	if s.res.Resource != nil {
 		s.res.Hijack() // unlike Destroy it is done with on return
 	}
 }

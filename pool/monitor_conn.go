@@ -16,7 +16,7 @@ func (m *monitor[T]) open() (opened bool) {
 	if err != nil || p.equipped(s, conn) != nil {
 		return false
 	}
-	p.limitLife(s)
+	s.limitLife(&p.config, p.maintenance.wakeToTidy)
 	m.slot = s
 	if p.config.Open != nil { // which was answered
 		m.doubt = doubt[T]{}

@@ -9,8 +9,10 @@ import (
 // dialFailed takes note of a dial that did, although it was tried from start on.
 func (p *Pool[T]) dialFailed(err error, start time.Time) {
 	defer p.maintenance.wake()
-	if heard := p.lastHeard("", nil); !heard.IsZero() {
-		start = heard
+	if p.dialer.outage() == 0 { // or else it has begun already
+		if heard := p.conns.lastHeard("", nil); !heard.IsZero() {
+			start = heard
+		}
 	}
 	asks, isDown := p.dialer.failed(err, start, p.demand, p.refusals.Add(1))
 	switch {

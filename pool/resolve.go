@@ -130,7 +130,12 @@ func (p *Pool[T]) startResolver() {
 	}
 	p.addresses = newAddresses(p.config.ResolveEvery)
 	r := &resolver{
-		ask: p.config.Resolve, limit: p.config.DialTimeout, addresses: p.addresses, drain: p.drain,
+		ask: p.config.Resolve, limit: p.config.DialTimeout, addresses: p.addresses,
+		drain: func() {
+			if p.conns.drain(p.addresses) {
+				p.maintenance.wakeToTidy()
+			}
+		},
 		tell: func(info ResolvedInfo) { hooks.Call(p.config.Observer.set().Resolved, info) },
 	}
 	p.wg.Keep(func() { r.run(p.life) })
@@ -138,15 +143,16 @@ func (p *Pool[T]) startResolver() {
 
 // drain marks the connections whose address is gone: those that nobody uses
 // leave at once, the others when they are released. One in use whose address is
-// there again stays.
-func (p *Pool[T]) drain() {
-	for _, s := range p.conns.alive("") {
-		switch there, gone := p.addresses.of(ipOf(s.remote)); {
+// there again stays. It reports whether there are any.
+func (c *conns[T]) drain(known *addresses) (some bool) {
+	for _, s := range c.alive("") {
+		switch there, gone := known.of(ipOf(s.remote)); {
 		case gone && !s.marked(moved):
 			s.mark(moved)
-			defer p.maintenance.wakeToTidy()
+			some = true
 		case there && s.marked(moved):
 			s.unmark(moved)
 		}
 	}
+	return some
 }

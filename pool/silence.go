@@ -13,13 +13,10 @@ import (
 // living connections tell. Those that wait for an answer themselves are
 // believed, and so is what the others heard before dead, if there is one, was
 // owed an answer: what they heard later has only shown that it is another path
-// that is broken. The time is zero if nobody tells, or if an outage runs
-// already. An empty remote means every address that the endpoint has had.
-func (p *Pool[T]) lastHeard(remote string, dead *health.DeadError) (last time.Time) {
-	if p.dialer.outage() != 0 {
-		return last
-	}
-	for _, s := range p.conns.alive(remote) {
+// that is broken. The time is zero if nobody tells. An
+// empty remote means every address that the endpoint has had.
+func (c *conns[T]) lastHeard(remote string, dead *health.DeadError) (last time.Time) {
+	for _, s := range c.alive(remote) {
 		info, waits := s.unanswered()
 		heard := time.Now().Add(-info.Silence())
 		if heard.After(last) && (waits || info != health.Info{} && before(heard, dead)) {

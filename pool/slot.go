@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/puddle/v2"
-
 	"example.com/hale/health"
 	"example.com/hale/health/heartbeat"
 	"example.com/hale/internal/netconn"
@@ -40,15 +38,15 @@ type slot[T any] struct {
 	arrived    bool             // it has been in the store, or with a caller; guarded by the mutex of conns
 
 	// Of whoever owns it.
-	res      *puddle.Resource[*slot[T]] // nil before puddle has given it
-	lastUsed moment                     // kept only if a limit depends on it
-	proved   moment                     // when a check last passed
-	asked    uint64                     // how many dials of the pool had failed before this use, or check
-	fault    string                     // what Reset, PrepareAcquire or AfterRelease failed with
-	end      *health.DeadError          // of what the connection is over, as a look has shown
-	sight    sight                      // what the look has shown
-	checked  bool                       // a check has passed since the pulse was locked
-	served   bool                       // it was used before this use
+	res      resource[T]       // zero before puddle has given it
+	lastUsed moment            // kept only if a limit depends on it
+	proved   moment            // when a check last passed
+	asked    uint64            // how many dials of the pool had failed before this use, or check
+	fault    string            // what Reset, PrepareAcquire or AfterRelease failed with
+	end      *health.DeadError // of what the connection is over, as a look has shown
+	sight    sight             // what the look has shown
+	checked  bool              // a check has passed since the pulse was locked
+	served   bool              // it was used before this use
 
 	// Set by the owner before a use; a Conn whose use has ended may read them.
 	used    atomic.Bool   // Value was called

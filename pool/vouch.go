@@ -14,7 +14,7 @@ func (p *Pool[T]) vouched(s *slot[T]) bool {
 	}
 	s.move(consult)
 	if p.epoch.Load()&shut != 0 { // whoever shuts the pool looks afterwards for who is asked
-		p.consulted(s, func() { p.evict(s, ReasonShutdown, nil) })
+		s.consulted(func() { p.evict(s, ReasonShutdown, nil) })
 		return false
 	}
 	err := callGuarded("AfterRelease", func() error {
@@ -22,7 +22,7 @@ func (p *Pool[T]) vouched(s *slot[T]) bool {
 			return nil
 		}
 		return errNotVouched
-	}, func(ended error) { p.consulted(s, func() { p.evictFaulty(s, ended) }) })
+	}, func(ended error) { s.consulted(func() { p.evictFaulty(s, ended) }) })
 	if !s.move(consulted) {
 		return false
 	}
@@ -39,7 +39,7 @@ func (p *Pool[T]) vouched(s *slot[T]) bool {
 
 // consulted has then see to a slot of which AfterRelease was asked, unless Shutdown
 // has taken it away.
-func (p *Pool[T]) consulted(s *slot[T], then func()) {
+func (s *slot[T]) consulted(then func()) {
 	if s.move(consulted) {
 		then()
 	}
