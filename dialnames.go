@@ -44,7 +44,7 @@ type result struct {
 
 // dialName dials a name until ctx ends, at the time deadline.
 func dialName(ctx context.Context, nd *net.Dialer, network, host, port string, deadline time.Time) (net.Conn, error) {
-	addrs, err := addresses(ctx, nd.Resolver, network, host)
+	addrs, err := addresses(lookUp{ctx}, nd.Resolver, network, host)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}

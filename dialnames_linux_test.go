@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http/httptrace"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -173,5 +175,48 @@ func TestADialOfManyAddressesEndsWithItsContext(t *testing.T) {
 	}
 	if passed := time.Since(start); passed > 10*time.Second { // of 30
 		t.Errorf("it took %v", passed)
+	}
+}
+
+// Who traces a dial is told of the look-up, and of connects to the addresses only.
+func TestATraceOfADialIsAsPackageNetHasIt(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "127.0.7.", []string{"refuses", "answers"})
+	names := resolver(s.addrs...)
+	asks := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if c, err := new(net.Dialer).DialContext(ctx, "udp", "127.0.0.1:9"); err == nil {
+			c.Close()
+		}
+		return names.Dial(ctx, network, address)
+	}}
+	trace := func(dial func(ctx context.Context, network, address string) (net.Conn, error)) string {
+		var mu sync.Mutex
+		var told []string
+		tell := func(text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, text)
+		}
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			DNSStart:     func(i httptrace.DNSStartInfo) { tell("look up " + i.Host) },
+			DNSDone:      func(i httptrace.DNSDoneInfo) { tell("found " + strconv.Itoa(len(i.Addrs))) },
+			ConnectStart: func(network, addr string) { tell("connect " + network + " " + addr) },
+			ConnectDone: func(network, addr string, err error) {
+				tell("connected " + addr + " " + strconv.FormatBool(err == nil))
+			},
+		})
+		c, err := dial(ctx, "tcp4", net.JoinHostPort("service.test.", s.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Join(told, "\n")
+	}
+	ours := trace((&Dialer{NetDialer: &net.Dialer{Resolver: asks}}).DialContext)
+	theirs := trace((&net.Dialer{Resolver: asks}).DialContext)
+	if ours != theirs || !strings.Contains(ours, "look up service.test.") || strings.Contains(ours, "udp") {
+		t.Errorf("a trace of hale:\n%s\nof net:\n%s", ours, theirs)
 	}
 }
