@@ -58,7 +58,10 @@ func (r *ring) bound(parent context.Context, d time.Duration) *Bounded {
 	now := r.now()
 	b := &Bounded{Context: parent, ring: r, done: make(chan struct{}), length: max(d/spanSteps, shortest), until: now.Add(d)}
 	r.add(b, now)
-	if parent.Done() != nil {
+	switch err := parent.Err(); {
+	case err != nil: // at once, and not as soon as a goroutine gets to it
+		r.end(b, err)
+	case parent.Done() != nil:
 		b.follow(context.AfterFunc(parent, func() { r.end(b, parent.Err()) }))
 	}
 	return b

@@ -167,3 +167,21 @@ func TestATimerIsNotSetForEach(t *testing.T) {
 		rests(t, r)
 	})
 }
+
+func TestABoundOfAContextThatIsOverIsOver(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 1000 {
+		b := Bound(ctx, time.Hour)
+		select {
+		case <-b.Done():
+		default:
+			t.Fatal("it is not done")
+		}
+		if b.Err() != context.Canceled {
+			t.Fatal(b.Err())
+		}
+		b.Stop()
+	}
+}
